@@ -1,0 +1,1 @@
+"""Point-in-time market features: the public API is `open_store`."""

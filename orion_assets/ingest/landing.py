@@ -1,0 +1,237 @@
+"""Raw is the only place that stamps time: what a source says becomes versions, and every answer a coverage row.
+
+Pure functions; the lake calls them under its writer's lock with the rows it holds.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from orion_assets.errors import KnowledgeAhead
+from orion_assets.schemas import RAW_COVERAGE, UTC_US, Table
+from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer
+
+LOG: Final = logging.getLogger(__name__)
+WHOLE_MARKET: Final = "*"
+ANSWERED: Final = ("data", "empty_confirmed")
+_NOT_VALUES: Final = ("ts_known", "ts_ingested", "availability", "source", "source_file", "source_row", "source_hash")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a landing takes place.
+
+    Attributes:
+        now: The instant, UTC.
+        is_replay: The run builds as if it were `now`: its clocks are those of a backfill made later, none is observed.
+    """
+
+    now: datetime
+    is_replay: bool = False
+
+
+@dataclass(frozen=True)
+class Landing:
+    """One answer about one raw table, at one moment, with the calendar it is judged by.
+
+    Attributes:
+        table: The raw table.
+        answer: What the source said.
+        sessions: calendars.sessions() rows of the asked range and the one session after it.
+        moment: When this is.
+    """
+
+    table: Table
+    answer: Answer
+    sessions: pl.DataFrame
+    moment: Moment
+
+    @property
+    def cell(self) -> list[str]:
+        """Columns that name a cell of the dataset."""
+        return ["ticker", "session"] if self.table.key == ("ticker", "session") else ["session"]
+
+    def new_versions(self, held: pl.DataFrame, coverage: pl.DataFrame) -> pl.DataFrame:
+        """Give the rows to append so that the table says what the source now says.
+
+        Args:
+            held: The table's rows of the asked sessions, all versions.
+            coverage: RAW_COVERAGE rows of the dataset: cells answered before.
+
+        Returns:
+            Rows of the table, possibly none. A version keeps the clock the source states. Without one, a cell's first
+            answer is stamped with its landing when that is before the next session's open cut-off, else with the
+            assumed clock; later answers, new, changed or gone, are stamped with their landing. Every version of a key
+            is strictly later than the one before.
+
+        Raises:
+            KnowledgeAhead: A replay finds rows known after its instant.
+        """
+        mine = held.filter(pl.col("ticker").is_in(self.answer.tickers)) if self._is_by_ticker else held
+        self._refuse_the_future(mine)
+        stamped = self._stamped(coverage)
+        return pl.concat([self._unseen(stamped, mine), self._gone(stamped, mine)]).select(self.table.names)
+
+    @property
+    def _is_by_ticker(self) -> bool:
+        return bool(self.answer.tickers) and "ticker" in self.table.names
+
+    def _refuse_the_future(self, held: pl.DataFrame) -> None:
+        ahead = held.filter(pl.col("ts_known") > self.moment.now)
+        if self.moment.is_replay and ahead.height:
+            raise KnowledgeAhead(
+                f"{self.table.name}: the lake holds {ahead.height} rows known after {self.moment.now.isoformat()}, the instant to"
+                " build for. Build into an empty lake and store: set ORION_LAKE_URL and ORION_STORE_URL to new folders"
+            )
+
+    def _stamped(self, coverage: pl.DataFrame) -> pl.DataFrame:
+        cells = coverage.filter(pl.col("cutoff") == "close").select(self.cell).unique()
+        answered = cells.with_columns(_is_again=pl.lit(value=True))
+        now = pl.lit(self.moment.now, UTC_US)
+        landed = self._is_seen() | pl.col("_is_again").fill_null(value=False)
+        is_observed = landed & pl.lit(not self.moment.is_replay)
+        dated = self._with_next_open(self.answer.rows)
+        return dated.join(answered, on=self.cell, how="left", maintain_order="left").with_columns(
+            ts_known=pl.coalesce(TS_STATED, pl.when(is_observed).then(now).otherwise(TS_ASSUMED)),
+            ts_ingested=now,
+            availability=pl.when(pl.col(TS_STATED).is_not_null() | is_observed)
+            .then(pl.lit("observed"))
+            .otherwise(pl.lit("assumed")),
+        )
+
+    def _is_seen(self) -> pl.Expr:
+        """Landed before the next session opens: seen, not assumed."""
+        return pl.lit(self.moment.now, UTC_US) < pl.col("_next_open")
+
+    def _with_next_open(self, rows: pl.DataFrame) -> pl.DataFrame:
+        opens = self.sessions.select(_session="session", _next_open="ts_open_cutoff")
+        # strategy forward without exact matches: the first session after the row's own
+        return rows.sort("session").join_asof(
+            opens, left_on="session", right_on="_session", strategy="forward", allow_exact_matches=False
+        )
+
+    def _unseen(self, stamped: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+        key = list(self.table.key)
+        values = [name for name in self.table.names if name not in (*key, *_NOT_VALUES)]
+        last = held.sort("ts_known").unique(key, keep="last").select(*key, _last="ts_known")
+        same = pl.all_horizontal([pl.col(name).eq_missing(pl.col(f"{name}_held")) for name in values])
+        # A stated version is held against the version of that clock, another against the last one
+        compared = stamped.join(last, on=key, how="left").with_columns(
+            _against=pl.when(pl.col(TS_STATED).is_not_null()).then("ts_known").otherwise("_last")
+        )
+        judged = compared.join(
+            held.select(*key, *values, _held_clock="ts_known"),
+            left_on=[*key, "_against"],
+            right_on=[*key, "_held_clock"],
+            how="left",
+            suffix="_held",
+            coalesce=False,
+        ).with_columns(_is_new=pl.col("_held_clock").is_null(), _is_same=same)
+        fresh = judged.filter(pl.col("_is_new") | ~pl.col("_is_same"))
+        changed = ~pl.col("_is_new")
+        rewritten = fresh.filter(changed & (pl.col("ts_known") < pl.col("_last")))
+        if rewritten.height:
+            LOG.warning(
+                "%s: the source rewrote %d versions that are older than the last; they stay as landed",
+                self.table.name,
+                rewritten.height,
+            )
+        kept = fresh.filter(~(changed & (pl.col("ts_known") < pl.col("_last"))))
+        now = pl.lit(self.moment.now, UTC_US)
+        return kept.with_columns(
+            ts_known=pl.when(changed).then(self._after(now)).otherwise("ts_known"),
+            availability=pl.when(changed).then(pl.lit("observed")).otherwise("availability"),
+        ).select(self.table.names)
+
+    @staticmethod
+    def _after(now: pl.Expr) -> pl.Expr:
+        return pl.max_horizontal(now, pl.col("_last") + pl.duration(microseconds=1))
+
+    def _gone(self, stamped: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+        key = list(self.table.key)
+        last = held.sort("ts_known").unique(key, keep="last", maintain_order=True).filter(~pl.col("is_deleted"))
+        if self.moment.is_replay:
+            return last.clear().select(self.table.names)
+        now = pl.lit(self.moment.now, UTC_US)
+        return (
+            last.join(stamped.select(key).unique(), on=key, how="anti")
+            .with_columns(_last="ts_known")
+            .with_columns(
+                ts_known=self._after(now),
+                ts_ingested=now,
+                is_deleted=pl.lit(value=True),
+                availability=pl.lit("observed"),
+            )
+            .select(self.table.names)
+        )
+
+    def new_coverage(self, asked: Sequence[str], coverage: pl.DataFrame) -> pl.DataFrame:
+        """Give the RAW_COVERAGE rows to append: one for each asked cell whose state the answer changed.
+
+        Args:
+            asked: Tickers the run follows; each gets a cell where the dataset is kept by ticker.
+            coverage: RAW_COVERAGE rows of the dataset and the asked sessions.
+
+        Returns:
+            Rows for the cut-offs that have come by now and that the source can speak of: one for the whole market (`*`)
+            at each cut-off, and one a ticker at the close where the dataset is kept by ticker.
+        """
+        cells = self._cells(asked)
+        last = (
+            coverage.sort("ts_known")
+            .unique(RAW_COVERAGE.key, keep="last")
+            .select(*RAW_COVERAGE.key, _state="state", _last="ts_known")
+        )
+        now = pl.lit(self.moment.now, UTC_US)
+        is_observed = (pl.col("_last").is_not_null() | self._is_seen()) & pl.lit(not self.moment.is_replay)
+        return (
+            cells.join(last, on=RAW_COVERAGE.key, how="left")
+            .filter(~pl.col("state").eq_missing(pl.col("_state")))
+            .with_columns(
+                ts_event="ts_cutoff",
+                ts_known=pl.when(pl.col("_last").is_not_null())
+                .then(self._after(now))
+                .when(is_observed)
+                .then(now)
+                .otherwise("ts_cutoff"),
+                ts_ingested=now,
+                is_deleted=pl.lit(value=False),
+                availability=pl.when(is_observed).then(pl.lit("observed")).otherwise(pl.lit("assumed")),
+                evidence=pl.lit(self.answer.evidence),
+            )
+            .select(RAW_COVERAGE.names)
+        )
+
+    def _cells(self, asked: Sequence[str]) -> pl.DataFrame:
+        due = self._with_next_open(self._instants()).filter(pl.col("ts_cutoff") <= self.moment.now)
+        if self.answer.through is not None:
+            due = due.filter(pl.col("session") <= self.answer.through)
+        market = due.with_columns(ticker=pl.lit(WHOLE_MARKET))
+        counted = [market.join(self._counts(["session"]), on="session", how="left")]
+        if self.cell == ["ticker", "session"]:
+            followed = pl.DataFrame({"ticker": sorted(asked)}, schema={"ticker": pl.String})
+            by_ticker = due.filter(pl.col("cutoff") == "close").join(followed, how="cross")
+            counted.append(by_ticker.join(self._counts(self.cell), on=self.cell, how="left").select(counted[0].columns))
+        rows = pl.col("rows").fill_null(0)
+        return pl.concat(counted).with_columns(
+            dataset=pl.lit(self.table.name),
+            rows=rows,
+            state=pl.when(rows > 0).then(pl.lit("data")).otherwise(pl.lit("empty_confirmed")),
+            source=pl.lit(self.answer.rows["source"].first() if self.answer.rows.height else ""),
+        )
+
+    def _instants(self) -> pl.DataFrame:
+        asked = self.sessions.head(-1)
+        return pl.concat(
+            asked.select("session", pl.lit(name).alias("cutoff"), pl.col(f"ts_{name}_cutoff").alias("ts_cutoff"))
+            for name in ("open", "close")
+        )
+
+    def _counts(self, cell: list[str]) -> pl.DataFrame:
+        key = list(self.table.key)
+        last = self.answer.rows.sort(pl.coalesce(TS_STATED, TS_ASSUMED)).unique(key, keep="last")
+        return last.filter(~pl.col("is_deleted")).group_by(cell).agg(rows=pl.len().cast(pl.Int64))

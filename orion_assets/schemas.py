@@ -1,0 +1,391 @@
+"""Every stored table once: columns, dtypes, units, keys. DDL, checks, the Columns tab and the docs derive from here.
+
+No I/O and no transforms; a frame is held against its table with `Table.conform` at the edge.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from orion_assets.errors import SchemaMismatch
+
+UTC_US: Final = pl.Datetime("us", "UTC")
+DTYPE_NAMES: Final[Mapping[pl.DataType, str]] = {
+    pl.String(): "string",
+    pl.Date(): "date",
+    UTC_US: "timestamp_us_utc",
+    pl.Float64(): "float64",
+    pl.Int64(): "int64",
+    pl.Int32(): "int32",
+    pl.Boolean(): "bool",
+    pl.List(pl.String()): "list<string>",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: what it holds, in which unit, and whether it may be null."""
+
+    name: str
+    dtype: pl.DataType
+    description: str
+    unit: str = ""
+    is_nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One stored table. `key` names a row apart from its version; (key, ts_known) names a version."""
+
+    name: str
+    description: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns in order with their Polars dtypes."""
+        return pl.Schema({column.name: column.dtype for column in self.columns})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def has_versions(self) -> bool:
+        """Whether rows carry `ts_known`."""
+        return "ts_known" in self.names
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether a row says until when it was the latest of its key (derived tables)."""
+        return "known_until" in self.names
+
+    def empty(self) -> pl.DataFrame:
+        """Give a frame of no rows with the table's columns."""
+        return self.schema.to_frame()
+
+    def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the frame with the table's columns in the table's order, or refuse it whole.
+
+        Args:
+            frame: Rows of any order; column order does not matter, names and dtypes do.
+
+        Returns:
+            The same rows, columns ordered as declared.
+
+        Raises:
+            SchemaMismatch: A column is missing, unknown or of another dtype, a null stands where none may, or two
+                rows share key and `ts_known`.
+        """
+        problems = [*self._shape_problems(frame)] or [*self._value_problems(frame)]
+        if problems:
+            raise SchemaMismatch(
+                f"{self.name}: {'; '.join(problems)}. Fix the transform that made the frame, or change"
+                f" {self.name.upper()} in schemas.py",
+                table=self.name,
+            )
+        return frame.select(self.names)
+
+    def _shape_problems(self, frame: pl.DataFrame) -> list[str]:
+        found = frame.schema
+        missing = [name for name in self.names if name not in found]
+        unexpected = [name for name in found if name not in self.schema]
+        wrong = [
+            f"{name} {found[name]} (declared {dtype})"
+            for name, dtype in self.schema.items()
+            if name in found and found[name] != dtype
+        ]
+        parts = (("missing", missing), ("unexpected", unexpected), ("wrong type", wrong))
+        return [f"{label} {', '.join(names)}" for label, names in parts if names]
+
+    def _value_problems(self, frame: pl.DataFrame) -> list[str]:
+        required = [column.name for column in self.columns if not column.is_nullable]
+        counts = frame.select(pl.col(required).null_count()).row(0) if required else ()
+        problems = [f"{count} nulls in {name}" for name, count in zip(required, counts, strict=True) if count]
+        identity = [*self.key, "ts_known"] if self.has_versions else [*self.key]
+        twice = frame.filter(frame.select(identity).is_duplicated())
+        if not twice.is_empty():
+            first = ", ".join(f"{name} {value}" for name, value in twice.select(identity).row(0, named=True).items())
+            problems.append(f"{twice.height} rows share ({', '.join(identity)}), the first {first}")
+        return problems
+
+
+def _float(name: str, description: str, unit: str = "", *, is_nullable: bool = True) -> Column:
+    return Column(name, pl.Float64(), description, unit, is_nullable)
+
+
+_TICKER = Column("ticker", pl.String(), "As the source lists it; case matters (KIMpL)")
+_SESSION = Column("session", pl.Date(), "Trading date in the exchange's own time zone")
+_CUTOFF = Column("cutoff", pl.String(), "Decision instant: open (09:25 New York) or close (close + 30 min)")
+_TS_EVENT = Column("ts_event", UTC_US, "When it became true", "UTC")
+_TS_KNOWN = Column("ts_known", UTC_US, "First instant the row could have been used", "UTC")
+_IS_DELETED = Column("is_deleted", pl.Boolean(), "From ts_known on, the key has no row")
+_AVAILABILITY = Column("availability", pl.String(), "observed: ts_known was seen; assumed: event plus the stated delay")
+_KNOWN_UNTIL = Column(
+    "known_until", UTC_US, "ts_known of the key's next version; null for the last", "UTC", is_nullable=True
+)
+
+_DERIVED_CLOCKS = (_TS_EVENT, _TS_KNOWN, _KNOWN_UNTIL, _IS_DELETED)
+_RAW_CLOCKS = (
+    _TS_EVENT,
+    _TS_KNOWN,
+    Column("ts_ingested", UTC_US, "When the row was landed; audit only", "UTC"),
+    _IS_DELETED,
+    _AVAILABILITY,
+)
+_PROVENANCE = (
+    Column("problem", pl.String(), "What could not be read of the row; null when all of it could", is_nullable=True),
+    Column("source", pl.String(), "Who said it: files, polygon, ..."),
+    Column("source_file", pl.String(), "File or request that held the row"),
+    Column("source_row", pl.Int64(), "1-based row in it, header excluded"),
+    Column("source_hash", pl.String(), "SHA-256 of the archived bytes"),
+)
+_RAW = (*_RAW_CLOCKS, *_PROVENANCE)
+
+_PRICES = (
+    _float("open", "First price of the session, as traded", "USD"),
+    _float("high", "Highest price, as traded", "USD"),
+    _float("low", "Lowest price, as traded", "USD"),
+    _float("close", "Official close, else last trade, as traded", "USD"),
+)
+_BAR = (
+    *_PRICES,
+    _float("volume", "Shares traded; fractional since 2026", "shares"),
+    _float("vwap", "Volume-weighted average price as the source states it", "USD"),
+    _float("trade_count", "Number of trades as the source states it"),
+)
+_INDEX_BAR = tuple(
+    Column(c.name, c.dtype, c.description.replace(", as traded", ""), "", is_nullable=True) for c in _PRICES
+)
+_VIX_DATE = Column("date", pl.Date(), "VIX's own date; its calendar is not the exchange's")
+_ARTICLE = (
+    Column("article_id", pl.String(), "The source's id of the article"),
+    _SESSION,
+    Column("tickers", pl.List(pl.String()), "Tickers the source tags, sorted"),
+    Column("title", pl.String(), "Headline, or the text where there is only one"),
+    Column("description", pl.String(), "Teaser or summary", is_nullable=True),
+    Column("publisher", pl.String(), "Who published it", is_nullable=True),
+    Column("url", pl.String(), "Where it stands", is_nullable=True),
+)
+_EX_DATE = Column("ex_date", pl.Date(), "First date that trades without the entitlement")
+_SPLIT = (
+    Column("shares_after", pl.Int64(), "Shares held after, per shares_before", "shares", is_nullable=True),
+    Column("shares_before", pl.Int64(), "Shares held before", "shares", is_nullable=True),
+)
+_CASH = _float("cash_amount", "Cash per share as traded on the ex-date", "USD")
+_EVENT_ID = Column("event_id", pl.String(), "The source's id of the event")
+
+RAW_DAILY_BARS: Final = Table(
+    "raw_daily_bars", "One daily bar as the source said it.", ("ticker", "session"), (_TICKER, _SESSION, *_BAR, *_RAW)
+)
+RAW_VIX: Final = Table(
+    "raw_vix", "One VIX day as the source said it.", ("date",), (_VIX_DATE, _SESSION, *_INDEX_BAR, *_RAW)
+)
+RAW_NEWS: Final = Table("raw_news", "One article as the source said it.", ("article_id",), (*_ARTICLE, *_RAW))
+RAW_SPLITS: Final = Table(
+    "raw_splits",
+    "One split as the source said it.",
+    ("event_id",),
+    (_EVENT_ID, _TICKER, _SESSION, _EX_DATE, *_SPLIT, *_RAW),
+)
+RAW_DIVIDENDS: Final = Table(
+    "raw_dividends",
+    "One cash dividend as the source said it.",
+    ("event_id",),
+    (_EVENT_ID, _TICKER, _SESSION, _EX_DATE, _CASH, *_RAW),
+)
+RAW_TICKERS: Final = Table(
+    "raw_tickers",
+    "One ticker of a dated reference snapshot.",
+    ("ticker", "snapshot"),
+    (
+        _TICKER,
+        Column("snapshot", pl.Date(), "Date the reference speaks of"),
+        Column("figi", pl.String(), "Composite FIGI", is_nullable=True),
+        Column("name", pl.String(), "Name of the company or fund", is_nullable=True),
+        Column("type", pl.String(), "CS, ETF, ADRC, ...", is_nullable=True),
+        Column("exchange", pl.String(), "Primary venue (MIC)", is_nullable=True),
+        Column("list_date", pl.Date(), "First date of the listing", is_nullable=True),
+        Column("delist_date", pl.Date(), "First date after it", is_nullable=True),
+        *_RAW,
+    ),
+)
+RAW_COVERAGE: Final = Table(
+    "raw_coverage",
+    "One answer of a source about a cell: what was asked, what came, when that was known.",
+    ("dataset", "ticker", "session", "cutoff"),
+    (
+        Column("dataset", pl.String(), "Raw table the answer fills"),
+        Column("ticker", pl.String(), "Ticker asked for, or * for the whole market"),
+        _SESSION,
+        _CUTOFF,
+        Column("state", pl.String(), "data, empty_confirmed, not_yet, quarantined or failed"),
+        Column("rows", pl.Int64(), "Rows in the answer"),
+        Column("evidence", pl.String(), "Hash or request id that proves the answer"),
+        *_RAW_CLOCKS,
+        Column("source", pl.String(), "Who answered"),
+    ),
+)
+QUARANTINE: Final = Table(
+    "quarantine",
+    "One row that was landed and not let through, with the reason.",
+    ("origin", "session", "row_key", "rule"),
+    (
+        Column("origin", pl.String(), "Table the row stands in"),
+        _SESSION,
+        Column("ticker", pl.String(), "Ticker, or * where the row has none"),
+        Column("row_key", pl.String(), "The row's key as text"),
+        Column("rule", pl.String(), "Name of the broken rule"),
+        Column("found", pl.String(), "What was found"),
+        Column("remedy", pl.String(), "What to do about it"),
+        Column("source_file", pl.String(), "File or request that held it"),
+        Column("source_row", pl.Int64(), "1-based row in it, header excluded"),
+        _TS_KNOWN,
+    ),
+)
+SECURITIES: Final = Table(
+    "securities",
+    "One security and the interval in which it bore a ticker.",
+    ("security_id", "valid_from"),
+    (
+        Column("security_id", pl.String(), "Permanent id: the FIGI, else source:ticker"),
+        _TICKER,
+        Column("valid_from", pl.Date(), "First date of the ticker"),
+        Column("valid_to", pl.Date(), "First date after it; null while it holds", is_nullable=True),
+        Column("name", pl.String(), "Name of the company or fund", is_nullable=True),
+        Column("type", pl.String(), "CS, ETF, ADRC, ...", is_nullable=True),
+        Column("exchange", pl.String(), "Primary venue (MIC)", is_nullable=True),
+    ),
+)
+CORPORATE_ACTIONS: Final = Table(
+    "corporate_actions",
+    "One split or dividend of a security, de-duplicated.",
+    ("security_id", "ex_date", "kind"),
+    (
+        Column("security_id", pl.String(), "Permanent id from securities"),
+        _EX_DATE,
+        Column("kind", pl.String(), "split or dividend"),
+        _TICKER,
+        _SESSION,
+        *_SPLIT,
+        _CASH,
+        *_DERIVED_CLOCKS,
+        _AVAILABILITY,
+    ),
+)
+CLEAN_DAILY_BARS: Final = Table(
+    "clean_daily_bars",
+    "One trusted daily bar, as traded, on the exchange calendar.",
+    ("ticker", "session"),
+    (_TICKER, _SESSION, *_BAR, *_DERIVED_CLOCKS, _AVAILABILITY),
+)
+CLEAN_VIX: Final = Table(
+    "clean_vix",
+    "One VIX day, filed under the session whose partition holds it.",
+    ("date",),
+    (_VIX_DATE, _SESSION, *_INDEX_BAR, *_DERIVED_CLOCKS, _AVAILABILITY),
+)
+CLEAN_NEWS: Final = Table(
+    "clean_news",
+    "One article with its story, its mood and the sessions it enters.",
+    ("article_id",),
+    (
+        *_ARTICLE,
+        Column("story_id", pl.String(), "First article within 48 h that tells the same story"),
+        _float("sentiment", "VADER compound of title plus description", "-1 to 1", is_nullable=False),
+        Column("open_session", pl.Date(), "Session of the first open cut-off at or after the first ts_known"),
+        Column("close_session", pl.Date(), "Session of the first close cut-off at or after the first ts_known"),
+        *_DERIVED_CLOCKS,
+        _AVAILABILITY,
+    ),
+)
+
+_OWN_UNITS = "USD of the session"
+_INDICATORS = (
+    *(_float(f"sma_{n}", f"Mean close of {n} sessions", _OWN_UNITS) for n in (5, 10, 20, 50, 200)),
+    *(_float(f"ema_{n}", f"Exponential mean close, span {n}, seeded with its SMA", _OWN_UNITS) for n in (12, 26)),
+    _float("rsi_14", "Wilder's relative strength index", "0 to 100"),
+    _float("macd_12_26", "Fast less slow exponential mean", _OWN_UNITS),
+    _float("macd_signal_12_26_9", "Exponential mean of the MACD", _OWN_UNITS),
+    _float("macd_hist_12_26_9", "MACD less its signal", _OWN_UNITS),
+    _float("bb_upper_20_2", "Bollinger band, mean plus two deviations", _OWN_UNITS),
+    _float("bb_middle_20_2", "Bollinger band, mean", _OWN_UNITS),
+    _float("bb_lower_20_2", "Bollinger band, mean less two deviations", _OWN_UNITS),
+    _float("bb_percent_b_20_2", "Where the close stands between the bands", "0 at the lower, 1 at the upper"),
+    _float("bb_width_20_2", "Distance of the bands over the mean", "ratio"),
+    _float("atr_14", "Wilder's average true range", _OWN_UNITS),
+    _float("obv", "On-balance volume; only differences mean anything", "forward shares"),
+    _float("vwap_20", "Volume-weighted typical price of 20 sessions", _OWN_UNITS),
+    _float("stoch_k_14", "Fast stochastic", "0 to 100"),
+    _float("stoch_d_14_3", "Mean of three fast stochastics", "0 to 100"),
+    *(_float(f"roc_{n}", f"Change over {n} sessions", "percent") for n in (1, 5, 20)),
+    _float("ret_simple", "Close over the previous close, less one, splits taken out", "ratio"),
+    _float("ret_log", "Log of close over the previous close, splits taken out", "log ratio"),
+    _float("realized_vol_20", "Sample deviation of 20 log returns, a session", "log ratio"),
+)
+_DAY = (
+    _float("close", "Close as traded; not adjusted", "USD"),
+    _float("split_factor", "Product of the split ratios up to the session: as traded times this is forward units"),
+    *_INDICATORS,
+)
+FEATURE_INDICATORS: Final = Table(
+    "feature_indicators",
+    "Daily indicators of one ticker and session, in the session's own units.",
+    ("ticker", "session"),
+    (_TICKER, _SESSION, *_DAY, *_DERIVED_CLOCKS),
+)
+_MOOD = (
+    _float("news_count", "Articles since the cut-off before; null where news was not asked"),
+    _float("story_count", "Stories among them; copies count once"),
+    _float("sentiment", "Mean VADER compound of the articles; null without any", "-1 to 1"),
+    _float("sentiment_positive_ratio", "Share of articles at or above 0.05", "0 to 1"),
+    _float("sentiment_negative_ratio", "Share of articles at or below -0.05", "0 to 1"),
+    _float("sentiment_decayed", "Mean over all sessions, half-life 3 sessions; null before any article", "-1 to 1"),
+)
+FEATURE_SENTIMENT: Final = Table(
+    "feature_sentiment",
+    "Mood of one ticker's news between two cut-offs of a kind.",
+    ("ticker", "session", "cutoff"),
+    (_TICKER, _SESSION, _CUTOFF, *_MOOD, *_DERIVED_CLOCKS),
+)
+_MARKET = (
+    Column("vix_date", pl.Date(), "VIX day the values are of", is_nullable=True),
+    Column("vix_age_sessions", pl.Int32(), "Sessions from that day to the one the row may look at", is_nullable=True),
+    _float("vix_close", "VIX close", "points"),
+    _float("vix_change", "Change from the VIX day before", "points"),
+    _float("vix_percentile_252", "Share of 252 VIX days, this one included, at or below its close", "0 to 1"),
+)
+FEATURE_MARKET: Final = Table(
+    "feature_market",
+    "State of the market at one cut-off of a session.",
+    ("session", "cutoff"),
+    (_SESSION, _CUTOFF, *_MARKET, *_DERIVED_CLOCKS),
+)
+FEATURE_MATRIX: Final = Table(
+    "feature_matrix",
+    "What a model may read of one ticker at one cut-off of a session.",
+    ("ticker", "session", "cutoff"),
+    (
+        _TICKER,
+        _SESSION,
+        _CUTOFF,
+        Column("bar_session", pl.Date(), "Session of the bar and indicators: this one (close), the one before (open)"),
+        *_DAY,
+        *_MOOD,
+        *_MARKET,
+        *_DERIVED_CLOCKS,
+    ),
+)
+
+_ALL = (
+    *(RAW_DAILY_BARS, RAW_VIX, RAW_NEWS, RAW_SPLITS, RAW_DIVIDENDS, RAW_TICKERS, RAW_COVERAGE, QUARANTINE),
+    *(SECURITIES, CORPORATE_ACTIONS, CLEAN_DAILY_BARS, CLEAN_VIX, CLEAN_NEWS),
+    *(FEATURE_INDICATORS, FEATURE_SENTIMENT, FEATURE_MARKET, FEATURE_MATRIX),
+)
+TABLES: Final[Mapping[str, Table]] = {table.name: table for table in _ALL}
+# What feature_store publishes: enough to answer every read of the Python API without the lake
+STORED: Final = tuple(table for table in _ALL if table.has_intervals)

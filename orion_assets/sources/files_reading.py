@@ -1,0 +1,297 @@
+"""From a path pattern to frames of text: globs, packages, gzip, zip, CSV, Parquet, JSON lines.
+
+Nothing here knows what a column means; no type is guessed, so the tickers NA and TRUE stay what they are.
+"""
+
+import csv
+import glob
+import gzip
+import hashlib
+import importlib.resources
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, NoReturn, cast
+
+import polars as pl
+
+from orion_assets.errors import SettingsError, SourceRejected
+from orion_assets.sources.protocols import Document
+
+SUFFIXES: Final = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson")
+_READABLE: Final = "CSV, TSV, Parquet or JSON lines (.csv .tsv .txt .parquet .jsonl .ndjson), each plain, .gz or in a .zip"
+_PACKAGE: Final = "package:"
+_EXTRAS: Final = {"bokeh_sampledata": "orion-assets[examples]"}
+_AGAIN: Final = "fetch the file again"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that a pattern names: as the user wrote it, where it is, and which members of a zip are meant."""
+
+    name: str
+    path: Path
+    members: str = "*"
+
+
+def find(patterns: tuple[str, ...], folder: Path, mapping: str) -> list[Found]:
+    """List the files of the patterns, sorted within each pattern, each once.
+
+    Raises:
+        SettingsError: A pattern finds nothing, is absolute, or names a package that is not installed.
+    """
+    found: dict[tuple[Path, str], Found] = {}
+    for pattern in patterns:
+        for file in _matches(pattern, folder, mapping):
+            found.setdefault((file.path, file.members), file)
+    return list(found.values())
+
+
+def _matches(pattern: str, folder: Path, mapping: str) -> list[Found]:
+    base, relative, prefix = folder, pattern, ""
+    if pattern.startswith(_PACKAGE):
+        package, _, relative = pattern.removeprefix(_PACKAGE).partition("/")
+        base, prefix = _package_folder(package, mapping), f"{_PACKAGE}{package}/"
+    if Path(relative).is_absolute():
+        raise SettingsError(
+            f"mapping {mapping}: files {pattern!r} is an absolute path, which another machine would not have; write it"
+            " relative to the mapping's folder, or set the root folder"
+        )
+    archive, dot_zip, members = relative.partition(".zip/")
+    relative, members = (f"{archive}.zip", members) if dot_zip else (relative, "*")
+    # A name with brackets is a file first and a pattern second
+    names = [relative] if (base / relative).is_file() else sorted(glob.glob(relative, root_dir=base, recursive=True))
+    files = [Found(prefix + PurePosixPath(name).as_posix(), base / name, members) for name in names]
+    files = [file for file in files if file.path.is_file()]
+    if not files:
+        raise SettingsError(
+            f"mapping {mapping}: files {pattern!r} finds no file under {base}; correct the pattern or the root folder"
+        )
+    return files
+
+
+def _package_folder(package: str, mapping: str) -> Path:
+    try:
+        folder = importlib.resources.files(package)
+    except ModuleNotFoundError as e:
+        extra = _EXTRAS.get(package, package)
+        raise SettingsError(
+            f"mapping {mapping}: package {package!r} is not installed; pip install '{extra}'"
+        ) from e
+    if not isinstance(folder, Path):
+        raise SettingsError(f"mapping {mapping}: package {package!r} is not a folder on disk; install it unzipped")
+    return folder
+
+
+class Shelf:
+    """Keeps the bytes of files, and reads one again only when its size or modification time changed."""
+
+    def __init__(self) -> None:
+        self._held: dict[Path, tuple[tuple[int, int], Document]] = {}
+
+    def mark(self, found: Found) -> tuple[str, str, int, int]:
+        """Give what tells one state of the file from another without reading it."""
+        stat = found.path.stat()
+        return (found.name, found.members, stat.st_mtime_ns, stat.st_size)
+
+    def take(self, found: Found) -> Document:
+        """Give the file's bytes under the user's name for it.
+
+        Raises:
+            SourceRejected: The file cannot be read, or is empty.
+        """
+        _, _, *state = self.mark(found)
+        held = self._held.get(found.path)
+        if held is None or held[0] != tuple(state) or held[1].name != found.name:
+            try:
+                content = found.path.read_bytes()
+            except OSError as e:
+                raise SourceRejected(f"{found.name}: cannot be read ({e.strerror}); check it", file=found.name) from e
+            document = Document(found.name, hashlib.sha256(content).hexdigest(), content)
+            held = ((state[0], state[1]), document)
+            self._held[found.path] = held
+        if not held[1].content.strip():
+            _reject(found.name, "is empty", _AGAIN)
+        return held[1]
+
+
+def frames(name: str, content: bytes, *, members: str = "*", separator: str | None = None) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Give each table of a file with its name, all cells as text except Parquet's own types and lists.
+
+    Raises:
+        SourceRejected: The bytes are not what the name says, are cut short, or are not UTF-8.
+    """
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix == ".zip":
+        for member, inner in _members(name, content, members):
+            yield from frames(f"{name}/{member}", inner, separator=separator)
+    elif suffix == ".gz":
+        plain = name[: -len(suffix)]
+        # The gzip's own name stays in messages and in provenance
+        yield from ((name, frame) for _, frame in _table(name, plain, _unzipped(name, content), separator))
+    else:
+        yield from _table(name, name, content, separator)
+
+
+def stem(name: str) -> str:
+    """Give the file's name without folder and without the suffixes that are read: BRK.B.csv.gz is BRK.B."""
+    last = PurePosixPath(name).name
+    for suffix in (".gz", *SUFFIXES):
+        if last.lower().endswith(suffix):
+            last = last[: -len(suffix)]
+    return last
+
+
+def _reject(file: str, found: str, remedy: str, *, row: int | None = None) -> NoReturn:
+    where = f"{file}: row {row}" if row is not None else file
+    raise SourceRejected(f"{where}: {found}; {remedy}", file=file, row=row)
+
+
+def _unzipped(name: str, content: bytes) -> bytes:
+    try:
+        # decompress reads to the trailer, so a cut file or a wrong checksum cannot pass
+        return gzip.decompress(content)
+    except (EOFError, OSError, zlib.error) as e:
+        _reject(name, f"is not a whole gzip file ({e})", _AGAIN)
+
+
+def _members(name: str, content: bytes, pattern: str) -> Iterator[tuple[str, bytes]]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            held = [i.filename for i in archive.infolist() if not i.is_dir() and not i.filename.startswith("__MACOSX/")]
+            chosen = sorted(member for member in held if fnmatch(member, pattern))
+            strange = [m for m in chosen if not m.lower().removesuffix(".gz").endswith(SUFFIXES)]
+            if not chosen or strange:
+                listed = ", ".join(strange or held) or "nothing"
+                what = "holds" if strange else f"has no member {pattern!r}, it holds"
+                _reject(name, f"{what} {listed}", f'name the members to read, such as "{name}/*.csv"; read are {_READABLE}')
+            for member in chosen:
+                yield member, archive.read(member)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as e:
+        _reject(name, f"is not a whole, open zip file ({e})", _AGAIN)
+
+
+def _table(name: str, plain: str, content: bytes, separator: str | None) -> Iterator[tuple[str, pl.DataFrame]]:
+    suffix = PurePosixPath(plain).suffix.lower()
+    if suffix not in SUFFIXES:
+        _reject(name, f"has the unknown suffix {suffix!r}", f"give {_READABLE}")
+    if suffix == ".parquet":
+        yield name, _parquet(name, content)
+        return
+    text = _text(name, content)
+    if suffix in (".jsonl", ".ndjson"):
+        yield name, _json_lines(name, text)
+    else:
+        yield name, _csv(name, text, separator or ("\t" if suffix == ".tsv" else ","))
+
+
+def _text(name: str, content: bytes) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        line = content.count(b"\n", 0, e.start) + 1
+        _reject(name, f"is not UTF-8: byte 0x{content[e.start]:02x} in line {line}", "save it as UTF-8")
+    if not text.strip():
+        _reject(name, "is empty", _AGAIN)
+    if "\0" in text:
+        _reject(name, f"holds a zero byte in line {text.count(chr(10), 0, text.index(chr(0))) + 1}", _AGAIN)
+    if text.lstrip()[:200].lower().startswith(("<!doctype", "<html", "<?xml", "<head", "<body")):
+        _reject(name, "is an HTML page, not a table", f"{_AGAIN}; the page may say why it came instead")
+    return text
+
+
+def _csv(name: str, text: str, separator: str) -> pl.DataFrame:
+    header = next(csv.reader(io.StringIO(text), delimiter=separator))
+    twice = sorted({column for column in header if header.count(column) > 1})
+    if twice:
+        _reject(name, f"has the column {twice[0]!r} more than once", "rename one in the file's header")
+    body = text.partition("\n")[2].replace("\r\n", "\n").removesuffix("\n")
+    rows = body.count("\n") + 1 if body else 0
+    # Polars pads a short row in silence: count the separators, and leave quotes and blank lines to the careful reader
+    is_plain = '"' not in text and "\n\n" not in f"\n{body}\n" and body.count(separator) == rows * (len(header) - 1)
+    if not is_plain or "\r" in body or not rows:
+        return _careful_csv(name, text, separator, header)
+    try:
+        return pl.read_csv(
+            f"{text.partition(chr(10))[0].rstrip(chr(13))}\n{body}\n".encode(),
+            separator=separator, infer_schema=False, quote_char=None, empty_string_is_null=False,
+        )
+    except pl.exceptions.PolarsError:
+        return _careful_csv(name, text, separator, header)
+
+
+def _careful_csv(name: str, text: str, separator: str, header: list[str]) -> pl.DataFrame:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    next(reader)
+    rows: list[list[str]] = []
+    try:
+        for cells in reader:
+            if not cells:
+                continue
+            rows.append(cells)
+            if len(cells) != len(header):
+                _reject(
+                    name,
+                    f"has {len(cells)} cells where the header has {len(header)} (line {reader.line_num}): {cells[:3]}",
+                    "mend that line: a quote, a raw line break or the file's end may be missing",
+                    row=len(rows),
+                )
+    except csv.Error as e:
+        _reject(name, f"is not CSV (line {reader.line_num}): {e}", "mend the quotes of that line", row=len(rows) + 1)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(header)
+    return pl.DataFrame(dict(zip(header, columns, strict=True)), schema=dict.fromkeys(header, pl.String))
+
+
+def _parquet(name: str, content: bytes) -> pl.DataFrame:
+    try:
+        frame = pl.read_parquet(io.BytesIO(content))
+    except (pl.exceptions.PolarsError, OSError) as e:
+        _reject(name, f"is not a whole Parquet file ({str(e).splitlines()[0]})", _AGAIN)
+    kept = (pl.String, pl.Date, pl.Datetime, pl.List, pl.Boolean)
+    return frame.with_columns(pl.selectors.float().fill_nan(None)).with_columns(
+        pl.col(column).cast(pl.String)
+        for column, dtype in frame.schema.items()
+        if not dtype.is_numeric() and dtype.base_type() not in kept
+    )
+
+
+def _json_lines(name: str, text: str) -> pl.DataFrame:
+    columns: dict[str, list[Any]] = {}
+    count = 0
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            # Numbers stay the text that the file has
+            row = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
+        except json.JSONDecodeError as e:
+            _reject(name, f"is not JSON (line {number}, {e})", "mend that line, or fetch the file again", row=count + 1)
+        if not isinstance(row, dict):
+            _reject(name, f"is not a JSON object (line {number})", "give one object a line", row=count + 1)
+        for key, value in cast("dict[str, Any]", row).items():
+            columns.setdefault(key, [None] * count).append(_cell(value))
+        count += 1
+        for values in columns.values():
+            if len(values) < count:
+                values.append(None)
+    return pl.DataFrame([_column(key, values) for key, values in columns.items()])
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return [None if item is None else str(item) for item in cast("list[object]", value)]
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def _column(key: str, values: list[Any]) -> pl.Series:
+    if not any(isinstance(value, list) for value in values):
+        return pl.Series(key, values, dtype=pl.String)
+    lists = [value if value is None or isinstance(value, list) else [value] for value in values]
+    return pl.Series(key, lists, dtype=pl.List(pl.String))

@@ -1,0 +1,171 @@
+"""From a block of the mapping to its sheets: which files, which columns, which rows.
+
+Keep the meaning of the cells out of here; files_parsing.py and files_rows.py know that.
+"""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from orion_assets.errors import SourceRejected
+from orion_assets.sources.files_mapping import Block, DailyBars, Mapping, News, TickerBlock, Tickers
+from orion_assets.sources.files_parsing import Sheet, is_no_ticker, text, ticker_lists
+from orion_assets.sources.files_reading import Found, Shelf, find, frames, stem
+from orion_assets.sources.protocols import Document
+
+SPLIT_COLUMN = "split_ratio"
+DIVIDEND_COLUMN = "dividend_cash"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A block with the files that it names at this moment."""
+
+    mapping: Mapping
+    block: Block
+    files: tuple[Found, ...]
+
+    def marks(self, shelf: Shelf) -> tuple[object, ...]:
+        """Give what changes when one of the files does."""
+        return tuple(shelf.mark(file) for file in self.files)
+
+
+def plan(mapping: Mapping, block: Block) -> Plan:
+    """Resolve the block's patterns.
+
+    Raises:
+        SettingsError: A pattern finds no file.
+    """
+    return Plan(mapping, block, tuple(find(block.files, mapping.folder, mapping.name)))
+
+
+def documents(planned: Plan, shelf: Shelf) -> list[Document]:
+    """Give the bytes behind the block: its files, or the mapping where the rows stand in it."""
+    if planned.block.has_rows:
+        return [Document(planned.mapping.name, planned.mapping.sha256, planned.mapping.content)]
+    return [shelf.take(file) for file in planned.files]
+
+
+def sheets(planned: Plan, shelf: Shelf) -> list[Sheet]:
+    """Read the block's sheets.
+
+    Raises:
+        SourceRejected: A file cannot be read, a column is missing, a row to skip does not exist, or a ticker asked for
+            is in none of the files.
+    """
+    block = planned.block
+    made = [_literal(planned)] if block.has_rows else list(_from_files(planned, shelf))
+    if block.skip_rows and len(made) != 1:
+        named = ", ".join(sheet.file for sheet in made[:3])
+        raise SourceRejected(
+            f"{made[0].file}: skip_rows names rows of one file, but the block reads {len(made)} ({named}); give the"
+            " dirty file a block of its own",
+            file=made[0].file,
+        )
+    made = [_without(sheet, block.skip_rows) for sheet in made]
+    wanted = block.tickers if isinstance(block, TickerBlock | Tickers) else ()
+    return _only(made, wanted, block) if wanted else made
+
+
+def _from_files(planned: Plan, shelf: Shelf) -> Iterator[Sheet]:
+    columns = _columns(planned.block)
+    for file in planned.files:
+        document = shelf.take(file)
+        tables = frames(file.name, document.content, members=file.members, separator=planned.block.separator)
+        for name, frame in tables:
+            rows = _mapped(name, frame, columns)
+            yield Sheet(name, document.sha256, rows, columns, _constant(planned.block, name))
+
+
+def _columns(block: Block) -> dict[str, str]:
+    columns = dict(block.columns)
+    if isinstance(block, DailyBars):
+        columns |= {SPLIT_COLUMN: block.splits.column} if block.splits else {}
+        columns |= {DIVIDEND_COLUMN: block.dividends.column} if block.dividends else {}
+    return columns
+
+
+def _mapped(name: str, frame: pl.DataFrame, columns: dict[str, str]) -> pl.DataFrame:
+    # JSON lines without a line have no columns to miss
+    for ours, theirs in columns.items():
+        if theirs not in frame.columns:
+            near = difflib.get_close_matches(theirs, frame.columns, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"its columns are {', '.join(map(repr, frame.columns))}"
+            raise SourceRejected(
+                f"{name}: has no column {theirs!r} (mapped to {ours}); {hint} Correct columns.{ours} in the mapping",
+                file=name,
+                column=theirs,
+            )
+    source_row = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("source_row")
+    return frame.select(source_row, *(pl.col(theirs).alias(ours) for ours, theirs in columns.items()))
+
+
+def _constant(block: Block, name: str) -> str | None:
+    if not isinstance(block, TickerBlock):
+        return None
+    if block.ticker_from is None:
+        return block.ticker
+    found = stem(name)
+    if is_no_ticker(pl.Series([found]))[0]:
+        raise SourceRejected(
+            f"{name}: ticker_from = \"stem\" finds {found!r}, which is no ticker; name the file by its ticker or say"
+            " ticker in the mapping",
+            file=name,
+        )
+    return found
+
+
+def _literal(planned: Plan) -> Sheet:
+    given = [row.model_dump(mode="json", exclude_none=True) for row in getattr(planned.block, "rows", ())]
+    names = sorted({name for row in given for name in row})
+    cells = {name: [None if row.get(name) is None else str(row[name]) for row in given] for name in names}
+    rows = pl.DataFrame(cells, schema=dict.fromkeys(names, pl.String)).with_row_index("source_row", offset=1)
+    return Sheet(
+        planned.mapping.name,
+        planned.mapping.sha256,
+        rows.with_columns(pl.col("source_row").cast(pl.Int64)),
+        {name: name for name in names},
+    )
+
+
+def _without(sheet: Sheet, skipped: tuple[int, ...]) -> Sheet:
+    beyond = [row for row in skipped if row > sheet.rows.height]
+    if beyond:
+        raise SourceRejected(
+            f"{sheet.file}: row {beyond[0]}: skip_rows leaves it out, but the file has {sheet.rows.height} data rows;"
+            " correct skip_rows",
+            file=sheet.file,
+            row=beyond[0],
+        )
+    return _with_rows(sheet, sheet.rows.filter(~pl.col("source_row").is_in(skipped)))
+
+
+def _with_rows(sheet: Sheet, rows: pl.DataFrame) -> Sheet:
+    return Sheet(sheet.file, sheet.sha256, rows, sheet.theirs, sheet.ticker)
+
+
+def _only(made: list[Sheet], wanted: tuple[str, ...], block: Block) -> list[Sheet]:
+    owners = [_owners(sheet, block) for sheet in made]
+    seen = {ticker for owner in owners for ticker in owner.explode(empty_as_null=False).unique()}
+    absent = [ticker for ticker in wanted if ticker not in seen]
+    if absent:
+        near = difflib.get_close_matches(absent[0], sorted(map(str, seen)), n=1)
+        raise SourceRejected(
+            f"{', '.join(sheet.file for sheet in made[:3])}: holds no row of {absent[0]!r}, which tickers asks for;"
+            f" {f'did you mean {near[0]!r}? Correct' if near else 'correct'} tickers in the mapping",
+            file=made[0].file,
+            column="ticker",
+        )
+    marked = pl.element().is_in(wanted)
+    kept = [owner.to_frame("owner").select(pl.col("owner").list.eval(marked).list.any())["owner"] for owner in owners]
+    return [_with_rows(sheet, sheet.rows.filter(mask)) for sheet, mask in zip(made, kept, strict=True)]
+
+
+def _owners(sheet: Sheet, block: Block) -> pl.Series:
+    if isinstance(block, News) and sheet.has("tickers"):
+        return ticker_lists(sheet, block.tickers_separator)
+    constant = pl.repeat(sheet.ticker, sheet.rows.height, dtype=pl.String, eager=True)
+    owner = constant if sheet.ticker is not None else text(sheet, "ticker")
+    return owner.to_frame("owner").select(pl.concat_list("owner"))["owner"]

@@ -1,0 +1,96 @@
+"""What a source is asked and what it answers. No provider code; stamping `ts_known` is ingest's alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import ClassVar, Final, Protocol
+
+import polars as pl
+
+from orion_assets.schemas import UTC_US, Table
+
+# In place of a raw table's ts_known, ts_ingested and availability a source says these two
+TS_ASSUMED: Final = "ts_assumed"
+TS_STATED: Final = "ts_stated"
+_STAMPED_BY_INGEST: Final = ("ts_known", "ts_ingested", "availability")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A range of sessions [start, end) of one dataset.
+
+    Attributes:
+        dataset: Name of the raw table to fill.
+        start: First session asked for.
+        end: First session no longer asked for.
+        tickers: The followed universe; empty asks for every ticker the source has.
+        now: Nothing known later may be answered.
+    """
+
+    dataset: str
+    start: date
+    end: date
+    tickers: tuple[str, ...]
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Document:
+    """The bytes behind an answer, to be archived as they came."""
+
+    name: str
+    sha256: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """All that a source says about an ask.
+
+    Attributes:
+        rows: Frame of `said_schema(table)`; for a key every version the source states, else one row.
+        documents: What the rows were read from; a row's `source_hash` is one of theirs.
+        evidence: One hash or request id for the whole answer.
+        tickers: Tickers the answer speaks of, whether or not they have rows; empty means the whole market.
+        through: Last session the source can speak of; later ones stay unanswered. None where it has no such end.
+    """
+
+    rows: pl.DataFrame
+    documents: tuple[Document, ...]
+    evidence: str
+    tickers: tuple[str, ...] = ()
+    through: date | None = None
+
+
+class Source(Protocol):
+    """A provider of raw datasets."""
+
+    name: ClassVar[str]
+
+    @property
+    def datasets(self) -> frozenset[str]:
+        """Names of the raw tables this source can fill."""
+        ...
+
+    def read(self, ask: Ask) -> Answer:
+        """Answer for every session of the range; absence of a row is an answer too.
+
+        Raises:
+            SourceRejected: What the source holds cannot be read as declared; nothing may be written.
+            SourceUnavailable: The source cannot answer now.
+        """
+        ...
+
+    def listed_tickers(self) -> tuple[str, ...]:
+        """Every ticker the source has bars of, sorted."""
+        ...
+
+
+def said_schema(table: Table) -> Mapping[str, pl.DataType]:
+    """Give the columns of `Answer.rows` for a raw table: its own, less what ingest stamps, plus the two clocks.
+
+    `ts_assumed` (UTC, not null) is the event plus the source's delay; `ts_stated` (UTC, null where the source
+    states none) is the instant at which the source says the version became known.
+    """
+    kept = {name: dtype for name, dtype in table.schema.items() if name not in _STAMPED_BY_INGEST}
+    return {**kept, TS_ASSUMED: UTC_US, TS_STATED: UTC_US}

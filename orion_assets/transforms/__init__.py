@@ -1,0 +1,1 @@
+"""Pure functions from frame to frame; no I/O, no clock, no settings, no Dagster."""

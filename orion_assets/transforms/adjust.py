@@ -1,0 +1,114 @@
+"""Split and dividend factors, forward from a ticker's first bar, and the back-adjusted views made of them.
+
+Forward prices P*F never change when a later split happens; back-adjusted ones do, so they are views and never stored.
+"""
+
+from fractions import Fraction
+from typing import Final, Literal
+
+import polars as pl
+
+Basis = Literal["split", "total_return"]
+_PRICES: Final = ("open", "high", "low", "close", "vwap")
+
+
+def split_factors(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+    """Add `split_factor`, F(t): the product of the split ratios with first bar < ex-date <= t.
+
+    Args:
+        bars: Visible rows with `ticker`, `session`, from each ticker's first bar, one a key, sorted.
+        actions: Visible CORPORATE_ACTIONS rows.
+
+    Returns:
+        `bars` plus `split_factor` (Float64, positive, no nulls; 1.0 before any split). Ratios are multiplied as
+        integers and divided once, so a factor has the bits of its exact value whatever order splits came in.
+    """
+    return _with_steps(bars, split_steps(bars, actions))
+
+
+def split_steps(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+    """Give the factor each split brings about: `ticker`, `ex_date`, `split_factor` from then on."""
+    first = bars.group_by("ticker").agg(_first=pl.col("session").min())
+    splits = (
+        actions.filter(pl.col("kind") == "split")
+        .join(first, on="ticker")
+        .filter(pl.col("ex_date") > pl.col("_first"))
+        .sort("ticker", "ex_date", "security_id")
+    )
+    product: dict[str, Fraction] = {}
+    steps: list[float] = []
+    for ticker, after, before in splits.select("ticker", "shares_after", "shares_before").iter_rows():
+        product[ticker] = product.get(ticker, Fraction(1)) * Fraction(after, before)
+        steps.append(float(product[ticker]))
+    return (
+        splits.select("ticker", "ex_date")
+        .with_columns(split_factor=pl.Series(steps, dtype=pl.Float64))
+        .unique(["ticker", "ex_date"], keep="last", maintain_order=True)
+    )
+
+
+def _with_steps(bars: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    joined = bars.sort("session").join_asof(
+        steps.sort("ex_date"), left_on="session", right_on="ex_date", by="ticker", check_sortedness=False
+    )
+    return joined.drop("ex_date").with_columns(pl.col("split_factor").fill_null(1.0)).sort("ticker", "session")
+
+
+def total_return_factors(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+    """Add `split_factor` and `total_return_factor`, R(t) = F(t) * product of (1 + D/C) over ex-dates up to t.
+
+    Args:
+        bars: Visible CLEAN_DAILY_BARS rows from each ticker's first bar, one a key, sorted.
+        actions: Visible CORPORATE_ACTIONS rows; D is their `cash_amount`, C the close, as traded, of the first bar
+            at or after the ex-date. A dividend before or on the first bar changes nothing.
+
+    Returns:
+        `bars` plus both factors (Float64, positive, no nulls).
+    """
+    first = bars.group_by("ticker").agg(_first=pl.col("session").min())
+    dividends = actions.filter(pl.col("kind") == "dividend").join(first, on="ticker")
+    paid = (
+        dividends.filter(pl.col("ex_date") > pl.col("_first"))
+        .sort("ex_date")
+        .join_asof(
+            bars.select("ticker", "session", "close").sort("session"),
+            left_on="ex_date",
+            right_on="session",
+            by="ticker",
+            strategy="forward",
+            check_sortedness=False,
+        )
+        .filter(pl.col("close").is_not_null())
+        .sort("ticker", "session", "ex_date", "security_id")
+        .select("ticker", "session", _growth=1 + pl.col("cash_amount") / pl.col("close"))
+    )
+    growth = paid.group_by("ticker", "session", maintain_order=True).agg(pl.col("_growth").product())
+    with_growth = split_factors(bars, actions).join(growth, on=["ticker", "session"], how="left", maintain_order="left")
+    reinvested = pl.col("_growth").fill_null(1.0).cum_prod().over("ticker")
+    return with_growth.with_columns(total_return_factor=pl.col("split_factor") * reinvested).drop("_growth")
+
+
+def forward(bars: pl.DataFrame) -> pl.DataFrame:
+    """Turn as-traded prices and volumes with `split_factor` into forward ones: X = P * F, Y = V / F."""
+    scale = pl.col("split_factor")
+    return bars.with_columns(pl.col("open", "high", "low", "close") * scale, volume=pl.col("volume") / scale)
+
+
+def back_adjusted(bars: pl.DataFrame, actions: pl.DataFrame, basis: Basis) -> pl.DataFrame:
+    """Give bars in the units of each ticker's last visible session.
+
+    Args:
+        bars: Visible CLEAN_DAILY_BARS rows of the tickers' whole history, one a key.
+        actions: Visible CORPORATE_ACTIONS rows of the same instant.
+        basis: `split`: P(t) * F(t) / F(last); `total_return`: P(t) * R(t) / R(last). Volume is split-adjusted in both.
+
+    Returns:
+        The same rows and columns, sorted by ticker and session; prices (vwap too) and volume adjusted.
+    """
+    name = "split_factor" if basis == "split" else "total_return_factor"
+    with_factors = total_return_factors(bars.sort("ticker", "session"), actions)
+    price_scale = pl.col(name) / pl.col(name).last().over("ticker")
+    volume_scale = pl.col("split_factor") / pl.col("split_factor").last().over("ticker")
+    return with_factors.with_columns(pl.col(_PRICES) * price_scale, volume=pl.col("volume") / volume_scale).select(
+        bars.columns
+    )

@@ -1,0 +1,139 @@
+"""The daily graph as plain functions: what the assets wire, without a lake, a store or Dagster."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import polars as pl
+
+from orion_assets import calendars, schemas
+from orion_assets.ingest.landing import Landing, Moment
+from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, said_schema
+from orion_assets.transforms.actions import corporate_actions
+from orion_assets.transforms.bars import clean_daily_bars, clean_vix
+from orion_assets.transforms.daily import feature_indicators
+from orion_assets.transforms.market import asked, feature_market
+from orion_assets.transforms.matrix import feature_matrix
+from orion_assets.transforms.news import clean_news
+from orion_assets.transforms.sentiment import feature_sentiment
+
+RAW = {
+    table.name: table
+    for table in (
+        schemas.RAW_DAILY_BARS,
+        schemas.RAW_VIX,
+        schemas.RAW_NEWS,
+        schemas.RAW_SPLITS,
+        schemas.RAW_DIVIDENDS,
+    )
+}
+
+
+@dataclass
+class World:
+    """What a source would say of each raw table, in `said_schema`; `moment` plays the clock."""
+
+    said: dict[str, pl.DataFrame]
+    tickers: Sequence[str]
+    start: date
+    end: date
+    held: dict[str, pl.DataFrame] = field(default_factory=dict)
+    coverage: dict[str, pl.DataFrame] = field(default_factory=dict)
+
+    def land(self, moment: Moment, start: date | None = None, end: date | None = None) -> None:
+        """Land what the world says by then of the sessions in [start, end)."""
+        start, end = start or self.start, end or self.end
+        for name, table in RAW.items():
+            if name not in self.said:
+                continue
+            rows = self.said[name].filter(
+                pl.col("session").is_between(start, end, closed="left")
+                & (pl.coalesce(TS_STATED, TS_ASSUMED) <= moment.now)
+            )
+            held = self.held.get(name, table.empty())
+            covered = self.coverage.get(name, schemas.RAW_COVERAGE.empty())
+            mine = pl.col("session").is_between(start, end, closed="left")
+            following = calendars.sessions(start).head(calendars.sessions(start, end).height + 1)
+            landing = Landing(table, Answer(rows, (), "evidence"), following, moment)
+            news = table.conform(landing.new_versions(held.filter(mine), covered.filter(mine)))
+            cells = schemas.RAW_COVERAGE.conform(landing.new_coverage(self.tickers, covered.filter(mine)))
+            self.held[name] = table.conform(pl.concat([held, news]))
+            self.coverage[name] = pl.concat([covered, cells])
+
+    def derive(self, start: date | None = None, end: date | None = None) -> dict[str, pl.DataFrame]:
+        """Derive every table for the sessions in [start, end) from what was landed."""
+        start, end = start or self.start, end or self.end
+        calendar = calendars.sessions()
+        raw = {name: self.held.get(name, table.empty()) for name, table in RAW.items()}
+        raw = {name: frame.filter(pl.col("session") < end) for name, frame in raw.items()}
+        covered = {name: self.coverage.get(name, schemas.RAW_COVERAGE.empty()) for name in RAW}
+        bars = clean_daily_bars(raw["raw_daily_bars"], calendar)
+        actions = corporate_actions(raw["raw_splits"], raw["raw_dividends"], securities_of(self.tickers))
+        vix = clean_vix(raw["raw_vix"])
+        news = clean_news(raw["raw_news"], calendar, date(1990, 1, 1))
+        before = calendars.sessions(end=start).tail(1)["session"][0]
+        indicators = feature_indicators(bars.rows, actions.rows, before, end)
+        sentiment = feature_sentiment(news.rows, covered["raw_news"], calendar, self.tickers, (start, end))
+        market = feature_market(vix.rows, covered["raw_vix"], calendar, start, end)
+        cells = asked(covered["raw_daily_bars"], calendar, start, end)
+        matrix = feature_matrix(indicators, sentiment, market, cells)
+        frames = {
+            "clean_daily_bars": bars.rows,
+            "corporate_actions": actions.rows,
+            "clean_vix": vix.rows,
+            "clean_news": news.rows,
+            "feature_indicators": indicators,
+            "feature_sentiment": sentiment,
+            "feature_market": market,
+            "feature_matrix": matrix,
+        }
+        return {
+            name: schemas.TABLES[name].conform(frame).filter(pl.col("session").is_between(start, end, closed="left"))
+            for name, frame in frames.items()
+        }
+
+
+def securities_of(tickers: Sequence[str]) -> pl.DataFrame:
+    """One security a ticker, since ever."""
+    return schemas.SECURITIES.conform(
+        pl.DataFrame(
+            {
+                "security_id": [f"files:{ticker}" for ticker in tickers],
+                "ticker": list(tickers),
+                "valid_from": [date(1990, 1, 1)] * len(tickers),
+                "valid_to": [None] * len(tickers),
+                "name": [None] * len(tickers),
+                "type": [None] * len(tickers),
+                "exchange": [None] * len(tickers),
+            },
+            schema=schemas.SECURITIES.schema,
+        )
+    )
+
+
+def said(name: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Fill the columns a test does not care about: provenance, clocks, nulls."""
+    schema = said_schema(schemas.TABLES[name])
+    defaults = {
+        "is_deleted": pl.lit(value=False),
+        "problem": pl.lit(None, pl.String),
+        "source": pl.lit("files"),
+        "source_file": pl.lit("test.csv"),
+        "source_row": pl.int_range(1, pl.len() + 1, dtype=pl.Int64),
+        "source_hash": pl.lit("0" * 64),
+        TS_STATED: pl.lit(None, pl.Datetime("us", "UTC")),
+    }
+    filled = rows.with_columns(expr.alias(column) for column, expr in defaults.items() if column not in rows.columns)
+    filled = filled.with_columns(
+        pl.lit(None, dtype).alias(column) for column, dtype in schema.items() if column not in filled.columns
+    )
+    return filled.select(pl.col(column).cast(dtype) for column, dtype in schema.items())
+
+
+def at(frame: pl.DataFrame, instant: datetime) -> pl.DataFrame:
+    """Read a derived table as of an instant."""
+    return frame.filter(
+        (pl.col("ts_known") <= instant)
+        & (pl.col("known_until").is_null() | (pl.col("known_until") > instant))
+        & ~pl.col("is_deleted")
+    )

@@ -1,0 +1,60 @@
+"""Writes docs/reference/tables.md from orion_assets.schemas; `--check` only says whether it is current."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from orion_assets.schemas import DTYPE_NAMES, TABLES, Column, Table
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "tables.md"
+HEAD = """# Tables
+
+Every stored table, made from `orion_assets/schemas.py` by `python scripts/generate_docs.py`; do not edit by hand.
+"""
+
+
+def page() -> str:
+    """Give the whole page as Markdown."""
+    return "\n".join([HEAD, *(section(table) for table in TABLES.values())])
+
+
+def section(table: Table) -> str:
+    """Give one table's heading, grain, key and columns."""
+    lines = [
+        f"## {table.name}",
+        "",
+        table.description,
+        "",
+        f"Key: {', '.join(f'`{name}`' for name in table.key)}.",
+        "",
+        "| Column | Type | Unit | What |",
+        "|---|---|---|---|",
+        *(row(column) for column in table.columns),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def row(column: Column) -> str:
+    """Give one column as a line of a Markdown table."""
+    kind = DTYPE_NAMES[column.dtype] + (", may be null" if column.is_nullable else "")
+    cells = (f"`{column.name}`", kind, column.unit, column.description)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def main() -> int:
+    """Write or compare; the exit code is 1 when `--check` finds a difference."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail when the page is not current")
+    if not parser.parse_args().check:
+        PAGE.parent.mkdir(parents=True, exist_ok=True)
+        PAGE.write_text(page(), encoding="utf-8")
+        return 0
+    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page():
+        return 0
+    print(f"{PAGE.name} is not what schemas.py says; run: .venv/bin/python scripts/generate_docs.py", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
