@@ -53,7 +53,7 @@ check-docs: $(READY)
 	$(BIN)/python scripts/generate_docs.py --check
 
 check-definitions: $(READY)
-	$(BIN)/python -c "import dagster; from orion_assets.definitions import defs; dagster.Definitions.validate_loadable(defs)"
+	$(BIN)/python -c "import dagster; from orion_assets.definitions import defs; dagster.Definitions.validate_loadable(defs())"
 
 check-deploy: $(READY)
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml

@@ -49,7 +49,8 @@ def walk(rows, *, ticker="A", seed=0, start=100.0):
 def market(tickers=5, rows=600, *, seed=7):
     """Walks of several tickers of different length, from pennies to thousands."""
     return pl.concat(
-        walk(rows * (20 - i) // 20, ticker=f"T{i:03d}", seed=seed + i, start=10.0 ** (i % 5 - 1)) for i in range(tickers)
+        walk(rows * (20 - i) // 20, ticker=f"T{i:03d}", seed=seed + i, start=10.0 ** (i % 5 - 1))
+        for i in range(tickers)
     )
 
 

@@ -1,1 +1,1 @@
-"""Orion: defs."""
+"""The only Dagster code: wiring. What is computed stands in transforms, what is fetched in ingest."""

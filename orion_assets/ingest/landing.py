@@ -84,8 +84,9 @@ class Landing:
         ahead = held.filter(pl.col("ts_known") > self.moment.now)
         if self.moment.is_replay and ahead.height:
             raise KnowledgeAhead(
-                f"{self.table.name}: the lake holds {ahead.height} rows known after {self.moment.now.isoformat()}, the instant to"
-                " build for. Build into an empty lake and store: set ORION_LAKE_URL and ORION_STORE_URL to new folders"
+                f"{self.table.name}: the lake holds {ahead.height} rows known after {self.moment.now.isoformat()}, the"
+                " instant to build for. Build into an empty lake and store: point ORION_LAKE_URL, ORION_STORE_URL and"
+                " ORION_STATE_URL elsewhere"
             )
 
     def _stamped(self, coverage: pl.DataFrame) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar, Final
@@ -28,7 +29,8 @@ from orion_assets.schemas import (
     Table,
 )
 from orion_assets.sources import files_rows
-from orion_assets.sources.files_mapping import ActionColumn, Block, DailyBars, load
+from orion_assets.sources.files_mapping import load
+from orion_assets.sources.files_options import ActionColumn, Block, DailyBars
 from orion_assets.sources.files_parsing import Sheet, dates, numbers, tickers
 from orion_assets.sources.files_reading import Shelf
 from orion_assets.sources.files_settling import check_basis, settle, visible
@@ -133,8 +135,9 @@ class FilesSource:
             `ticker`, `session`, `close` (Float64, null where it cannot be read), `basis` (the file's price_basis) and
             `source_file`, sorted by the first two and the file.
         """
-        plans = [p for p in self._plans("daily_bars") if isinstance(p.block, DailyBars) and p.block.use != "bars"]
-        frames = [_closes(sheet, p.block) for p in plans for sheet in sheets(p, self._shelf)]
+        plans = ((p, p.block) for p in self._plans("daily_bars") if isinstance(p.block, DailyBars))
+        compared = [(p, block) for p, block in plans if block.use == "reconciliation"]
+        frames = [_closes(sheet, block) for p, block in compared for sheet in sheets(p, self._shelf)]
         rows = pl.concat([pl.DataFrame(schema=_RECONCILED), *frames])
         rows = _of_tickers(rows.filter(pl.col("session").is_between(start, end, closed="left")), tuple(tickers))
         return rows.sort("ticker", "session", "source_file", maintain_order=True)
@@ -198,13 +201,13 @@ class FilesSource:
 
     def _say_tickers(self) -> _Said:
         has_bars = RAW_DAILY_BARS.name in self.datasets
-        bars = self._said(RAW_DAILY_BARS.name) if has_bars else _Said(pl.DataFrame(said_schema(RAW_DAILY_BARS)), ())
+        bars = (
+            self._said(RAW_DAILY_BARS.name) if has_bars else _Said(pl.DataFrame(schema=said_schema(RAW_DAILY_BARS)), ())
+        )
         seen = files_rows.first_seen(bars.rows)
         dated = seen.select("ticker", first_bar="snapshot")
 
-        def reference(sheet: Sheet, block: Any) -> pl.DataFrame:
-            return files_rows.reference(sheet, block, dated)
-
+        reference = partial(files_rows.reference, first_bars=dated)
         told = self._gather(RAW_TICKERS, (self._plans("tickers"), reference))
         bare = seen.join(told.rows, on="ticker", how="anti", maintain_order="left")
         rows = settle(pl.concat([told.rows, bare]), RAW_TICKERS)
@@ -221,7 +224,7 @@ class FilesSource:
                     _refuse_bare_header(sheet, table)
                     said = make(sheet, planned.block)
                     feeds.update(_feeds(said))
-                    rows.append(said.select(said_schema(table)))
+                    rows.append(said.select(*said_schema(table)))
         return _Said(settle(pl.concat(rows), table), _each_once(held), tuple(sorted(feeds)))
 
 
@@ -239,13 +242,14 @@ def _closes(sheet: Sheet, block: DailyBars) -> pl.DataFrame:
     named = rows.with_columns(
         tickers(sheet), session=session, basis=pl.lit(block.price_basis), source_file=pl.lit(sheet.file)
     )
-    return named.select(_RECONCILED)
+    return named.select(*_RECONCILED)
 
 
 def _refuse_bare_header(sheet: Sheet, table: Table) -> None:
     if sheet.rows.is_empty() and table in (RAW_DAILY_BARS, RAW_VIX):
         raise SourceRejected(
-            f"{sheet.file}: has a header and no row; fetch the file again, or take it out of the mapping", file=sheet.file
+            f"{sheet.file}: has a header and no row; fetch the file again, or take it out of the mapping",
+            file=sheet.file,
         )
 
 

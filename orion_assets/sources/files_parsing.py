@@ -4,14 +4,14 @@ A cell that is part of a key or a clock and cannot be read refuses the file; any
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import polars as pl
 
 from orion_assets.errors import SourceRejected
 from orion_assets.schemas import UTC_US
-from orion_assets.sources.files_mapping import NAMED_FORMATS, Block
+from orion_assets.sources.files_options import NAMED_FORMATS, Block
 
 NEW_YORK: Final = "America/New_York"
 Sign = Literal["price", "positive", "not negative", "optional"]
@@ -47,6 +47,11 @@ class Sheet:
         """Whether the column is mapped."""
         return column in self.rows.columns
 
+    def holding(self, rows: pl.DataFrame) -> "Sheet":
+        """Give the same sheet with fewer rows, in one chunk."""
+        # Polars 2.1 panics on pl.format over several chunks beside a Series
+        return replace(self, rows=rows.rechunk())
+
     def refuse(self, bad: pl.Series, column: str, why: str, remedy: str = _MEND) -> None:
         """Refuse the file at the first row where `bad` is true.
 
@@ -62,7 +67,9 @@ class Sheet:
         name = self.theirs.get(column, column)
         raise SourceRejected(
             f"{self.file}: row {row}, column {name!r}: found {found!r}, {why}{more}; {remedy}",
-            file=self.file, row=row, column=name,
+            file=self.file,
+            row=row,
+            column=name,
         )
 
 
@@ -97,7 +104,9 @@ def ticker_lists(sheet: Sheet, separator: str) -> pl.Series:
     lists = column if isinstance(column.dtype, pl.List) else text(sheet, "tickers").str.split(separator)
     trimmed = pl.col("tickers").cast(pl.List(pl.String)).list.eval(pl.element().str.strip_chars())
     kept = lists.to_frame().select(trimmed.list.eval(pl.element().filter(pl.element() != "")).fill_null([]))["tickers"]
-    flat = pl.DataFrame({"at": pl.int_range(len(kept), eager=True), "ticker": kept}).explode("ticker", empty_as_null=False)
+    flat = pl.DataFrame({"at": pl.int_range(len(kept), eager=True), "ticker": kept}).explode(
+        "ticker", empty_as_null=False
+    )
     wrong = flat.filter(is_no_ticker(flat["ticker"]))["at"]
     sheet.refuse(pl.int_range(len(kept), eager=True).is_in(wrong.implode()), "tickers", "which holds no ticker")
     return kept
@@ -146,7 +155,9 @@ def dates(sheet: Sheet, column: str, block: Block, label: str | None = None) -> 
     return found
 
 
-def instants(sheet: Sheet, column: str, block: Block, *, form: str | None = None, may_be_empty: bool = False) -> pl.Series:
+def instants(
+    sheet: Sheet, column: str, block: Block, *, form: str | None = None, may_be_empty: bool = False
+) -> pl.Series:
     """Give aware instants in UTC; a naive one is taken in the block's zone, the later of two where a clock goes back.
 
     Raises:
@@ -200,9 +211,14 @@ def _iso(values: pl.Series, zone: str | None) -> pl.Series:
     digits = part("zone").str.replace(":", "").str.extract(r"(\d{4})")
     minutes = digits.str.slice(0, 2).cast(pl.Int64) * 60 + digits.str.slice(2, 2).cast(pl.Int64)
     sign = pl.when(part("zone").str.starts_with("-")).then(-1).otherwise(1)
-    frame = values.to_frame().select(pl.col(name).str.extract_groups(_ISO)).select(
-        naive=clock.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False) + pl.duration(microseconds=micros),
-        offset=pl.when(part("zone").is_not_null()).then(pl.coalesce(minutes * sign, 0)),
+    frame = (
+        values.to_frame()
+        .select(pl.col(name).str.extract_groups(_ISO))
+        .select(
+            naive=clock.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False)
+            + pl.duration(microseconds=micros),
+            offset=pl.when(part("zone").is_not_null()).then(pl.coalesce(minutes * sign, 0)),
+        )
     )
     aware = (pl.col("naive") - pl.duration(minutes="offset")).dt.replace_time_zone("UTC")
     local = frame.select(_in_utc(frame["naive"], zone).alias("local"))["local"]

@@ -4,7 +4,6 @@ Nothing here knows what a column means; no type is guessed, so the tickers NA an
 """
 
 import csv
-import glob
 import gzip
 import hashlib
 import importlib.resources
@@ -24,7 +23,9 @@ from orion_assets.errors import SettingsError, SourceRejected
 from orion_assets.sources.protocols import Document
 
 SUFFIXES: Final = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson")
-_READABLE: Final = "CSV, TSV, Parquet or JSON lines (.csv .tsv .txt .parquet .jsonl .ndjson), each plain, .gz or in a .zip"
+_READABLE: Final = (
+    "CSV, TSV, Parquet or JSON lines (.csv .tsv .txt .parquet .jsonl .ndjson), each plain, .gz or in a .zip"
+)
 _PACKAGE: Final = "package:"
 _EXTRAS: Final = {"bokeh_sampledata": "orion-assets[examples]"}
 _AGAIN: Final = "fetch the file again"
@@ -65,9 +66,9 @@ def _matches(pattern: str, folder: Path, mapping: str) -> list[Found]:
     archive, dot_zip, members = relative.partition(".zip/")
     relative, members = (f"{archive}.zip", members) if dot_zip else (relative, "*")
     # A name with brackets is a file first and a pattern second
-    names = [relative] if (base / relative).is_file() else sorted(glob.glob(relative, root_dir=base, recursive=True))
-    files = [Found(prefix + PurePosixPath(name).as_posix(), base / name, members) for name in names]
-    files = [file for file in files if file.path.is_file()]
+    is_plain = not relative or (base / relative).is_file()
+    paths = [base / relative] if is_plain else sorted(base.glob(relative))
+    files = [Found(prefix + path.relative_to(base).as_posix(), path, members) for path in paths if path.is_file()]
     if not files:
         raise SettingsError(
             f"mapping {mapping}: files {pattern!r} finds no file under {base}; correct the pattern or the root folder"
@@ -80,9 +81,7 @@ def _package_folder(package: str, mapping: str) -> Path:
         folder = importlib.resources.files(package)
     except ModuleNotFoundError as e:
         extra = _EXTRAS.get(package, package)
-        raise SettingsError(
-            f"mapping {mapping}: package {package!r} is not installed; pip install '{extra}'"
-        ) from e
+        raise SettingsError(f"mapping {mapping}: package {package!r} is not installed; pip install '{extra}'") from e
     if not isinstance(folder, Path):
         raise SettingsError(f"mapping {mapping}: package {package!r} is not a folder on disk; install it unzipped")
     return folder
@@ -120,7 +119,9 @@ class Shelf:
         return held[1]
 
 
-def frames(name: str, content: bytes, *, members: str = "*", separator: str | None = None) -> Iterator[tuple[str, pl.DataFrame]]:
+def frames(
+    name: str, content: bytes, *, members: str = "*", separator: str | None = None
+) -> Iterator[tuple[str, pl.DataFrame]]:
     """Give each table of a file with its name, all cells as text except Parquet's own types and lists.
 
     Raises:
@@ -169,7 +170,9 @@ def _members(name: str, content: bytes, pattern: str) -> Iterator[tuple[str, byt
             if not chosen or strange:
                 listed = ", ".join(strange or held) or "nothing"
                 what = "holds" if strange else f"has no member {pattern!r}, it holds"
-                _reject(name, f"{what} {listed}", f'name the members to read, such as "{name}/*.csv"; read are {_READABLE}')
+                _reject(
+                    name, f"{what} {listed}", f'name the members to read, such as "{name}/*.csv"; read are {_READABLE}'
+                )
             for member in chosen:
                 yield member, archive.read(member)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as e:
@@ -219,7 +222,10 @@ def _csv(name: str, text: str, separator: str) -> pl.DataFrame:
     try:
         return pl.read_csv(
             f"{text.partition(chr(10))[0].rstrip(chr(13))}\n{body}\n".encode(),
-            separator=separator, infer_schema=False, quote_char=None, empty_string_is_null=False,
+            separator=separator,
+            infer_schema=False,
+            quote_char=None,
+            empty_string_is_null=False,
         )
     except pl.exceptions.PolarsError:
         return _careful_csv(name, text, separator, header)
@@ -261,8 +267,7 @@ def _parquet(name: str, content: bytes) -> pl.DataFrame:
 
 
 def _json_lines(name: str, text: str) -> pl.DataFrame:
-    columns: dict[str, list[Any]] = {}
-    count = 0
+    rows: list[dict[str, Any]] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -270,16 +275,14 @@ def _json_lines(name: str, text: str) -> pl.DataFrame:
             # Numbers stay the text that the file has
             row = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
         except json.JSONDecodeError as e:
-            _reject(name, f"is not JSON (line {number}, {e})", "mend that line, or fetch the file again", row=count + 1)
+            _reject(
+                name, f"is not JSON (line {number}, {e})", "mend that line, or fetch the file again", row=len(rows) + 1
+            )
         if not isinstance(row, dict):
-            _reject(name, f"is not a JSON object (line {number})", "give one object a line", row=count + 1)
-        for key, value in cast("dict[str, Any]", row).items():
-            columns.setdefault(key, [None] * count).append(_cell(value))
-        count += 1
-        for values in columns.values():
-            if len(values) < count:
-                values.append(None)
-    return pl.DataFrame([_column(key, values) for key, values in columns.items()])
+            _reject(name, f"is not a JSON object (line {number})", "give one object a line", row=len(rows) + 1)
+        rows.append(cast("dict[str, Any]", row))
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return pl.DataFrame([_column(key, [_cell(row.get(key)) for row in rows]) for key in keys])
 
 
 def _cell(value: object) -> object:
@@ -293,5 +296,5 @@ def _cell(value: object) -> object:
 def _column(key: str, values: list[Any]) -> pl.Series:
     if not any(isinstance(value, list) for value in values):
         return pl.Series(key, values, dtype=pl.String)
-    lists = [value if value is None or isinstance(value, list) else [value] for value in values]
+    lists: list[Any] = [value if value is None or isinstance(value, list) else [value] for value in values]
     return pl.Series(key, lists, dtype=pl.List(pl.String))

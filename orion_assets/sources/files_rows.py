@@ -4,7 +4,7 @@ Reading and value parsing stay out, as does what concerns several rows at once (
 """
 
 import re
-from datetime import date, time, timedelta
+from datetime import time, timedelta
 from fractions import Fraction
 from typing import Final
 
@@ -12,7 +12,7 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, RAW_VIX, Table
-from orion_assets.sources.files_mapping import ActionColumn, Block, DailyBars, Dividends, News, Splits, Tickers, Vix
+from orion_assets.sources.files_options import ActionColumn, Block, DailyBars, Dividends, News, Splits, Tickers, Vix
 from orion_assets.sources.files_parsing import (
     NEW_YORK,
     Sheet,
@@ -86,7 +86,7 @@ def news(sheet: Sheet, block: News) -> pl.DataFrame:
         }
     ).with_columns(
         tickers=pl.concat_list("tags", pl.concat_list("feed")).list.drop_nulls().list.unique().list.sort(),
-        problem=pl.when(pl.Series(titles.is_null())).then(pl.lit("title: is empty")),
+        problem=pl.when(pl.col("title") == "").then(pl.lit("title: is empty")),
     )
     said = _said(RAW_NEWS, sheet, block, rows, block.delay)
     return said.with_columns(feed=feed)
@@ -202,21 +202,17 @@ def _actions(sheet: Sheet, block: Block, kind: str) -> pl.DataFrame:
     ids = text(sheet, "event_id")
     rows = pl.DataFrame({"said_id": ids, "ticker": tickers(sheet), "ex_date": days})
     made = pl.format("{}:{}:" + kind, "ticker", "ex_date")
-    return rows.with_columns(
-        event_id=pl.coalesce("said_id", made),
-        session=_session_at_or_after(sheet, "ex_date", days),
-        ts_event=_at("ex_date", time(9, 30)),
-    )
+    rows = rows.with_columns(event_id=pl.coalesce("said_id", made), ts_event=_at("ex_date", time(9, 30)))
+    return rows.with_columns(session=_session_at_or_after(sheet, "ex_date", days))
 
 
 def _bar_actions(sheet: Sheet, block: DailyBars, kind: str) -> pl.DataFrame:
     days = dates(sheet, "session", block, block.bar_label)
     rows = pl.DataFrame({"ticker": tickers(sheet), "ex_date": days})
-    return rows.with_columns(
-        event_id=pl.format("{}:{}:" + kind, "ticker", "ex_date"),
-        session=_session_at_or_after(sheet, "session", days),
-        ts_event=_at("ex_date", time(9, 30)),
+    rows = rows.with_columns(
+        event_id=pl.format("{}:{}:" + kind, "ticker", "ex_date"), ts_event=_at("ex_date", time(9, 30))
     )
+    return rows.with_columns(session=_session_at_or_after(sheet, "session", days))
 
 
 def _with_action(sheet: Sheet, block: DailyBars, column: str, *, none: tuple[float, ...]) -> Sheet:
@@ -226,7 +222,7 @@ def _with_action(sheet: Sheet, block: DailyBars, column: str, *, none: tuple[flo
     rows = sheet.rows
     if sheet.has("ts_known"):
         rows, states = _versions_with_action(sheet, block, states)
-    return Sheet(sheet.file, sheet.sha256, rows.filter(states), sheet.theirs, sheet.ticker)
+    return sheet.holding(rows.filter(states))
 
 
 def _versions_with_action(sheet: Sheet, block: DailyBars, states: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
@@ -269,5 +265,3 @@ def _ratio(after: str | None, before: str | None, name: str) -> tuple[int | None
     if exact.numerator == 0:
         return None, None, f"{name}: {shown} is too small for a ratio of shares"
     return exact.numerator, exact.denominator, None
-
-

@@ -1,4 +1,4 @@
-"""What concerns several rows at once: one row per key and stated version, one basis of prices, one knowledge instant."""
+"""What concerns several rows at once: one row per key and stated version, one price basis, what is known by when."""
 
 import math
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def settle(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
         united = tags.group_by(version).agg(pl.col("tickers").drop_nulls().unique().sort())
         first = first.drop("tickers").join(united, on=version, how="left", nulls_equal=True, maintain_order="left")
     day = "session" if "session" in first.columns else "snapshot"
-    return first.select(said_schema(table)).sort(day, *table.key, KNOWN, TS_STATED, maintain_order=True)
+    return first.select(*said_schema(table)).sort(day, *table.key, KNOWN, TS_STATED, maintain_order=True)
 
 
 def _refuse_differing(twice: pl.DataFrame, table: Table, version: list[str], said: list[str]) -> None:
@@ -82,13 +82,14 @@ def check_basis(bars: pl.DataFrame, splits: pl.DataFrame) -> None:
     closes = _last_versions(bars, "ticker", "session").filter(pl.col("problem").is_null())
     closes = closes.select("ticker", "session", "close", "source_file").sort("session")
     dated = telling.unique(subset=["ticker", "ex_date"]).sort("ex_date", "ticker")
-    before, after = (
-        dated.join_asof(
-            closes.with_columns(day="session"), left_on="ex_date", right_on="session", by="ticker", strategy=strategy,
-            allow_exact_matches=is_ex, check_sortedness=False,
-        )
-        for strategy, is_ex in (("backward", False), ("forward", True))
+    closes = closes.with_columns(day="session")
+    before = dated.join_asof(
+        closes, left_on="ex_date", right_on="session", by="ticker", strategy="backward", allow_exact_matches=False,
+        check_sortedness=False,
     )  # fmt: skip
+    after = dated.join_asof(
+        closes, left_on="ex_date", right_on="session", by="ticker", strategy="forward", check_sortedness=False
+    )
     pairs = before.join(after, on=["ticker", "ex_date", "ratio"], suffix="_after", maintain_order="left")
     moved = (pl.col("close") / pl.col("close_after")).log()
     gap = (pl.col("day_after") - pl.col("day")).dt.total_days()
@@ -101,8 +102,8 @@ def _refuse_adjusted(row: Mapping[str, object]) -> None:
     ratio = math.exp(float(str(row["ratio"])))
     raise SourceRejected(
         f"{row['source_file_after']}: {row['ticker']} splits with ratio {ratio:g} on {row['ex_date']}, but its close"
-        f" goes from {row['close']} ({row['day']}) to {row['close_after']} ({row['day_after']}) as if there were no split:"
-        " the prices are adjusted, not as traded; declare their price_basis with use = \"reconciliation\" and give"
+        f" goes from {row['close']} ({row['day']}) to {row['close_after']} ({row['day_after']}) as if there were no"
+        ' split: the prices are adjusted, not as traded; declare their price_basis with use = "reconciliation" and give'
         " as-traded prices, or correct the split's date, or remove the split",
         file=str(row["source_file_after"]),
         column="close",

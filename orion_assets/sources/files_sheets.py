@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from orion_assets.errors import SourceRejected
-from orion_assets.sources.files_mapping import Block, DailyBars, Mapping, News, TickerBlock, Tickers
+from orion_assets.sources.files_mapping import Mapping
+from orion_assets.sources.files_options import Block, DailyBars, News, TickerBlock, Tickers
 from orion_assets.sources.files_parsing import Sheet, is_no_ticker, text, ticker_lists
 from orion_assets.sources.files_reading import Found, Shelf, find, frames, stem
 from orion_assets.sources.protocols import Document
@@ -88,7 +89,6 @@ def _columns(block: Block) -> dict[str, str]:
 
 
 def _mapped(name: str, frame: pl.DataFrame, columns: dict[str, str]) -> pl.DataFrame:
-    # JSON lines without a line have no columns to miss
     for ours, theirs in columns.items():
         if theirs not in frame.columns:
             near = difflib.get_close_matches(theirs, frame.columns, n=1)
@@ -110,7 +110,7 @@ def _constant(block: Block, name: str) -> str | None:
     found = stem(name)
     if is_no_ticker(pl.Series([found]))[0]:
         raise SourceRejected(
-            f"{name}: ticker_from = \"stem\" finds {found!r}, which is no ticker; name the file by its ticker or say"
+            f'{name}: ticker_from = "stem" finds {found!r}, which is no ticker; name the file by its ticker or say'
             " ticker in the mapping",
             file=name,
         )
@@ -139,11 +139,7 @@ def _without(sheet: Sheet, skipped: tuple[int, ...]) -> Sheet:
             file=sheet.file,
             row=beyond[0],
         )
-    return _with_rows(sheet, sheet.rows.filter(~pl.col("source_row").is_in(skipped)))
-
-
-def _with_rows(sheet: Sheet, rows: pl.DataFrame) -> Sheet:
-    return Sheet(sheet.file, sheet.sha256, rows, sheet.theirs, sheet.ticker)
+    return sheet.holding(sheet.rows.filter(~pl.col("source_row").is_in(skipped)))
 
 
 def _only(made: list[Sheet], wanted: tuple[str, ...], block: Block) -> list[Sheet]:
@@ -160,7 +156,7 @@ def _only(made: list[Sheet], wanted: tuple[str, ...], block: Block) -> list[Shee
         )
     marked = pl.element().is_in(wanted)
     kept = [owner.to_frame("owner").select(pl.col("owner").list.eval(marked).list.any())["owner"] for owner in owners]
-    return [_with_rows(sheet, sheet.rows.filter(mask)) for sheet, mask in zip(made, kept, strict=True)]
+    return [sheet.holding(sheet.rows.filter(mask)) for sheet, mask in zip(made, kept, strict=True)]
 
 
 def _owners(sheet: Sheet, block: Block) -> pl.Series:

@@ -73,7 +73,7 @@ def demand_one_of(argument: str, value: str, choices: Sequence[str], remedy: str
 def unknown(kind: str, names: Sequence[str], known: Iterable[str], remedy: str) -> ValueError:
     """Make the error for names that are not there: what was asked, what is near or exists, what to do."""
     existing = sorted(known)
-    near = sorted({match for name in names[:10] for match in _near(name, existing)})
+    near = dict.fromkeys(match for name in names[:10] for match in _near(name, existing))
     exists = f"near: {', '.join(near)}" if near else f"there are {len(existing)}: {_shortened(existing)}"
     return ValueError(f"{kind} {_shortened(names)} is not in the store; {exists}. Remedy: {remedy}")
 

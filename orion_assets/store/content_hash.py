@@ -16,7 +16,7 @@ from orion_assets.schemas import DTYPE_NAMES, UTC_US, Column, Table
 
 # Audit columns: they differ between runs that say the same. `known_until` is implied by the versions themselves
 LEFT_OUT: Final = frozenset({"ts_ingested", "known_until", "run_id"})
-_SLICE: Final = 1 << 18
+_SLICE: Final = 1 << 16
 
 
 def table_hash(table: Table, frame: pl.DataFrame) -> str:
@@ -96,8 +96,9 @@ def _blocks(values: pl.Series, dtype: pl.DataType) -> Iterator[bytes | memoryvie
         for offset in range(0, texts.len(), _SLICE):
             yield texts.slice(offset, _SLICE).str.join("").item().encode()
     elif dtype == pl.Float64():
-        # Adding 0 turns -0 into 0; fill_nan gives every NaN the same bits
-        yield _numbers((values.fill_null(0.0) + 0.0).fill_nan(float("nan")), "<f8")
+        plain = values.fill_null(0.0).fill_nan(float("nan")).to_numpy()
+        # -0 + 0 is 0; in NumPy, for Polars leaves such a sum out
+        yield np.ascontiguousarray(plain + 0.0, dtype="<f8").data
     elif dtype == pl.Boolean():
         yield _numbers(values.fill_null(value=False).cast(pl.UInt8), "<u1")
     elif dtype in {pl.Date(), pl.Int32()}:

@@ -26,6 +26,7 @@ _DIVIDEND_RULES: Final = (
         "correct the amount: cash per share as traded on the ex-date",
     ),
 )
+RULES: Final = (*_SPLIT_RULES, *(rule for rule in _DIVIDEND_RULES if rule is not UNREADABLE))
 _KEY: Final = ("security_id", "ex_date", "kind")
 
 

@@ -8,6 +8,8 @@ from typing import Final, Literal
 
 import polars as pl
 
+from orion_assets.transforms.versions import visible
+
 Basis = Literal["split", "total_return"]
 _PRICES: Final = ("open", "high", "low", "close", "vwap")
 
@@ -24,6 +26,17 @@ def split_factors(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
         integers and divided once, so a factor has the bits of its exact value whatever order splits came in.
     """
     return _with_steps(bars, split_steps(bars, actions))
+
+
+def known_factors(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+    """Give `ticker`, `session`, `split_factor` of the last version of every bar, by the last version of every action.
+
+    Args:
+        bars: CLEAN_DAILY_BARS rows, all versions, from each ticker's first bar.
+        actions: CORPORATE_ACTIONS rows, all versions.
+    """
+    shown = visible(bars, ("ticker", "session")).select("ticker", "session")
+    return split_factors(shown, visible(actions, ("security_id", "ex_date", "kind")))
 
 
 def split_steps(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:

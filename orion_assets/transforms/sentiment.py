@@ -85,12 +85,16 @@ def _cells(coverage: pl.DataFrame, sessions: pl.DataFrame, span: tuple[date, dat
 
 
 def _sums(articles: pl.DataFrame, sessions: pl.DataFrame, followed: pl.DataFrame) -> pl.DataFrame:
-    entries = articles.drop("session").unpivot(
-        on=["open_session", "close_session"],
-        index=["article_id", "ts_known", "is_deleted", "tickers", "story_id", "sentiment"],
-        variable_name="cutoff",
-        value_name="session",
-    ).with_columns(pl.col("cutoff").str.strip_suffix("_session"))
+    entries = (
+        articles.drop("session")
+        .unpivot(
+            on=["open_session", "close_session"],
+            index=["article_id", "ts_known", "is_deleted", "tickers", "story_id", "sentiment"],
+            variable_name="cutoff",
+            value_name="session",
+        )
+        .with_columns(pl.col("cutoff").str.strip_suffix("_session"))
+    )
     at_cutoff = (
         entries.join(instants(sessions).select("session", "cutoff", "ts_cutoff"), on=["session", "cutoff"])
         .filter(pl.col("ts_known") <= pl.col("ts_cutoff"))

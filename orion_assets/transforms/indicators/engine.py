@@ -24,10 +24,10 @@ CORE: Final[tuple[Indicator, ...]] = tuple(REGISTRY[name] for name in _CORE_NAME
 
 
 class _Result:
-    def __init__(self, entry: Indicator, rows: int) -> None:
+    def __init__(self, entry: Indicator, values: Columns) -> None:
         self.entry = entry
-        self.values: Columns = tuple(np.empty(rows) for _ in entry.outputs)
-        self.validity = tuple(np.empty(-(-rows // 8), np.uint8) for _ in entry.outputs)
+        self.values = values
+        self.validity = tuple(np.empty(-(-column.size // 8), np.uint8) for column in values)
 
     def fill(self, panel: Panel) -> None:
         self.entry.function(panel, self.values, **self.entry.parameters)
@@ -58,7 +58,8 @@ def compute(
 
     Returns:
         The same rows in the same order, plus one Float64 column an output, registered ones first and in the
-        register's order; null, never NaN, where undefined.
+        register's order; null, never NaN, where undefined. The new columns share one piece of memory, which is
+        free when the last of them is: to keep one indicator of many rows, ask for that one.
 
     Raises:
         ValueError: Bars are unsorted, or have a null, NaN or infinite value, another dtype, or a column of that name.
@@ -66,7 +67,7 @@ def compute(
     entries = _in_order(indicators)
     _check_names(bars, entries)
     panel = panel_of(bars, clock=clock)
-    results = [_Result(entry, bars.height) for entry in entries]
+    results = _allocate(entries, bars.height)
 
     def work(block: Panel) -> None:
         refuse_not_finite(bars, block, clock=clock)
@@ -83,6 +84,12 @@ def compute(
             work(block)
     _seal(results, blocks)
     return bars.hstack([values for result in results for values in result.columns()])
+
+
+def _allocate(entries: list[Indicator], rows: int) -> list[_Result]:
+    # One piece of memory for all columns: fresh pages are a third of the time, and a large piece gets large pages
+    memory = iter(np.empty((sum(len(entry.outputs) for entry in entries), rows)))
+    return [_Result(entry, tuple(next(memory) for _ in entry.outputs)) for entry in entries]
 
 
 def _seal(results: list[_Result], blocks: list[Panel]) -> None:

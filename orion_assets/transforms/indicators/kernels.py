@@ -1,11 +1,9 @@
 """Compiled loops over contiguous tickers: arrays in, NaN where undefined; frames, names and checks stay outside.
 
-A kernel takes full columns and `offsets`: ticker t is rows `offsets[t]` to `offsets[t + 1]`, and nothing else of its
-block is read or written. A windowed value is a function of its window alone: sums, extremes and variances of n rows are
-put together from those of 1, 2, 4, 8 ... rows (`_window_sums`), always in the same order; there is no running sum.
-Multiplying an input by a power of two multiplies each intermediate exactly, so keep constants with a unit out.
-
-All compiled code is in this file: numba's disk cache notices a change in a function's own file only.
+A kernel takes full columns and `offsets`: ticker t is rows `offsets[t]` to `offsets[t + 1]`. A windowed value is a
+function of its window alone: what n rows give is put together from what 1, 2, 4, 8 ... rows give, always in the same
+order; there is no running sum. Constants with a unit stay out: multiplying an input by a power of two is then exact.
+All compiled code is in this file, because numba's disk cache notices a change in a function's own file only.
 """
 # ruff: noqa: FURB136  (min() and max() of floats take longer to compile, and end in slower loops)
 
@@ -31,13 +29,13 @@ def _add(total: Floats, left: Floats, right: Floats) -> None:
 
 @compiled
 def _copy(into: Floats, values: Floats) -> None:
-    # Not into[:] = values: numba's general assignment takes two seconds to compile
+    # into[:] = values takes numba two seconds to compile
     for i in range(into.size):
         into[i] = values[i]
 
 
 @compiled
-def _window_sums(values: Floats, window: int, total: Floats, scratch: npt.NDArray[np.float64]) -> None:
+def _window_sums(values: Floats, window: int, total: Floats, scratch: Floats) -> None:
     # total[i] = the sum of values[i : i + window]; level[i] = the sum of `width` values from i on
     level, width, taken, turn = values, 1, 0, 0
     while True:
@@ -57,7 +55,7 @@ def _window_sums(values: Floats, window: int, total: Floats, scratch: npt.NDArra
 
 
 @compiled
-def _window_maxima(values: Floats, window: int, total: Floats, scratch: npt.NDArray[np.float64]) -> None:
+def _window_maxima(values: Floats, window: int, total: Floats, scratch: Floats) -> None:
     level, width, turn = values, 1, 0
     while 2 * width <= window:
         wider = scratch[turn][: level.size - width]
@@ -71,11 +69,9 @@ def _window_maxima(values: Floats, window: int, total: Floats, scratch: npt.NDAr
 
 
 @compiled
-def _window_moments(
-    values: Floats, window: int, total: Floats, squares: Floats, scratch: npt.NDArray[np.float64]
-) -> None:
-    # squares[i] = the sum of squared distances from the window's mean. Chan, Golub, LeVeque (1979) join two parts
-    # without cancellation, and a window of equal values gives exactly 0
+def _window_moments(values: Floats, window: int, total: Floats, squares: Floats, scratch: Floats) -> None:
+    # squares[i] = the sum of squared distances from the window's mean, joined from parts without cancellation
+    # (Chan, Golub, LeVeque 1979): equal values give exactly 0
     level, spread, width, taken, turn = values, scratch[4][: values.size], 1, 0, 0
     spread[:] = 0.0
     while True:
@@ -94,8 +90,7 @@ def _window_moments(
         if taken == window:
             return
         wider, wider_spread = scratch[turn][: level.size - width], scratch[2 + turn][: level.size - width]
-        shifted, shifted_spread = level[width:], spread[width:]
-        weight = 0.5 / width
+        shifted, shifted_spread, weight = level[width:], spread[width:], 0.5 / width
         for i in range(wider.size):
             gap = level[i] - shifted[i]
             wider_spread[i] = spread[i] + shifted_spread[i] + gap * gap * weight
@@ -118,14 +113,11 @@ def _log(ratios: Floats) -> None:
         z = s * s
         w = z * z
         odd = w * (0.3999999999940941908 + w * (0.2222219843214978396 + w * 0.1531383769920937332))
-        even = z * (
-            0.6666666666666735130
-            + w * (0.2857142874366239149 + w * (0.1818357216161805012 + w * 0.1479819860511658591))
-        )
+        even = 0.2857142874366239149 + w * (0.1818357216161805012 + w * 0.1479819860511658591)
+        even = z * (0.6666666666666735130 + w * even)
         half = 0.5 * f * f
-        value = power * 6.93147180369123816490e-01 - (
-            (half - (s * (half + (even + odd)) + power * 1.90821492927058770002e-10)) - f
-        )
+        rest = s * (half + (even + odd)) + power * 1.90821492927058770002e-10
+        value = power * 6.93147180369123816490e-01 - ((half - rest) - f)
         ratios[i] = value if 2.2250738585072014e-308 <= ratio < np.inf else np.nan
 
 
@@ -146,9 +138,9 @@ def window_mean(values: Floats, offsets: Integers, window: int, mean: Floats) ->
         start, stop = offsets[t], offsets[t + 1]
         mean[start : min(start + window - 1, stop)] = np.nan
         for row in range(start, stop - window + 1, TILE):
-            last = min(row + TILE + window - 1, stop)
-            total = mean[row + window - 1 : last]
-            _window_sums(values[row:last], window, total, scratch)
+            source = values[row : min(row + TILE + window - 1, stop)]
+            total = mean[row + window - 1 : row + source.size]
+            _window_sums(source, window, total, scratch)
             for i in range(total.size):
                 total[i] = total[i] / window
 
@@ -163,8 +155,7 @@ def bands(close: Floats, offsets: Integers, window: int, deviations: float, into
         for column in into:
             column[start : min(start + window - 1, stop)] = np.nan
         for row in range(start, stop - window + 1, TILE):
-            last = min(row + TILE + window - 1, stop)
-            first = row + window - 1
+            first, last = row + window - 1, min(row + TILE + window - 1, stop)
             m, price = middle[first:last], close[first:last]
             up, low, at, wide = upper[first:last], lower[first:last], place[first:last], width[first:last]
             _window_moments(close[row:last], window, m, squares[: m.size], scratch)
@@ -212,7 +203,7 @@ def window_vwap(bars: tuple[Floats, ...], offsets: Integers, window: int, vwap: 
             _window_sums(turnover[: v.size], window, total, scratch)
             _window_sums(v, window, shares[: total.size], scratch)
             for i in range(total.size):
-                total[i] = total[i] / shares[i] if shares[i] > 0.0 else np.nan
+                total[i] = total[i] / shares[i]  # NaN without volume
 
 
 @compiled
@@ -260,10 +251,8 @@ def log_returns(close: Floats, offsets: Integers, into: Floats) -> None:
     """Write the natural logarithm of the close over the close before."""
     for t in range(offsets.size - 1):
         start, stop = offsets[t], offsets[t + 1]
-        into[start : min(start + 1, stop)] = np.nan
-        for row in range(start + 1, stop, TILE):
-            last = min(row + TILE, stop)
-            _log_returns(close[row - 1 : last], into[row:last])
+        into[start] = np.nan
+        _log_returns(close[start:stop], into[start + 1 : stop])
 
 
 @compiled
@@ -277,8 +266,7 @@ def _mean(values: Floats) -> float:
 @compiled
 def exponential_mean(values: Floats, offsets: Integers, window: int, mean: Floats) -> None:
     """Write the EMA of `window` rows, seeded with their mean."""
-    alpha = 2.0 / (window + 1.0)
-    keep = 1.0 - alpha
+    alpha, keep = 2.0 / (window + 1.0), 1.0 - 2.0 / (window + 1.0)
     for t in range(offsets.size - 1):
         start, stop = offsets[t], offsets[t + 1]
         x, y = values[start:stop], mean[start:stop]
@@ -328,15 +316,14 @@ def _step(now: float, before: float) -> float:
 @compiled
 def rsi(close: Floats, offsets: Integers, window: int, into: Floats) -> None:
     """Write Wilder's relative strength index."""
-    alpha = 1.0 / window
-    keep = 1.0 - alpha
+    alpha, keep = 1.0 / window, 1.0 - 1.0 / window
     for t in range(offsets.size - 1):
         start, stop = offsets[t], offsets[t + 1]
         x, y = close[start:stop], into[start:stop]
         y[: min(window, y.size)] = np.nan
         if x.size <= window:
             continue
-        gain, loss = 0.0, 0.0
+        gain = loss = 0.0
         for i in range(1, window + 1):
             step = _step(x[i], x[i - 1])
             gain += step if step > 0.0 else 0.0
@@ -353,8 +340,7 @@ def rsi(close: Floats, offsets: Integers, window: int, into: Floats) -> None:
 @compiled
 def average_true_range(bars: tuple[Floats, ...], offsets: Integers, window: int, into: Floats) -> None:
     """Write Wilder's mean of the true range; a ticker's first bar has none."""
-    alpha = 1.0 / window
-    keep = 1.0 - alpha
+    alpha, keep = 1.0 / window, 1.0 - 1.0 / window
     for t in range(offsets.size - 1):
         start, stop = offsets[t], offsets[t + 1]
         high, low, close, y = bars[0][start:stop], bars[1][start:stop], bars[2][start:stop], into[start:stop]
@@ -381,9 +367,8 @@ def on_balance_volume(close: Floats, volume: Floats, offsets: Integers, into: Fl
         v, y, before, now = volume[start:stop], into[start:stop], close[start:stop], close[start + 1 : stop]
         gained, traded = y[1:], v[1:]
         for i in range(now.size):
-            tie = TIE * abs(before[i])
-            up, down = now[i] - before[i] > tie, before[i] - now[i] > tie
-            gained[i] = traded[i] if up else (-traded[i] if down else 0.0)
+            step = _step(now[i], before[i])
+            gained[i] = traded[i] if step > 0.0 else (-traded[i] if step < 0.0 else 0.0)
         state = v[0]
         y[0] = state
         for i in range(1, y.size):
@@ -398,9 +383,8 @@ def pack_validity(values: Floats, validity: npt.NDArray[np.uint8], first: int, l
     rows, flags = values[8 * first : 8 * whole].reshape(-1, 8), validity[first:whole]
     for i in range(flags.size):
         # A sum is NaN where a term is; few bytes need the closer look
-        total = (rows[i, 0] + rows[i, 1] + (rows[i, 2] + rows[i, 3])) + (
-            rows[i, 4] + rows[i, 5] + (rows[i, 6] + rows[i, 7])
-        )
+        left = rows[i, 0] + rows[i, 1] + (rows[i, 2] + rows[i, 3])
+        total = rows[i, 4] + rows[i, 5] + (rows[i, 6] + rows[i, 7]) + left
         flags[i] = 255 if total == total else _bits(rows[i])  # noqa: PLR0124
     if whole < last:
         validity[whole] = _bits(values[8 * whole :])

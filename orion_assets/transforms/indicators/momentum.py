@@ -12,7 +12,7 @@ def _rsi_outputs(window: int) -> tuple[Output, ...]:
 @indicator(
     {"window": 14},
     outputs=_rsi_outputs,
-    warm_up=lambda window: 22 * window,
+    warm_up=lambda window: 24 * window,
     oracle="TA-Lib RSI",
     inputs=("close",),
 )

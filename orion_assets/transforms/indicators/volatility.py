@@ -54,7 +54,7 @@ def _atr_outputs(window: int) -> tuple[Output, ...]:
 @indicator(
     {"window": 14},
     outputs=_atr_outputs,
-    warm_up=lambda window: 22 * window,
+    warm_up=lambda window: 24 * window,
     oracle="TA-Lib ATR",
     inputs=("high", "low", "close"),
 )

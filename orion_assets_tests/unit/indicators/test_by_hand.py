@@ -1,7 +1,9 @@
 """Values worked out on paper, nulls, and what happens at the edges."""
 
 import math
+import statistics
 
+import polars as pl
 import pytest
 
 from orion_assets.transforms.indicators import REGISTRY, compute
@@ -108,6 +110,16 @@ def test_bands_of_a_flat_window_have_no_width_and_no_place():
     assert of("realized_vol_20", bars)[20:] == [0.0] * 5
 
 
+def test_bands_of_a_calm_and_dear_price_keep_their_digits():
+    closes = [1e6 + (i * 7919 % 100) * 1e-3 for i in range(20)]
+
+    (half,) = [upper - 1e6 for upper in of("bb_upper_20_2", bars_of(closes)) if upper]
+
+    exact = statistics.pstdev(closes) * 2 + statistics.mean(closes) - 1e6
+    assert half == pytest.approx(exact, abs=3e-10)
+    assert of("bb_width_20_2", bars_of(closes))[19] == pytest.approx(4 * statistics.pstdev(closes) / 1e6, rel=1e-8)
+
+
 def test_atr_skips_the_first_range():
     # Range 2 on each bar, and one gap of 30: the bars after the first lie 28 to 30 above its close of 100
     bars = bars_of([100.0] + [129.0] * 14).with_columns(high=bars_of([900.0] + [130.0] * 14)["close"])
@@ -176,7 +188,7 @@ def test_a_ticker_does_not_see_another():
 
 
 def test_rows_and_other_columns_pass_through():
-    bars = market(tickers=3, rows=60).with_row_index("mark").with_columns(note="x")
+    bars = market(tickers=3, rows=60).with_row_index("mark").with_columns(note=pl.lit("x"))
 
     frame = compute(bars)
 

@@ -1,0 +1,34 @@
+"""AAPL, MSFT, BRK_A and ZEN of 2014 as traded, with dividends, the 7:1 split of 9 June, VIX and time-stamped texts.
+
+EXAMPLE_DATA names the folder that holds the files of mapping.toml.
+"""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+import showing  # noqa: E402
+
+from orion_assets import settings  # noqa: E402
+from orion_assets.cli.app import app  # noqa: E402
+from orion_assets.cli.output import OUT  # noqa: E402
+
+
+def main() -> None:
+    """Fill 2014, then show what came of it."""
+    env = str(HERE / ".env")
+    app(["--env-file", env, "backfill", "--from", "2014-01-02", "--to", "2015-01-01"], standalone_mode=False)
+    found = settings.load(HERE / ".env")
+    showing.layers(found)
+    with showing.opened(found) as store:
+        columns = ["close", "split_factor", "rsi_14", "sentiment", "news_count", "vix_close"]
+        showing.features(store, ["AAPL", "MSFT"], "2014-06-09", "2014-06-10", columns)
+        showing.split(store, "AAPL", "2014-06-04", "2014-06-13")
+        showing.total_return(store, "AAPL")
+    OUT.print(f"\nNext: orion --env-file {env} features AAPL --as-of 2014-06-06")
+
+
+if __name__ == "__main__":
+    main()

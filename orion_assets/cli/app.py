@@ -1,0 +1,53 @@
+"""`orion`: the commands put together, and the one place where an error becomes a line and an exit code."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orion_assets.cli import market, store, tickers
+from orion_assets.cli.backfill import backfill, update
+from orion_assets.cli.context import Call
+from orion_assets.cli.logs import configure
+from orion_assets.cli.output import ERR, Exit
+from orion_assets.cli.read import bars, features
+from orion_assets.cli.status import status
+from orion_assets.errors import OrionError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Orion: market data to features that say when they became known.",
+)
+for command in (backfill, update, status, features, bars):
+    app.command()(command)
+app.add_typer(tickers.app, name="tickers")
+app.add_typer(market.app, name="market")
+app.add_typer(store.app, name="store")
+
+
+@app.callback()
+def orion(
+    ctx: typer.Context,
+    env_file: Annotated[Path | None, typer.Option(help="File of settings to read in place of .env.")] = None,
+) -> None:
+    """Take what all commands share."""
+    call = Call(env_file)
+    ctx.obj = call
+    configure(call.settings)
+
+
+def main() -> None:
+    """Run the command line; errors that Orion raises on purpose are one line, without a traceback."""
+    try:
+        app()
+    except ValueError as e:
+        ERR.print(f"[bold red]orion:[/bold red] {e}", markup=True)
+        sys.exit(Exit.WRONG_CALL)
+    except OrionError as e:
+        logging.getLogger(__name__).debug("failed", exc_info=e)
+        ERR.print(f"[bold red]orion:[/bold red] {e}", markup=True)
+        sys.exit(Exit.WRONG_CALL if type(e).__name__ == "SettingsError" else Exit.FAILED)

@@ -1,0 +1,81 @@
+"""What commands share: the settings of the call, and the parts they name."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from orion_assets import calendars, settings
+from orion_assets.cli.output import refuse
+from orion_assets.clock import SystemClock
+from orion_assets.settings import NO_SOURCE, Settings
+from orion_assets.sources.protocols import Source
+from orion_assets.sources.registry import open_source
+from orion_assets.store.lake import Lake
+from orion_assets.store.opening import open_store
+from orion_assets.store.protocols import FeatureReader
+from orion_assets.store.state import State
+
+
+@dataclass
+class Call:
+    """One call of the command line."""
+
+    env_file: Path | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, read now."""
+        return settings.load(self.env_file)
+
+    def with_source(self) -> Settings:
+        """The settings, or a refusal that names what to set."""
+        found = self.settings
+        if found.source == NO_SOURCE:
+            refuse(
+                "no source of market data is set. Set ORION_SOURCE=files and ORION_FILES_MAPPING=path/to/mapping.toml"
+                " in the environment or .env; `make real` shows a working example"
+            )
+        return found
+
+    def source(self) -> Source:
+        """The source that the settings name."""
+        found = self.with_source()
+        return open_source(found.source, found.files_mapping, found.files_root)
+
+    def lake(self) -> Lake:
+        """The lake."""
+        found = self.settings
+        return Lake(found.lake_url, found.storage_options())
+
+    def state(self) -> State:
+        """The state database."""
+        return State(self.settings.state_url)
+
+    def store(self) -> FeatureReader:
+        """The feature store."""
+        return open_store(self.settings.store_url)
+
+
+def now() -> datetime:
+    """The machine's time."""
+    return SystemClock().now()
+
+
+def day(name: str, text: str | None) -> date | None:
+    """Parse a date of the command line."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        refuse(f"{name} {text!r} is not a date; write it like 2014-06-09")
+
+
+def moment(text: str | None) -> datetime:
+    """Parse `--until`; the machine's time when it is not given."""
+    return now() if text is None else calendars.instant(text)
+
+
+def names(text: str | None) -> list[str]:
+    """Split a comma-separated option."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]

@@ -1,0 +1,69 @@
+"""How the command line speaks: tables for people, one stable JSON document for programs; progress goes to stderr."""
+
+import json
+import sys
+from datetime import date, datetime
+from enum import IntEnum
+from typing import Any, NoReturn
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+OUT = Console(soft_wrap=True)
+ERR = Console(stderr=True, soft_wrap=True, highlight=False)
+_SHOWN_ROWS = 40
+
+
+class Exit(IntEnum):
+    """Exit codes."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG_CALL = 2
+    BUDGET = 3
+
+
+def frame(rows: pl.DataFrame, *, as_json: bool, title: str = "") -> None:
+    """Print rows as a table, or as a JSON array of objects with sorted names."""
+    if as_json:
+        document(rows.to_dicts())
+        return
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    for name, dtype in rows.schema.items():
+        table.add_column(name, justify="right" if dtype.is_numeric() else "left", no_wrap=True)
+    for row in rows.head(_SHOWN_ROWS).iter_rows():
+        table.add_row(*(cell(value) for value in row))
+    OUT.print(table)
+    if rows.height > _SHOWN_ROWS:
+        OUT.print(f"{rows.height - _SHOWN_ROWS} rows more; --json prints all")
+
+
+def cell(value: object) -> str:
+    """Write one value for people: six significant digits, no microseconds, a dash for nothing."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%MZ")
+    if isinstance(value, list):
+        return " ".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return str(value)
+
+
+def document(value: Any) -> None:
+    """Print one JSON document: names sorted, floats with all their digits, dates and instants in ISO 8601."""
+    sys.stdout.write(json.dumps(value, sort_keys=True, indent=1, default=_iso, allow_nan=False) + "\n")
+
+
+def _iso(value: object) -> str:
+    if isinstance(value, datetime | date):
+        return value.isoformat().replace("+00:00", "Z")
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def refuse(message: str, code: Exit = Exit.WRONG_CALL) -> NoReturn:
+    """Say on stderr what is wrong and leave."""
+    ERR.print(f"[bold red]orion:[/bold red] {message}")
+    raise SystemExit(code)

@@ -1,0 +1,194 @@
+"""Launch the jobs in this process, with a line of progress and the findings of the checks at the end."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterInstance
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from orion_assets import calendars
+from orion_assets.cli.output import ERR
+from orion_assets.definitions import build_definitions
+from orion_assets.schemas import STORED
+from orion_assets.settings import Settings
+
+RAW = ("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
+DERIVED = (*(table.name for table in STORED), "feature_store")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A check that did not pass."""
+
+    asset: str
+    check: str
+    rows: int
+    accused: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass
+class Outcome:
+    """What came of a run of a job."""
+
+    is_done: bool
+    failure: str = ""
+    findings: list[Finding] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+    changed_raw: bool = False
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One run of a job to make."""
+
+    job: str
+    start: date | None = None
+    end: date | None = None
+    until: str = ""
+    only: Sequence[str] = ()
+    assets: Sequence[str] = ()
+
+    def run_config(self) -> dict[str, Any]:
+        """Give the resources' configuration that this run overrides."""
+        moment = {"moment": {"config": {"until": self.until}}} if self.until else {}
+        universe = {"universe": {"config": {"only": list(self.only)}}} if self.only else {}
+        return {"resources": {**moment, **universe}} if moment or universe else {}
+
+
+def instance(settings: Settings) -> AbstractContextManager[DagsterInstance]:
+    """Give the Dagster instance: DAGSTER_HOME's, else one that is forgotten with the process."""
+    if settings.dagster_home is None:
+        return DagsterInstance.ephemeral()
+    home = Path(settings.dagster_home).resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    return DagsterInstance.from_config(str(home))
+
+
+def execute(settings: Settings, launch: Launch, on: DagsterInstance, *, show: bool = True) -> Outcome:
+    """Run a job over a range of sessions in this process.
+
+    Args:
+        settings: The deployment.
+        launch: Which job, range, instant and assets.
+        on: The instance that records it.
+        show: Whether to draw progress on stderr.
+    """
+    steps = len(launch.assets) or (2 if launch.job == "reference" else len(DERIVED) + len(RAW))
+    with _bar(show=show) as bar:
+        task = bar.add_task("starting", total=steps, job=launch.job)
+        console = _console(_Steps(bar, task))
+        job = build_definitions(settings, loggers={"console": console}).resolve_job_def(launch.job)
+        result = job.execute_in_process(
+            instance=on,
+            raise_on_error=False,
+            asset_selection=[dg.AssetKey(name) for name in launch.assets] or None,
+            tags=_tags(launch),
+            run_config={**launch.run_config(), "loggers": {"console": {}}},
+        )
+    return _outcome(result)
+
+
+def _tags(launch: Launch) -> dict[str, str]:
+    if launch.start is None or launch.end is None:
+        return {}
+    keys = calendars.sessions(launch.start, launch.end)["session"].to_list()
+    return {
+        "dagster/asset_partition_range_start": keys[0].isoformat(),
+        "dagster/asset_partition_range_end": keys[-1].isoformat(),
+    }
+
+
+def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
+    outcome = Outcome(is_done=result.success)
+    for event in result.all_events:
+        if event.is_step_failure and not outcome.failure:
+            outcome.failure = _reason(event)
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if not check.passed:
+                outcome.findings.append(_finding(check))
+        if event.is_step_materialization:
+            _count(outcome, event.materialization)
+    return outcome
+
+
+def _count(outcome: Outcome, made: dg.AssetMaterialization) -> None:
+    name = made.asset_key.path[-1]
+    count: Any = made.metadata["dagster/row_count"].value if "dagster/row_count" in made.metadata else 0
+    outcome.rows[name] = int(count)
+    outcome.changed_raw |= name in RAW and int(count) > 0
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    error: Any = event.step_failure_data.error
+    # Dagster wraps the error of an asset; the innermost says what to do
+    while error is not None and error.cause is not None:
+        error = error.cause
+    text = error.message.strip() if error is not None else "unknown"
+    return f"{event.step_key}: {text.partition(': ')[2] or text}"
+
+
+def _finding(check: Any) -> Finding:
+    metadata = check.metadata
+    rows = (
+        int(metadata["rows"].value)
+        if "rows" in metadata
+        else len(metadata.get("not_yet", dg.JsonMetadataValue([])).value)
+    )
+    accused = tuple(record.data for record in metadata["accused"].records) if "accused" in metadata else ()
+    return Finding(check.asset_key.path[-1], check.check_name, rows, accused)
+
+
+class _Steps(logging.Handler):
+    """Moves a bar when Dagster says that a step ended; takes the place of Dagster's lines on the console."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        super().__init__(logging.DEBUG)
+        self._progress = progress
+        self._task = task
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Advance at the end of a step."""
+        event = getattr(record, "dagster_meta", {}).get("dagster_event")
+        if isinstance(event, dg.DagsterEvent) and event.event_type in _STEP_ENDS:
+            self._progress.update(self._task, advance=1, description=event.step_key or "")
+
+
+_STEP_ENDS = (dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE)
+
+
+def _bar(*, show: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.fields[job]:<9}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.description:<18}"),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        console=ERR,
+        disable=not show,
+    )
+
+
+def _console(handler: logging.Handler) -> dg.LoggerDefinition:
+    def make(context: dg.InitLoggerContext) -> logging.Logger:
+        lines = logging.Logger("orion_run", logging.DEBUG)
+        lines.addHandler(handler)
+        return lines
+
+    return dg.LoggerDefinition(make, description="Progress in place of log lines")

@@ -1,0 +1,46 @@
+"""`orion store`: the feature store as a thing that can be hashed and made again."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from orion_assets.cli.context import Call
+from orion_assets.cli.output import OUT, Exit, document, refuse
+from orion_assets.cli.run import DERIVED, Launch, execute, instance
+from orion_assets.schemas import RAW_COVERAGE, STORED
+
+app = typer.Typer(no_args_is_help=True, help="The feature store: hash, rebuild.")
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.command("hash")
+def content_hash(ctx: typer.Context, json: Json = False) -> None:
+    """Print the content hash: equal wherever the same raw and the same code made the store."""
+    call: Call = ctx.obj
+    with call.store() as store:
+        hashes = {table.name: store.content_hash(table.name) for table in STORED}
+        whole = store.content_hash()
+    if json:
+        document({"content_hash": whole, "tables": hashes})
+        return
+    OUT.print(whole)
+    for name, value in hashes.items():
+        OUT.print(f"  {name:<20} {value}")
+
+
+@app.command()
+def rebuild(ctx: typer.Context, json: Json = False) -> None:
+    """Derive every session anew from raw and publish it."""
+    call: Call = ctx.obj
+    settings = call.with_source()
+    asked = call.lake().read(RAW_COVERAGE)["session"]
+    if asked.is_empty():
+        refuse("store rebuild: the lake is empty; start with: orion backfill", Exit.FAILED)
+    first, last = asked.min(), asked.max()
+    with instance(settings) as on:
+        launch = Launch("daily", first, last + timedelta(days=1), assets=DERIVED)  # pyright: ignore[reportArgumentType, reportOperatorIssue, reportOptionalOperand]
+        outcome = execute(settings, launch, on, show=not json)
+    if not outcome.is_done:
+        refuse(outcome.failure, Exit.FAILED)
+    content_hash(ctx, json=json)

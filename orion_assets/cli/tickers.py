@@ -1,0 +1,48 @@
+"""`orion tickers`: the followed universe."""
+
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from orion_assets.cli.context import Call, now
+from orion_assets.cli.output import OUT, document, frame, refuse
+
+app = typer.Typer(no_args_is_help=True, help="The followed universe: list, add, remove.")
+Which = Annotated[list[str], typer.Argument(help="Tickers as the source lists them; case matters.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.command("list")
+def listed(ctx: typer.Context, json: Json = False) -> None:
+    """Show the followed tickers."""
+    call: Call = ctx.obj
+    frame(pl.DataFrame({"ticker": call.state().universe()}, schema={"ticker": pl.String}), as_json=json)
+
+
+@app.command()
+def add(ctx: typer.Context, tickers: Which, json: Json = False) -> None:
+    """Follow tickers; the next backfill of a range fills the holes they make."""
+    call: Call = ctx.obj
+    known = call.source().listed_tickers()
+    unknown = sorted(set(tickers) - set(known))
+    if unknown:
+        refuse(f"tickers add {' '.join(unknown)}: the source lists no such ticker; it has {', '.join(known[:20])}")
+    _said("added", call.state().add_tickers(tickers, now()), json=json)
+
+
+@app.command()
+def remove(ctx: typer.Context, tickers: Which, json: Json = False) -> None:
+    """Stop following tickers; what was stored stays."""
+    call: Call = ctx.obj
+    unknown = sorted(set(tickers) - set(call.state().universe()))
+    if unknown:
+        refuse(f"tickers remove {' '.join(unknown)}: not followed; see orion tickers list")
+    _said("removed", call.state().remove_tickers(tickers, now()), json=json)
+
+
+def _said(verb: str, tickers: tuple[str, ...], *, json: bool) -> None:
+    if json:
+        document({verb: list(tickers)})
+    else:
+        OUT.print(f"{verb}: {', '.join(tickers) or 'none, nothing changed'}")

@@ -1,0 +1,74 @@
+"""Raw assets: what the source says, landed once with its clocks. No cleaning here."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from orion_assets.defs.metadata import columns_of
+from orion_assets.defs.partitions import span_of
+from orion_assets.ingest.landing import Moment
+from orion_assets.ingest.runner import Desk, Landed, land
+from orion_assets.ingest.universe import Universe
+from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_VIX, Table
+from orion_assets.sources.protocols import Ask, Source
+
+GRAINS = {
+    RAW_DAILY_BARS: "One daily bar per ticker and session, every version the source ever stated.",
+    RAW_VIX: "One VIX day per date; a day on which the exchange is closed stands in the next session.",
+    RAW_NEWS: "One article per id, filed by publication between two close cut-offs.",
+    RAW_SPLITS: "One split per event id, filed by ex-date, the whole market.",
+    RAW_DIVIDENDS: "One cash dividend per event id, filed by ex-date, the whole market.",
+}
+
+
+def raw_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefinition]:
+    """Make the raw assets: one function over the raw tables, since landing is the same for all."""
+    return [_raw_asset(table, grain, sessions) for table, grain in GRAINS.items()]
+
+
+def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any]) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=table.name,
+        description=grain,
+        group_name="raw",
+        partitions_def=sessions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        metadata=columns_of(table),
+        check_specs=[
+            dg.AssetCheckSpec("asked_when_due", asset=table.name, description="Every session asked for has closed"),
+        ],
+        kinds={"deltalake"},
+        code_version="1",
+        io_manager_key="lake_io",
+    )
+    def raw(
+        context: dg.AssetExecutionContext,
+        source: dg.ResourceParam[Source],
+        desk: dg.ResourceParam[Desk],
+        universe: dg.ResourceParam[Universe],
+        moment: dg.ResourceParam[Moment],
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        if table.name not in source.datasets:
+            yield _landed(Landed(table.name, 0, None), asked=False)
+            return
+        start, end = span_of(context.partition_key_range)
+        ask = Ask(table.name, start, end, universe.asked(source, moment.now), moment.now)
+        yield _landed(land(desk, source, ask, table, moment), asked=True)
+
+    return raw
+
+
+def _landed(landed: Landed, *, asked: bool) -> dg.MaterializeResult[None]:
+    shown = {"dagster/row_count": landed.rows, "asked": asked, "first_change": str(landed.first_change)}
+    return dg.MaterializeResult(
+        metadata=shown,
+        check_results=[
+            dg.AssetCheckResult(
+                passed=not landed.not_due,
+                check_name="asked_when_due",
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"not_yet": [str(session) for session in landed.not_due]},
+            )
+        ],
+    )

@@ -1,0 +1,49 @@
+"""What an asset shows of itself: its columns, row counts and spans, all from schemas.py."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from orion_assets.schemas import DTYPE_NAMES, Table
+
+SHOWN_ROWS = 50
+
+
+def columns_of(table: Table) -> dict[str, Any]:
+    """Give the Columns tab of a table."""
+    columns = [
+        dg.TableColumn(
+            name=column.name,
+            type=DTYPE_NAMES[column.dtype],
+            description=f"{column.description} [{column.unit}]" if column.unit else column.description,
+            constraints=dg.TableColumnConstraints(nullable=column.is_nullable),
+        )
+        for column in table.columns
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns=columns), "orion/key": ", ".join(table.key)}
+
+
+def extent(frame: pl.DataFrame) -> Mapping[str, Any]:
+    """Give row count, versions, tickers and the first and last session of a frame."""
+    shown: dict[str, Any] = {"dagster/row_count": frame.height}
+    if "ticker" in frame.columns:
+        shown["tickers"] = frame["ticker"].n_unique()
+    if "session" in frame.columns and frame.height:
+        shown |= {"sessions": frame["session"].n_unique(), "first_session": str(frame["session"].min())}
+        shown["last_session"] = str(frame["session"].max())
+    if "known_until" in frame.columns:
+        shown["superseded_versions"] = frame["known_until"].is_not_null().sum()
+    return shown
+
+
+def table_of(frame: pl.DataFrame) -> dg.MetadataValue:
+    """Show the first rows of a frame as a table."""
+    head = frame.head(SHOWN_ROWS).with_columns(pl.exclude(pl.Float64, pl.Int64).cast(pl.String, strict=False))
+    shown = head.select(pl.exclude(pl.List(pl.String)))
+    kinds = {pl.Float64: "float", pl.Int64: "int"}
+    schema = dg.TableSchema(
+        columns=[dg.TableColumn(name, kinds.get(type(dtype), "string")) for name, dtype in shown.schema.items()]
+    )
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in shown.to_dicts()], schema=schema)

@@ -1,0 +1,36 @@
+"""The axis on which everything daily flows: one partition a session of the exchange."""
+
+from datetime import date, datetime, time, timedelta
+
+import dagster as dg
+
+from orion_assets import calendars
+
+DATE_FORMAT = "%Y-%m-%d"
+LOOK_BACK = 99
+
+
+def sessions(start: date) -> dg.DailyPartitionsDefinition:
+    """Give the sessions from a date on; the last key is the session under way, on a closed day the next one.
+
+    Args:
+        start: First session that may be asked for.
+    """
+    closed = calendars.closed_dates(start, calendars.LAST_DATE)
+    return dg.DailyPartitionsDefinition(
+        start_date=calendars.session_at_or_after(start).strftime(DATE_FORMAT),
+        timezone=calendars.NEW_YORK.key,
+        # Without it the key of a day does not exist before the midnight that ends the day
+        end_offset=1,
+        exclusions=["0 0 * * 0,6", *(datetime.combine(day, time(0), calendars.NEW_YORK) for day in closed)],
+    )
+
+
+def look_back(sessions_before: int = LOOK_BACK) -> dg.TimeWindowPartitionMapping:
+    """Map a session to itself and those before it; Dagster computes staleness for fewer than 100 only."""
+    return dg.TimeWindowPartitionMapping(start_offset=-sessions_before, allow_nonexistent_upstream_partitions=True)
+
+
+def span_of(keys: dg.PartitionKeyRange) -> tuple[date, date]:
+    """Turn a range of partition keys into sessions [start, end)."""
+    return date.fromisoformat(keys.start), date.fromisoformat(keys.end) + timedelta(days=1)

@@ -1,0 +1,134 @@
+"""What checks ask of a table's rows: each rule finds the rows it accuses. Nothing here drops or changes a row."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import polars as pl
+
+from orion_assets.transforms.versions import visible
+
+Severity = Literal["warn", "error"]
+
+
+@dataclass(frozen=True)
+class Finder:
+    """A rule over the rows a run made.
+
+    Attributes:
+        name: The check's name.
+        description: What passes, in one line.
+        accused: From the table's rows to those that break the rule.
+        severity: `error` blocks what is downstream, `warn` reports.
+    """
+
+    name: str
+    description: str
+    accused: Callable[[pl.DataFrame], pl.DataFrame]
+    severity: Severity = "warn"
+
+
+def _visible(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.filter(pl.col("known_until").is_null() & ~pl.col("is_deleted"))
+
+
+def _outside(rows: pl.DataFrame) -> pl.DataFrame:
+    """Bars whose prices contradict each other by more than rounding."""
+    slack = pl.col("close").abs() * 1e-9
+    top = pl.max_horizontal("open", "close", "low")
+    bottom = pl.min_horizontal("open", "close", "high")
+    return _visible(rows).filter((top > pl.col("high") + slack) | (bottom < pl.col("low") - slack))
+
+
+def _flat(rows: pl.DataFrame) -> pl.DataFrame:
+    return _visible(rows).filter(
+        (pl.col("volume") == 0) & (pl.col("open") == pl.col("close")) & (pl.col("high") == pl.col("low"))
+    )
+
+
+def _vwap_outside(rows: pl.DataFrame) -> pl.DataFrame:
+    return _visible(rows).filter((pl.col("vwap") > pl.col("high")) | (pl.col("vwap") < pl.col("low")))
+
+
+def _restated(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.filter(pl.col("known_until").is_not_null() | pl.col("is_deleted"))
+
+
+def _closed_days(rows: pl.DataFrame) -> pl.DataFrame:
+    return _visible(rows).filter(pl.col("date") != pl.col("session"))
+
+
+def _wide_tags(rows: pl.DataFrame) -> pl.DataFrame:
+    return _visible(rows).filter(pl.col("tickers").list.len() > 10)
+
+
+def _not_finite(rows: pl.DataFrame) -> pl.DataFrame:
+    floats = [name for name, dtype in rows.schema.items() if dtype == pl.Float64]
+    return rows.filter(pl.any_horizontal(~pl.col(floats).is_finite().fill_null(value=True)))
+
+
+def _known_too_early(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.filter(pl.col("ts_known") < pl.col("ts_event"))
+
+
+FINITE: Final = Finder("finite", "No value is NaN or infinite; what is undefined is null", _not_finite, "error")
+KNOWN_AFTER_EVENT: Final = Finder("known_after_event", "No row was known before it was true", _known_too_early, "error")
+RESTATED: Final = Finder("restated", "No row of the range has a second version", _restated)
+BARS: Final = (
+    Finder("prices_in_order", "low <= open, close <= high", _outside),
+    Finder("traded", "No flat bar without volume", _flat),
+    Finder("vwap_in_range", "low <= vwap <= high", _vwap_outside),
+    RESTATED,
+    KNOWN_AFTER_EVENT,
+)
+VIX: Final = (
+    Finder("prices_in_order", "low <= open, close <= high", _outside),
+    Finder("on_exchange_days", "The exchange was open on every VIX day", _closed_days),
+    RESTATED,
+    KNOWN_AFTER_EVENT,
+)
+NEWS: Final = (
+    Finder("few_tickers", "No article is tagged with more than ten tickers", _wide_tags),
+    RESTATED,
+    KNOWN_AFTER_EVENT,
+)
+FEATURES: Final = (FINITE, KNOWN_AFTER_EVENT, RESTATED)
+
+_COMMON_RATIOS: Final = (2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0, 1.5)
+_GAP_TOLERANCE: Final = 0.025
+_PANIC_TURNOVER: Final = 4.0
+_TURNOVER_WINDOW: Final = 20
+
+
+def suspected_splits(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
+    """Find the sessions that open as if a split had happened that no action explains.
+
+    A split shows at the open: the price gaps by a common ratio while money traded stays usual. A crash gaps by no
+    ratio in particular, on several times the usual money.
+
+    Args:
+        bars: CLEAN_DAILY_BARS rows, all versions, from each ticker's first bar.
+        factors: `ticker`, `session`, `split_factor` of the same bars.
+
+    Returns:
+        `ticker`, `session`, `close_before`, `open` (both as traded, USD), `ratio` (the split it looks like, shares
+        after for one before), `turnover_ratio` (money traded over the median of 20 sessions before).
+    """
+    shown = visible(bars, ("ticker", "session")).join(factors, on=["ticker", "session"])
+    turnover = pl.col("close") * pl.col("volume")
+    series = shown.sort("ticker", "session").with_columns(
+        close_before=pl.col("close").shift().over("ticker"),
+        _step=pl.col("split_factor").shift().over("ticker") / pl.col("split_factor"),
+        turnover_ratio=turnover / turnover.rolling_median(_TURNOVER_WINDOW, min_samples=3).shift().over("ticker"),
+    )
+    gap = (pl.col("close_before") * pl.col("_step") / pl.col("open")).log()
+    ratios = pl.DataFrame({"ratio": [*_COMMON_RATIOS, *(1 / ratio for ratio in _COMMON_RATIOS)]})
+    return (
+        series.with_columns(_gap=gap)
+        .filter(pl.col("_gap").abs() > 0.3)
+        .join(ratios, how="cross")
+        .filter((pl.col("_gap") - pl.col("ratio").log()).abs() <= _GAP_TOLERANCE)
+        .filter(pl.col("turnover_ratio").fill_null(1.0) < _PANIC_TURNOVER)
+        .select("ticker", "session", "close_before", "open", "ratio", "turnover_ratio")
+        .sort("ticker", "session", "ratio")
+    )

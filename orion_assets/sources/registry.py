@@ -1,0 +1,28 @@
+"""Which sources there are, by the name that ORION_SOURCE gives them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from orion_assets.errors import SettingsError
+from orion_assets.sources.files import FilesSource
+from orion_assets.sources.protocols import Source
+
+NAMES = ("files",)
+
+
+def open_source(name: str, mappings: Sequence[Path], root: Path | None) -> Source:
+    """Open a source by name.
+
+    Args:
+        name: One of NAMES.
+        mappings: TOML files of the `files` source.
+        root: Folder their globs are relative to; each mapping's own folder when None.
+
+    Raises:
+        SettingsError: The name is unknown, or a mapping is missing or wrong.
+    """
+    if name not in NAMES:
+        raise SettingsError(f"source {name!r} is unknown; set ORION_SOURCE to one of {', '.join(NAMES)}")
+    if not mappings:
+        raise SettingsError("source files: no mapping is named; set ORION_FILES_MAPPING=path/to/mapping.toml")
+    return FilesSource(mappings, root)

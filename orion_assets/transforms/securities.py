@@ -1,0 +1,35 @@
+"""Reference snapshots to the security master: permanent ids and the interval in which each bore a ticker."""
+
+import polars as pl
+
+from orion_assets.schemas import RAW_TICKERS, SECURITIES
+from orion_assets.transforms.versions import visible
+
+
+def securities(tickers: pl.DataFrame) -> pl.DataFrame:
+    """Give one row a security and interval of a ticker.
+
+    Args:
+        tickers: RAW_TICKERS rows, all versions and snapshots.
+
+    Returns:
+        SECURITIES rows, sorted by key. The id is the FIGI, else `source:ticker`. `valid_from` is the listing date,
+        else the first snapshot that shows the ticker; `valid_to` the delisting date of the last snapshot, null while
+        the ticker is listed.
+    """
+    seen = visible(tickers, RAW_TICKERS.key).with_columns(
+        security_id=pl.coalesce("figi", pl.concat_str("source", "ticker", separator=":"))
+    )
+    return (
+        seen.sort("snapshot")
+        .group_by("security_id", "ticker", maintain_order=True)
+        .agg(
+            valid_from=pl.coalesce(pl.col("list_date").drop_nulls().last(), pl.col("snapshot").first()),
+            valid_to=pl.col("delist_date").last(),
+            name=pl.col("name").last(),
+            type=pl.col("type").last(),
+            exchange=pl.col("exchange").last(),
+        )
+        .select(SECURITIES.names)
+        .sort(SECURITIES.key)
+    )

@@ -1,0 +1,436 @@
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from orion_assets.errors import SchemaMismatch, SettingsError, StoreUnavailable
+from orion_assets.schemas import CLEAN_DAILY_BARS, RAW_TICKERS, SECURITIES, TABLES, Column, Table
+from orion_assets.store.delta import files_by_month
+from orion_assets.store.lake import CROWDED, Lake
+from orion_assets_tests.contracts import lake_writers
+from orion_assets_tests.contracts.lake_writers import INSTANT, Place, bars, rows_of
+from orion_assets_tests.servers import cutting_proxy, s3_server, wait_until  # noqa: F401
+
+MONDAY, TUESDAY, WEDNESDAY = date(2014, 6, 2), date(2014, 6, 3), date(2014, 6, 4)
+JULY = date(2014, 7, 1)
+WRITERS = 4
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture(params=["local", "s3"])
+def place(request, tmp_path) -> Place:
+    if request.param == "local":
+        return Place(str(tmp_path / "the lake"))
+    server = request.getfixturevalue("s3_server")
+    return Place(f"s3://{server.new_bucket()}/a/prefix", server.storage_options)
+
+
+@pytest.fixture
+def lake(place) -> Lake:
+    return place.lake()
+
+
+@pytest.fixture(scope="module")
+def writers() -> Iterator[ProcessPoolExecutor]:
+    barrier = SPAWN.Barrier(WRITERS)
+    with ProcessPoolExecutor(WRITERS, SPAWN, lake_writers.meet_at, (barrier,)) as pool:
+        yield pool
+
+
+def put(lake: Lake, frame: pl.DataFrame, start: date, days: int = 1):
+    return lake.replace(CLEAN_DAILY_BARS, frame, start=start, end=start + timedelta(days))
+
+
+def closes(lake: Lake, session: date) -> set[float]:
+    return set(lake.read(CLEAN_DAILY_BARS, start=session, end=session + timedelta(1))["close"])
+
+
+class TestLake:
+    @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
+    def test_a_table_comes_back_with_the_same_rows_and_dtypes(self, lake, table):
+        frame = rows_of(table, [TUESDAY, MONDAY, JULY])
+
+        if "session" in table.names:
+            commit = lake.replace(table, frame.reverse(), start=MONDAY, end=date(2014, 8, 1))
+        else:
+            commit = lake.overwrite(table, frame.reverse())
+
+        identity = [*table.key, "ts_known"] if table.has_versions else list(table.key)
+        read = lake.read(table)
+        assert read.schema == table.schema
+        assert_frame_equal(read, frame.sort(identity), check_exact=True)
+        assert (commit.rows, commit.is_changed, commit.version) == (15, True, lake.version(table))
+
+    def test_an_absent_table_reads_as_no_rows(self, lake):
+        assert lake.read(CLEAN_DAILY_BARS, start=MONDAY).equals(CLEAN_DAILY_BARS.empty())
+        assert (lake.exists(CLEAN_DAILY_BARS), lake.version(CLEAN_DAILY_BARS)) == (False, None)
+        assert lake.history(CLEAN_DAILY_BARS).is_empty()
+        assert lake.compact(CLEAN_DAILY_BARS).version is None
+
+    def test_a_range_excludes_its_end_and_may_be_open(self, lake):
+        put(lake, pl.concat([bars(day, 1.0) for day in (MONDAY, TUESDAY, JULY)]), MONDAY, 60)
+
+        def sessions(**bounds):
+            return lake.read(CLEAN_DAILY_BARS, **bounds)["session"].unique().sort().to_list()
+
+        assert sessions(start=MONDAY, end=TUESDAY) == [MONDAY]
+        assert sessions(start=TUESDAY) == [TUESDAY, JULY]
+        assert sessions(end=JULY) == [MONDAY, TUESDAY]
+
+    def test_the_same_rows_again_write_nothing(self, lake):
+        frame = pl.concat([bars(TUESDAY, 1.0), bars(JULY, 2.0)])
+        first = put(lake, frame, MONDAY, 60)
+
+        again = put(lake, frame.reverse().select(reversed(frame.columns)), MONDAY, 60)
+
+        assert (again.is_changed, again.rows, again.version) == (False, 0, first.version)
+
+    def test_replacing_one_session_leaves_the_others_and_rewrites_its_month_only(self, lake):
+        put(lake, pl.concat([bars(MONDAY, 1.0), bars(TUESDAY, 1.0), bars(JULY, 1.0)]), MONDAY, 60)
+        before = files_by_month(lake._folder.open(CLEAN_DAILY_BARS))
+
+        put(lake, bars(TUESDAY, 2.0), TUESDAY)
+
+        after = files_by_month(lake._folder.open(CLEAN_DAILY_BARS))
+        assert [closes(lake, day) for day in (MONDAY, TUESDAY, JULY)] == [{1.0}, {2.0}, {1.0}]
+        assert after["2014-07"] == before["2014-07"]
+        assert len(after["2014-06"]) == 1
+
+    def test_replacing_with_no_rows_clears_the_range(self, lake):
+        put(lake, pl.concat([bars(MONDAY, 1.0), bars(JULY, 1.0)]), MONDAY, 60)
+
+        commit = put(lake, CLEAN_DAILY_BARS.empty(), JULY)
+
+        assert commit.is_changed
+        assert lake.read(CLEAN_DAILY_BARS)["session"].unique().to_list() == [MONDAY]
+
+    def test_rows_outside_the_range_are_refused_before_writing(self, lake):
+        with pytest.raises(ValueError, match=r"4 rows of clean_daily_bars are outside \[2014-06-02, 2014-06-03\)"):
+            put(lake, bars(TUESDAY, 1.0), MONDAY)
+
+        assert not lake.exists(CLEAN_DAILY_BARS)
+
+    def test_a_frame_that_does_not_conform_is_refused_before_writing(self, lake):
+        with pytest.raises(SchemaMismatch, match="missing close"):
+            put(lake, bars(MONDAY, 1.0).drop("close"), MONDAY)
+
+        assert not lake.exists(CLEAN_DAILY_BARS)
+
+    def test_an_older_version_stays_readable_after_replace_and_compact(self, lake):
+        first = put(lake, bars(MONDAY, 1.0), MONDAY)
+        put(lake, bars(MONDAY, 2.0), MONDAY)
+        lake.append(CLEAN_DAILY_BARS, lambda _: bars(TUESDAY, 3.0), start=TUESDAY, end=WEDNESDAY)
+
+        compacted = lake.compact(CLEAN_DAILY_BARS)
+
+        assert compacted.is_changed
+        assert [len(files) for files in files_by_month(lake._folder.open(CLEAN_DAILY_BARS)).values()] == [1]
+        assert (closes(lake, MONDAY), closes(lake, TUESDAY)) == ({2.0}, {3.0})
+        assert lake.read(CLEAN_DAILY_BARS, version=first.version).equals(bars(MONDAY, 1.0))
+        with pytest.raises(StoreUnavailable, match="clean_daily_bars at version 99"):
+            lake.read(CLEAN_DAILY_BARS, version=99)
+
+    def test_history_names_what_each_commit_did(self, lake):
+        put(lake, bars(MONDAY, 1.0), MONDAY)
+        lake.append(CLEAN_DAILY_BARS, lambda _: bars(TUESDAY, 3.0), start=TUESDAY, end=WEDNESDAY)
+
+        history = lake.history(CLEAN_DAILY_BARS)
+
+        assert history.select("version", "operation", "start", "end", "rows").rows() == [
+            (2, "append", TUESDAY, WEDNESDAY, 4),
+            (1, "replace", MONDAY, TUESDAY, 4),
+            (0, "create", None, None, 0),
+        ]
+
+    def test_append_hands_over_the_rows_of_the_range_and_adds_the_answer(self, lake):
+        put(lake, pl.concat([bars(MONDAY, 1.0), bars(TUESDAY, 2.0)]), MONDAY, 2)
+        seen = []
+
+        def decide(current):
+            seen.append(set(current["close"]))
+            return current.with_columns(ts_known=pl.col("ts_known") + timedelta(seconds=1), close=pl.lit(3.0))
+
+        commit = lake.append(CLEAN_DAILY_BARS, decide, start=TUESDAY, end=WEDNESDAY)
+
+        assert (commit.rows, seen) == (4, [{2.0}])
+        assert closes(lake, TUESDAY) == {2.0, 3.0}
+
+    def test_append_of_nothing_commits_nothing(self, lake):
+        put(lake, bars(MONDAY, 1.0), MONDAY)
+
+        commit = lake.append(CLEAN_DAILY_BARS, lambda rows: rows.clear(), start=MONDAY, end=TUESDAY)
+
+        assert (commit.is_changed, commit.version) == (False, 1)
+
+    def test_append_refuses_a_version_of_a_key_that_is_there(self, lake):
+        put(lake, bars(MONDAY, 1.0), MONDAY)
+
+        with pytest.raises(SchemaMismatch, match="rows share"):
+            lake.append(CLEAN_DAILY_BARS, lambda rows: rows.with_columns(close=2.0), start=MONDAY, end=TUESDAY)
+
+        assert closes(lake, MONDAY) == {1.0}
+
+    def test_append_decides_again_when_another_writer_was_faster(self, lake):
+        put(lake, bars(MONDAY, 1.0), MONDAY)
+        seen = []
+
+        def decide(current):
+            seen.append(current.height)
+            if len(seen) == 1:
+                lake.append(CLEAN_DAILY_BARS, lambda _: bars(TUESDAY, 2.0), start=TUESDAY, end=WEDNESDAY)
+            return bars(WEDNESDAY, float(current.height))
+
+        lake.append(CLEAN_DAILY_BARS, decide, start=MONDAY, end=JULY)
+
+        assert seen == [4, 8]
+        assert closes(lake, WEDNESDAY) == {8.0}
+
+    def test_append_does_not_wait_for_a_writer_of_another_month(self, lake):
+        put(lake, bars(MONDAY, 1.0), MONDAY)
+        seen = []
+
+        def decide(current):
+            seen.append(current.height)
+            put(lake, bars(JULY, float(len(seen))), JULY)
+            return bars(TUESDAY, 2.0)
+
+        lake.append(CLEAN_DAILY_BARS, decide, start=MONDAY, end=WEDNESDAY)
+
+        assert seen == [4]
+        assert (closes(lake, TUESDAY), closes(lake, JULY)) == ({2.0}, {1.0})
+
+    def test_append_gives_up_after_losing_every_time(self, lake, monkeypatch):
+        monkeypatch.setattr("orion_assets.store.delta.ATTEMPTS", 3)
+        seen = []
+
+        def decide(current):
+            seen.append(current.height)
+            put(lake, bars(MONDAY, float(len(seen))), MONDAY)
+            return bars(TUESDAY, 2.0)
+
+        with pytest.raises(StoreUnavailable, match="lost 3 times"):
+            lake.append(CLEAN_DAILY_BARS, decide, start=MONDAY, end=WEDNESDAY)
+
+        assert (closes(lake, MONDAY), closes(lake, TUESDAY)) == ({3.0}, set())
+
+    def test_a_month_of_many_appends_becomes_one_file(self, lake):
+        for number in range(CROWDED + 1):
+            lake.append(CLEAN_DAILY_BARS, lake_writers.next_number, start=TUESDAY, end=WEDNESDAY)
+            most = max(map(len, files_by_month(lake._folder.open(CLEAN_DAILY_BARS)).values()))
+            assert most == (number + 1 if number < CROWDED else 1)
+
+        assert lake.read(CLEAN_DAILY_BARS)["close"].to_list() == [float(n) for n in range(CROWDED + 1)]
+
+    def test_overwrite_replaces_a_table_without_sessions(self, lake):
+        old, new = rows_of(SECURITIES, [MONDAY]), rows_of(SECURITIES, [MONDAY, TUESDAY])
+
+        commits = [lake.overwrite(SECURITIES, frame) for frame in (old, new, new)]
+
+        assert [commit.is_changed for commit in commits] == [True, True, False]
+        assert lake.read(SECURITIES).equals(new.sort(SECURITIES.key))
+
+    def test_a_table_without_sessions_takes_no_range_and_one_with_sessions_needs_it(self, lake):
+        with pytest.raises(ValueError, match="read whole"):
+            lake.read(SECURITIES, start=MONDAY)
+        with pytest.raises(ValueError, match="use overwrite"):
+            lake.replace(SECURITIES, SECURITIES.empty(), start=MONDAY, end=TUESDAY)
+        with pytest.raises(ValueError, match="leave start and end out"):
+            lake.append(SECURITIES, lambda rows: rows, start=MONDAY, end=TUESDAY)
+        with pytest.raises(ValueError, match="use replace"):
+            lake.overwrite(CLEAN_DAILY_BARS, CLEAN_DAILY_BARS.empty())
+        with pytest.raises(ValueError, match="needs start and end"):
+            lake.append(CLEAN_DAILY_BARS, lambda rows: rows, start=MONDAY)
+        with pytest.raises(ValueError, match="holds no session"):
+            put(lake, CLEAN_DAILY_BARS.empty(), MONDAY, 0)
+        with pytest.raises(ValueError, match="state a real range"):
+            put(lake, CLEAN_DAILY_BARS.empty(), date(1, 1, 1), 365 * 2000)
+
+    def test_a_column_declared_later_is_null_in_older_rows(self, lake):
+        newer = replace(
+            CLEAN_DAILY_BARS, columns=(*CLEAN_DAILY_BARS.columns, Column("spread", pl.Float64(), "", is_nullable=True))
+        )
+        put(lake, pl.concat([bars(MONDAY, 1.0), bars(JULY, 1.0)]), MONDAY, 60)
+        before = lake.read(newer)["spread"].to_list()
+
+        lake.replace(newer, bars(TUESDAY, 2.0).with_columns(spread=pl.lit(0.5)), start=TUESDAY, end=WEDNESDAY)
+
+        assert before == [None] * 8
+        assert lake.read(newer).group_by("session").agg(pl.col("spread").first()).sort("session").rows() == [
+            (MONDAY, None),
+            (TUESDAY, 0.5),
+            (JULY, None),
+        ]
+        assert lake.read(CLEAN_DAILY_BARS).schema == CLEAN_DAILY_BARS.schema
+        with pytest.raises(SchemaMismatch, match="does not know: spread"):
+            put(lake, bars(MONDAY, 2.0), MONDAY)
+
+    def test_a_column_of_another_dtype_is_refused_when_read(self, lake):
+        put(lake, bars(MONDAY, 1.0), MONDAY)
+        columns = [replace(c, dtype=pl.String()) if c.name == "close" else c for c in CLEAN_DAILY_BARS.columns]
+
+        with pytest.raises(SchemaMismatch, match="cannot be read as declared"):
+            lake.read(Table("clean_daily_bars", "", CLEAN_DAILY_BARS.key, tuple(columns)))
+
+
+class TestConcurrentWriters:
+    @pytest.mark.parametrize("days", [1, 31], ids=["same month", "other months"])
+    def test_writers_of_different_sessions_all_land(self, place, writers, days):
+        sessions = [[date(2014, 1, 6) + timedelta(days * i)] for i in range(WRITERS)]
+
+        jobs = [writers.submit(lake_writers.replace_sessions, place, sessions[i], i + 1.0, 4) for i in range(WRITERS)]
+        commits = [commit for job in jobs for commit in job.result(120)]
+
+        assert [closes(place.lake(), days[0]) for days in sessions] == [{i + 301.0} for i in range(WRITERS)]
+        assert all(commit.is_changed for commit in commits)
+        assert len({commit.version for commit in commits}) == len(commits)
+
+    def test_writers_of_one_session_come_one_after_another_and_a_reader_never_sees_a_mix(self, place, writers):
+        lake = place.lake()
+        put(lake, bars(MONDAY, 0.0), MONDAY)
+
+        jobs = [writers.submit(lake_writers.replace_sessions, place, [MONDAY], i + 1.0, 4) for i in range(WRITERS)]
+        seen = []
+        while not all(job.done() for job in jobs):
+            rows = lake.read(CLEAN_DAILY_BARS)
+            seen.append((rows.height, rows["close"].n_unique()))
+
+        commits = [commit for job in jobs for commit in job.result(120)]
+        last = max(commits, key=lambda commit: commit.version)
+        assert set(seen) == {(4, 1)}
+        assert sorted(commit.version for commit in commits) == list(range(2, 2 + 4 * WRITERS))
+        assert closes(lake, MONDAY) == closes_at(lake, last.version)
+
+    def test_concurrent_appends_never_decide_on_the_same_rows(self, place, writers):
+        jobs = [writers.submit(lake_writers.count_on, place, TUESDAY, 5) for _ in range(WRITERS)]
+        for job in jobs:
+            job.result(120)
+
+        read = place.lake().read(CLEAN_DAILY_BARS)
+        assert read["close"].to_list() == [float(n) for n in range(5 * WRITERS)]
+
+    def test_concurrent_appends_to_a_table_without_sessions_never_decide_on_the_same_rows(self, place, writers):
+        jobs = [writers.submit(lake_writers.count_tickers, place, 3) for _ in range(WRITERS)]
+        for job in jobs:
+            job.result(120)
+
+        assert place.lake().read(RAW_TICKERS)["ticker"].to_list() == [f"T{n:03d}" for n in range(3 * WRITERS)]
+
+    @pytest.mark.accept
+    def test_two_hundred_interleaved_appends_are_all_there(self, place, writers):
+        jobs = [writers.submit(lake_writers.count_on, place, TUESDAY, 50) for _ in range(WRITERS)]
+        for job in jobs:
+            job.result(600)
+
+        read = place.lake().read(CLEAN_DAILY_BARS)
+        assert read["close"].to_list() == [float(n) for n in range(50 * WRITERS)]
+
+
+def closes_at(lake: Lake, version: int) -> set[float]:
+    return set(lake.read(CLEAN_DAILY_BARS, version=version)["close"])
+
+
+class TestBrokenWrites:
+    @pytest.mark.parametrize("match", [b".parquet", b"_delta_log/"], ids=["data", "commit"])
+    def test_a_put_cut_half_way_leaves_the_last_version_and_a_retry_converges(self, s3_server, match):  # noqa: F811
+        url = f"s3://{s3_server.new_bucket()}/lake"
+        direct = Lake(url, s3_server.storage_options)
+        put(direct, bars(MONDAY, 1.0), MONDAY)
+        with cutting_proxy(s3_server.port) as proxy:
+            options = s3_server.through(proxy.port).storage_options
+            lake = Lake(url, {**options, "max_retries": "1", "backoff_config.init_backoff": "10ms"})
+            proxy.cut(match, after="request", times=1000)
+
+            with pytest.raises(StoreUnavailable, match="the table is as it was"):
+                put(lake, bars(MONDAY, 2.0), MONDAY)
+
+            cuts, between = proxy.cuts, closes(direct, MONDAY)
+            proxy.mend()
+            commit = put(lake, bars(MONDAY, 2.0), MONDAY)
+
+        assert (cuts > 0, between) == (True, {1.0})
+        assert commit.is_changed
+        assert closes(direct, MONDAY) == {2.0}
+
+    @pytest.mark.parametrize("operation", ["replace", "append"])
+    def test_a_commit_whose_answer_is_lost_counts_once(self, s3_server, operation):  # noqa: F811
+        url = f"s3://{s3_server.new_bucket()}/lake"
+        direct = Lake(url, s3_server.storage_options)
+        put(direct, bars(MONDAY, 1.0), MONDAY)
+        with cutting_proxy(s3_server.port) as proxy:
+            lake = Lake(url, s3_server.through(proxy.port).storage_options)
+            proxy.cut(b"_delta_log/", after="response", times=1)
+
+            if operation == "replace":
+                commit = put(lake, bars(TUESDAY, 2.0), TUESDAY)
+            else:
+                commit = lake.append(CLEAN_DAILY_BARS, lambda _: bars(TUESDAY, 2.0), start=TUESDAY, end=WEDNESDAY)
+
+        assert proxy.cuts == 1
+        assert (commit.is_changed, commit.rows, commit.version) == (True, 4, 2)
+        assert direct.version(CLEAN_DAILY_BARS) == 2
+        assert direct.read(CLEAN_DAILY_BARS, start=TUESDAY).height == 4
+
+    def test_a_killed_writer_leaves_a_whole_version(self, tmp_path):
+        kill_writers(Place(str(tmp_path)), rounds=3)
+
+    @pytest.mark.accept
+    def test_thirty_killed_writers_leave_a_whole_version(self, tmp_path):
+        kill_writers(Place(str(tmp_path)), rounds=30)
+
+    def test_a_server_that_is_gone_says_so(self, s3_server):  # noqa: F811
+        lake = Lake("s3://no-such-bucket/lake", {**s3_server.storage_options, "max_retries": "0"})
+
+        with pytest.raises(StoreUnavailable, match="cannot be opened"):
+            lake.read(CLEAN_DAILY_BARS)
+
+
+def kill_writers(place: Place, rounds: int) -> None:
+    """Kill a writer at once when a new file of it appears, between its data and its commit or right after."""
+    lake = place.lake()
+    put(lake, bars(MONDAY, 0.0), MONDAY)
+    folder, is_over, seen = Path(place.url), threading.Event(), []
+
+    def read() -> None:
+        while not is_over.is_set():
+            rows = lake.read(CLEAN_DAILY_BARS)
+            seen.append((rows.height, rows["close"].n_unique()))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(rounds):
+        files = len([*folder.rglob("*.parquet")])
+        process = SPAWN.Process(target=lake_writers.replace_for_ever, args=(place, MONDAY, number * 100_000))
+        process.start()
+        wait_until(lambda: len([*folder.rglob("*.parquet")]) > files + number % 5, "a file of the writer")  # noqa: B023
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        process.close()
+
+        commit = put(lake, bars(MONDAY, -1.0 - number), MONDAY)
+        assert commit.is_changed
+        assert closes(lake, MONDAY) == {-1.0 - number}
+    is_over.set()
+    reader.join()
+    assert set(seen) == {(4, 1)}
+
+
+def test_a_url_of_another_kind_is_refused():
+    for url in ("gs://bucket/lake", "", "/data/50%/lake"):
+        with pytest.raises(SettingsError, match="lake"):
+            Lake(url)
+
+
+def test_a_file_url_is_the_folder(tmp_path):
+    put(Lake(str(tmp_path)), bars(MONDAY, 1.0), MONDAY)
+
+    assert closes(Lake(tmp_path.as_uri() + "/"), MONDAY) == {1.0}
+    assert INSTANT in Lake(tmp_path.as_uri()).read(CLEAN_DAILY_BARS)["ts_known"].to_list()
