@@ -3,6 +3,7 @@
 Import the fixtures explicitly: `from orion_assets_tests.servers import s3_server  # noqa: F401`.
 """
 
+import multiprocessing
 import os
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -120,54 +121,61 @@ def s3_server(tmp_path_factory) -> Iterator[S3Server]:
         yield server
 
 
-@dataclass
 class CuttingProxy:
     """Passes bytes to a server, and cuts the connections of the requests that it is told to cut.
 
-    Attributes:
-        port: Where it listens.
-        cuts: Requests it has cut since `cut` was called.
+    It lives in a process of its own: `DeltaTable.history` keeps the GIL while it waits for an answer.
     """
 
-    target: int
-    port: int = 0
-    cuts: int = 0
-    _match: bytes | None = None
-    _after: str = "request"
-    _left: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, port: int, control) -> None:
+        self.port = port
+        self._control = control
 
     def cut(self, match: bytes, *, after: str, times: int) -> None:
         """Cut the next requests whose first bytes match.
 
         Args:
-            match: Bytes in the request's head, e.g. b"_delta_log/".
-            after: "request": half of the PUT's body passes; "response": all of it passes, and the answer is lost.
+            match: Bytes in a PUT's head, e.g. b"_delta_log/".
+            after: "request": half of the body passes; "response": all of it passes, and the answer is lost.
             times: How many of them.
         """
-        with self._lock:
-            self._match, self._after, self._left, self.cuts = match, after, times, 0
+        self._control.send((match, after, times))
+        self._control.recv()
 
-    def mend(self) -> None:
-        with self._lock:
-            self._match = None
+    def mend(self) -> int:
+        """Cut no more; give the number of requests cut since `cut`."""
+        self._control.send((b"", "", 0))
+        return self._control.recv()
 
-    def _doom(self, head: bytes) -> str | None:
+
+class _Cutter:
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._order = (b"", "", 0)
+        self._cuts = 0
+        self._lock = threading.Lock()
+
+    def take(self, order: tuple[bytes, str, int]) -> int:
         with self._lock:
-            is_meant = self._match is not None and self._left > 0 and head.startswith(b"PUT ") and self._match in head
-            if not is_meant:
-                return None
-            self._left -= 1
-            self.cuts += 1
-            return self._after
+            cuts, self._cuts, self._order = self._cuts, 0, order
+            return cuts
+
+    def _doom(self, head: bytes) -> str:
+        with self._lock:
+            match, after, times = self._order
+            if self._cuts >= times or not head.startswith(b"PUT ") or match not in head:
+                return ""
+            self._cuts += 1
+            return after
 
     def serve(self, client: socket.socket) -> None:
         """Relay one connection, a request at a time."""
-        with client, socket.create_connection(("127.0.0.1", self.target)) as server:
+        with suppress(OSError), client, socket.create_connection(("127.0.0.1", self._target)) as server:
             while request := _message(client):
-                doom = self._doom(request.split(b"\r\n\r\n", 1)[0])
+                head, body = request.split(b"\r\n\r\n", 1)
+                doom = self._doom(head)
                 if doom == "request":
-                    server.sendall(request[: len(request) - max(1, len(request.split(b"\r\n\r\n", 1)[1]) // 2)])
+                    server.sendall(request[: len(request) - len(body) // 2 - 1])
                     return
                 server.sendall(request)
                 answer = _message(server, is_head=request.startswith(b"HEAD "))
@@ -202,30 +210,33 @@ def _message(peer: socket.socket, *, is_head: bool = False) -> bytes:
     return buffer
 
 
-@contextmanager
-def cutting_proxy(target: int) -> Iterator[CuttingProxy]:
-    """Run a proxy in front of a port until the block ends."""
+def _run_proxy(target: int, control) -> None:
+    cutter = _Cutter(target)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        proxy = CuttingProxy(target, listener.getsockname()[1])
-        is_over = threading.Event()
-
-        def relay(client: socket.socket) -> None:
-            with suppress(OSError):
-                proxy.serve(client)
 
         def accept() -> None:
             while True:
                 client, _ = listener.accept()
-                if is_over.is_set():
-                    client.close()
-                    return
-                threading.Thread(target=relay, args=(client,), daemon=True).start()
+                threading.Thread(target=cutter.serve, args=(client,), daemon=True).start()
 
-        thread = threading.Thread(target=accept, daemon=True)
-        thread.start()
-        try:
-            yield proxy
-        finally:
-            is_over.set()
-            socket.create_connection(("127.0.0.1", proxy.port)).close()
-            thread.join(5)
+        threading.Thread(target=accept, daemon=True).start()
+        control.send(listener.getsockname()[1])
+        with suppress(EOFError):
+            while True:
+                control.send(cutter.take(control.recv()))
+
+
+@contextmanager
+def cutting_proxy(target: int) -> Iterator[CuttingProxy]:
+    """Run a proxy in front of a port until the block ends."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_run_proxy, args=(target, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield CuttingProxy(ours.recv(), ours)
+    finally:
+        process.terminate()
+        process.join()
+        ours.close()

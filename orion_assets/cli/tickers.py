@@ -28,7 +28,7 @@ def add(ctx: typer.Context, tickers: Which, json: Json = False) -> None:
     unknown = sorted(set(tickers) - set(known))
     if unknown:
         refuse(f"tickers add {' '.join(unknown)}: the source lists no such ticker; it has {', '.join(known[:20])}")
-    _said("added", call.state().add_tickers(tickers, now()), json=json)
+    _said("added", call.state().add_tickers(tickers, ts_added=now()), json=json)
 
 
 @app.command()
@@ -38,7 +38,7 @@ def remove(ctx: typer.Context, tickers: Which, json: Json = False) -> None:
     unknown = sorted(set(tickers) - set(call.state().universe()))
     if unknown:
         refuse(f"tickers remove {' '.join(unknown)}: not followed; see orion tickers list")
-    _said("removed", call.state().remove_tickers(tickers, now()), json=json)
+    _said("removed", call.state().remove_tickers(tickers, ts_removed=now()), json=json)
 
 
 def _said(verb: str, tickers: tuple[str, ...], *, json: bool) -> None:

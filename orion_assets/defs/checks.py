@@ -1,6 +1,6 @@
 """Row rules as asset checks: specs from the rules, results from the rows a run made."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import dagster as dg
 import polars as pl
@@ -9,32 +9,24 @@ from orion_assets.defs.metadata import table_of
 from orion_assets.quality.rules import Finder
 from orion_assets.transforms.bars import Rule
 
+QUARANTINED = "quarantine"
 _SEVERITY = {"warn": dg.AssetCheckSeverity.WARN, "error": dg.AssetCheckSeverity.ERROR}
 
 
 def specs(asset: str, finders: Sequence[Finder], rules: Sequence[Rule] = ()) -> list[dg.AssetCheckSpec]:
-    """Declare one check a rule; an `error` blocks what is downstream."""
+    """Declare one check a finder (an `error` blocks what is downstream) and one over all quarantine rules."""
     found = [
         dg.AssetCheckSpec(f.name, asset=asset, description=f.description, blocking=f.severity == "error")
         for f in finders
     ]
-    held = [
-        dg.AssetCheckSpec(f"quarantine_{rule.name}", asset=asset, description=f"No row held back: {rule.remedy}")
-        for rule in rules
-    ]
-    return [*found, *held]
+    names = ", ".join(rule.name for rule in rules)
+    held = dg.AssetCheckSpec(QUARANTINED, asset=asset, description=f"No row was held back by a rule: {names}")
+    return [*found, held] if rules else found
 
 
-def found(finders: Sequence[Finder], rows: pl.DataFrame) -> Iterator[dg.AssetCheckResult]:
+def found(finders: Sequence[Finder], rows: pl.DataFrame) -> list[dg.AssetCheckResult]:
     """Give the result of each finder over the rows."""
-    for finder in finders:
-        yield result(finder.name, finder.accused(rows), _SEVERITY[finder.severity])
-
-
-def held(rules: Sequence[Rule], quarantine: pl.DataFrame) -> Iterator[dg.AssetCheckResult]:
-    """Give the result of each quarantine rule."""
-    for rule in rules:
-        yield result(f"quarantine_{rule.name}", quarantine.filter(pl.col("rule") == rule.name))
+    return [result(finder.name, finder.accused(rows), _SEVERITY[finder.severity]) for finder in finders]
 
 
 def result(

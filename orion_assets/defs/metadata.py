@@ -40,8 +40,8 @@ def extent(frame: pl.DataFrame) -> Mapping[str, Any]:
 
 def table_of(frame: pl.DataFrame) -> dg.MetadataValue:
     """Show the first rows of a frame as a table."""
-    head = frame.head(SHOWN_ROWS).with_columns(pl.exclude(pl.Float64, pl.Int64).cast(pl.String, strict=False))
-    shown = head.select(pl.exclude(pl.List(pl.String)))
+    head = frame.head(SHOWN_ROWS).select(pl.exclude(pl.List(pl.String)))
+    shown = head.with_columns(pl.exclude(pl.Float64, pl.Int64, pl.String).cast(pl.String))
     kinds = {pl.Float64: "float", pl.Int64: "int"}
     schema = dg.TableSchema(
         columns=[dg.TableColumn(name, kinds.get(type(dtype), "string")) for name, dtype in shown.schema.items()]

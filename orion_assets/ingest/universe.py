@@ -28,7 +28,7 @@ class Universe:
     def seed(self, source: Source, now: datetime) -> tuple[str, ...]:
         """Give the followed tickers; the first time, begin with those wanted, else with all the source lists."""
         if not self.followed():
-            self._state.add_tickers(self._wanted or source.listed_tickers(), now)
+            self._state.add_tickers(self._wanted or source.listed_tickers(), ts_added=now)
         return self.followed()
 
     def asked(self, source: Source, now: datetime) -> tuple[str, ...]:

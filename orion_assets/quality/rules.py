@@ -50,10 +50,6 @@ def _vwap_outside(rows: pl.DataFrame) -> pl.DataFrame:
     return _visible(rows).filter((pl.col("vwap") > pl.col("high")) | (pl.col("vwap") < pl.col("low")))
 
 
-def _restated(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.filter(pl.col("known_until").is_not_null() | pl.col("is_deleted"))
-
-
 def _closed_days(rows: pl.DataFrame) -> pl.DataFrame:
     return _visible(rows).filter(pl.col("date") != pl.col("session"))
 
@@ -62,37 +58,26 @@ def _wide_tags(rows: pl.DataFrame) -> pl.DataFrame:
     return _visible(rows).filter(pl.col("tickers").list.len() > 10)
 
 
-def _not_finite(rows: pl.DataFrame) -> pl.DataFrame:
+def _unsound(rows: pl.DataFrame) -> pl.DataFrame:
     floats = [name for name, dtype in rows.schema.items() if dtype == pl.Float64]
-    return rows.filter(pl.any_horizontal(~pl.col(floats).is_finite().fill_null(value=True)))
+    is_infinite = pl.any_horizontal(~pl.col(floats).is_finite().fill_null(value=True))
+    return rows.filter(is_infinite | (pl.col("ts_known") < pl.col("ts_event")))
 
 
-def _known_too_early(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.filter(pl.col("ts_known") < pl.col("ts_event"))
-
-
-FINITE: Final = Finder("finite", "No value is NaN or infinite; what is undefined is null", _not_finite, "error")
-KNOWN_AFTER_EVENT: Final = Finder("known_after_event", "No row was known before it was true", _known_too_early, "error")
-RESTATED: Final = Finder("restated", "No row of the range has a second version", _restated)
+# Few and broad: Dagster stores a row a check and session of a run before it starts, 3 to 4 ms each
 BARS: Final = (
     Finder("prices_in_order", "low <= open, close <= high", _outside),
     Finder("traded", "No flat bar without volume", _flat),
     Finder("vwap_in_range", "low <= vwap <= high", _vwap_outside),
-    RESTATED,
-    KNOWN_AFTER_EVENT,
 )
 VIX: Final = (
     Finder("prices_in_order", "low <= open, close <= high", _outside),
     Finder("on_exchange_days", "The exchange was open on every VIX day", _closed_days),
-    RESTATED,
-    KNOWN_AFTER_EVENT,
 )
-NEWS: Final = (
-    Finder("few_tickers", "No article is tagged with more than ten tickers", _wide_tags),
-    RESTATED,
-    KNOWN_AFTER_EVENT,
+NEWS: Final = (Finder("few_tickers", "No article is tagged with more than ten tickers", _wide_tags),)
+FEATURES: Final = (
+    Finder("sound", "Every value is finite or null, and none was known before it was true", _unsound, "error"),
 )
-FEATURES: Final = (FINITE, KNOWN_AFTER_EVENT, RESTATED)
 
 _COMMON_RATIOS: Final = (2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0, 1.5)
 _GAP_TOLERANCE: Final = 0.025

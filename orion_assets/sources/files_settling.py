@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
 
 from orion_assets.errors import SourceRejected
-from orion_assets.schemas import RAW_NEWS, Table
+from orion_assets.schemas import RAW_NEWS, UTC_US, Table
 from orion_assets.sources.files_rows import PROVENANCE
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, said_schema
 
@@ -62,7 +62,7 @@ def _refuse_differing(twice: pl.DataFrame, table: Table, version: list[str], sai
 
 def visible(rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """Leave out what is known only after `now`."""
-    return rows.filter(pl.lit(now).dt.cast_time_unit("us") >= KNOWN)
+    return rows.filter(pl.lit(now.astimezone(UTC), dtype=UTC_US) >= KNOWN)
 
 
 def check_basis(bars: pl.DataFrame, splits: pl.DataFrame) -> None:

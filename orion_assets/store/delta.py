@@ -94,6 +94,7 @@ class Work:
     fence: tuple[str, ...] = ("table",)
     start: date | None = None
     end: date | None = None
+    attempts: int = ATTEMPTS
 
 
 class _Lost(Exception):
@@ -170,7 +171,7 @@ class DeltaFolder:
         """
         begun = perf_counter()
         retries = Retrying(
-            stop=stop_after_attempt(ATTEMPTS),
+            stop=stop_after_attempt(work.attempts),
             wait=wait_random_exponential(multiplier=0.01, max=1.0),
             retry=retry_if_exception_type(_Lost),
         )
@@ -178,8 +179,8 @@ class DeltaFolder:
             landed = retries(self._attempt, work, uuid4().hex)
         except RetryError as e:
             raise StoreUnavailable(
-                f"lake: {work.name} of {work.table.name} lost {ATTEMPTS} times to other writers; nothing was written."
-                " Run fewer writers on the same months, then repeat the call"
+                f"lake: {work.name} of {work.table.name} lost {work.attempts} times to other writers; nothing was"
+                " written. Run fewer writers on the same months, then repeat the call"
             ) from e
         result = replace(landed, seconds=perf_counter() - begun)
         _LOG.debug(

@@ -22,7 +22,6 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from orion_assets.errors import StoreUnavailable
-from orion_assets.schemas import STORED
 from orion_assets.store.arguments import stored
 from orion_assets.store.duckdb_file import is_scattered, make_durable, opened, replace_range, write_in_order, written
 from orion_assets.store.protocols import Publication
@@ -86,8 +85,8 @@ class DuckDBStore(AsOfReader):
                     self._replace(fresh, start, end, facts)
         except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as e:
             raise StoreUnavailable(
-                f"feature store: {self.path} was not changed, its last publication stands: {e}. Check that its folder"
-                " can be written and has room for a second copy, then publish again"
+                f"feature store: {self.path} could not be published to, what it holds is whole: {e}. Check that its"
+                " folder can be written and has room for a second copy, then publish again"
             ) from e
         self.close()
         rows = {name: frame.height for name, frame in frames.items()}
@@ -126,7 +125,7 @@ class DuckDBStore(AsOfReader):
                 con.execute("DELETE FROM store.orion_facts WHERE name = $name", {"name": name})
                 con.execute("INSERT INTO store.orion_facts VALUES ($name, $value)", {"name": name, "value": value})
             con.commit()
-            needs_order = any(is_scattered(con, table) for table in STORED)
+            needs_order = any(is_scattered(con, stored(name)) for name in frames)
         if needs_order:
             loose, private = private, self._private()
             write_in_order(loose, private)

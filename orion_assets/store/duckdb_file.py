@@ -69,9 +69,8 @@ def opened(path: Path) -> duckdb.DuckDBPyConnection:
     try:
         con.execute("ATTACH $path AS store (READ_ONLY)", {"path": str(path)})
         found = _columns(con)
-        for table in STORED:
-            con.execute(_view_ddl(table, found.get(table.name)))
-        con.execute("CREATE VIEW orion_facts AS FROM store.orion_facts")
+        views = [_view_ddl(table, found.get(table.name)) for table in STORED]
+        con.execute(";".join((*views, "CREATE VIEW orion_facts AS FROM store.orion_facts")))
     except (duckdb.IOException, duckdb.CatalogException, duckdb.SerializationException) as e:
         con.close()
         raise StoreUnavailable(
@@ -90,11 +89,8 @@ def written(private: Path) -> Generator[duckdb.DuckDBPyConnection]:
         # Nobody recovers a private file, so a log of it is only time lost
         con.execute("ATTACH $path AS store (RECOVERY_MODE 'no_wal_writes')", {"path": str(private)})
         found = _columns(con)
-        for table in STORED:
-            for ddl in _missing_ddl(table, found.get(table.name)):
-                con.execute(ddl)
-        for ddl in _OWN_TABLES:
-            con.execute(ddl)
+        missing = [ddl for table in STORED for ddl in _missing_ddl(table, found.get(table.name))]
+        con.execute(";".join((*missing, *_OWN_TABLES)))
         yield con
         con.execute("CHECKPOINT store")
 
@@ -178,7 +174,9 @@ def _demand_one_version(con: duckdb.DuckDBPyConnection, table: Table) -> None:
 def is_scattered(con: duckdb.DuckDBPyConnection, table: Table) -> bool:
     """Say whether so many rows came after the table was last in order that it should be written anew."""
     loose = _number(con, "SELECT coalesce(sum(loose), 0) FROM store.orion_layout WHERE name = $name", name=table.name)
-    return loose > max(_ROW_GROUP, _LOOSE_SHARE * _number(con, f"SELECT count(*) FROM store.{table.name}"))
+    if loose <= _ROW_GROUP:
+        return False
+    return loose > _LOOSE_SHARE * _number(con, f"SELECT count(*) FROM store.{table.name}")
 
 
 def write_in_order(loose: Path, private: Path) -> None:

@@ -1,19 +1,33 @@
-"""The state database: the coverage ledger and the followed universe, on SQLite or Postgres. No clock is read here."""
+"""The state database: the coverage ledger and the followed universe, on SQLite or Postgres.
 
-from collections.abc import Sequence
-from datetime import date, datetime
+What the lake can rebuild, and what the user chose. No market data, and no clock: instants come in as arguments.
+"""
+
+import threading
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 import sqlalchemy as sa
+from filelock import FileLock
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.schema import CreateIndex, CreateTable
 
+from orion_assets.errors import SettingsError, StoreUnavailable
 from orion_assets.schemas import UTC_US
 
+VERSION: Final = 1
+STATES: Final = ("data", "empty_confirmed", "not_yet", "not_entitled", "not_listed", "quarantined", "failed")
+LEDGER_KEY: Final = ("dataset", "ticker", "session")
 LEDGER_SCHEMA: Final = pl.Schema(
     {
         "dataset": pl.String(),
-        "ticker": pl.String(),
+        "ticker": pl.String(),  # or * for the whole market
         "session": pl.Date(),
         "state": pl.String(),
         "rows": pl.Int64(),
@@ -25,87 +39,260 @@ LEDGER_SCHEMA: Final = pl.Schema(
         "detail": pl.String(),
     }
 )
-_META = sa.MetaData()
-_TYPES: dict[Any, Any] = {
-    pl.String(): sa.String,
-    pl.Date(): sa.Date,
-    pl.Int64(): sa.BigInteger,
-    UTC_US: sa.DateTime(timezone=True),
-}
-_LEDGER = sa.Table(
+_REQUIRED: Final = (*LEDGER_KEY, "state", "rows", "ts_updated")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MANY: Final = 1000
+
+_METADATA: Final = sa.MetaData()
+# Instants are microseconds since 1970 in UTC: SQLite knows no time zone
+_LEDGER: Final = sa.Table(
     "ledger",
-    _META,
-    *(sa.Column(n, _TYPES[d], primary_key=n in ("dataset", "ticker", "session")) for n, d in LEDGER_SCHEMA.items()),
+    _METADATA,
+    sa.Column("dataset", sa.Text, primary_key=True),
+    sa.Column("ticker", sa.Text, primary_key=True),
+    sa.Column("session", sa.Date, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("source", sa.Text),
+    sa.Column("evidence", sa.Text),
+    sa.Column("attempts", sa.BigInteger, nullable=False),
+    sa.Column("ts_known", sa.BigInteger),
+    sa.Column("ts_updated", sa.BigInteger, nullable=False),
+    sa.Column("detail", sa.Text),
+    sa.Index("ledger_by_session", "session"),
 )
-_UNIVERSE = sa.Table(
+_UNIVERSE: Final = sa.Table(
     "universe",
-    _META,
-    sa.Column("ticker", sa.String, primary_key=True),
-    sa.Column("ts_added", sa.DateTime(timezone=True)),
-    sa.Column("ts_removed", sa.DateTime(timezone=True)),
+    _METADATA,
+    sa.Column("ticker", sa.Text, primary_key=True),
+    sa.Column("ts_added", sa.BigInteger, primary_key=True),
+    sa.Column("ts_removed", sa.BigInteger),
 )
+_FOLLOWED_ONCE: Final = sa.Index(
+    "universe_followed_once",
+    _UNIVERSE.c.ticker,
+    unique=True,
+    sqlite_where=_UNIVERSE.c.ts_removed.is_(None),
+    postgresql_where=_UNIVERSE.c.ts_removed.is_(None),
+)
+_SCHEMA_VERSION: Final = sa.Table("schema_version", _METADATA, sa.Column("version", sa.Integer, primary_key=True))
 
 
 class State:
-    """Stand-in until the real one lands."""
+    """The ledger and the universe in one database; safe for threads and processes, made on first use."""
 
     def __init__(self, url: str) -> None:
-        if url.startswith("sqlite:///"):
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        self._engine = sa.create_engine(url, poolclass=sa.NullPool)
-        _META.create_all(self._engine)
+        """Point at a database; nothing is opened or made.
+
+        Args:
+            url: `sqlite:///path` or `postgresql://…`.
+
+        Raises:
+            SettingsError: The URL is of another kind.
+        """
+        self._url = _url(url)
+        self._is_sqlite = self._url.get_backend_name() == "sqlite"
+        self._engine = self._make_engine()
+        self._insert = sqlite.insert if self._is_sqlite else postgresql.insert
+        self._is_ready = False
+        self._lock = threading.Lock()
 
     def record(self, cells: pl.DataFrame) -> None:
-        rows = cells.with_columns(attempts=pl.lit(1)).to_dicts()
-        if not rows:
+        """Say what came of cells; the last word on a cell wins.
+
+        Args:
+            cells: LEDGER_SCHEMA, each (dataset, ticker, session) once, any order. `attempts` may be absent and is not
+                read: a cell starts at 1 and counts up when it is said again with other evidence or as failed.
+
+        Raises:
+            SettingsError: The database is of newer code.
+            StoreUnavailable: The database does not answer.
+            ValueError: A column is missing or of another dtype, a state is unknown, a cell stands twice.
+        """
+        frame = _checked(cells)
+        if frame.is_empty():
             return
-        from sqlalchemy.dialects.sqlite import insert
+        given = self._insert(_LEDGER)
+        told = given.excluded
+        is_new_attempt = sa.or_(told.state == "failed", told.evidence.is_distinct_from(_LEDGER.c.evidence))
+        changed = {name: told[name] for name in LEDGER_SCHEMA if name not in (*LEDGER_KEY, "attempts")}
+        upsert = given.on_conflict_do_update(
+            index_elements=list(LEDGER_KEY),
+            set_={**changed, "attempts": _LEDGER.c.attempts + sa.case((is_new_attempt, 1), else_=0)},
+        )
+        # Sorted, so that two processes lock Postgres rows in one order
+        rows = (
+            frame.sort(LEDGER_KEY).with_columns(pl.col("ts_known", "ts_updated").to_physical(), attempts=1).to_dicts()
+        )
+        with self._begin() as connection:
+            connection.execute(upsert, rows)
 
-        with self._engine.begin() as con:
-            st = insert(_LEDGER)
-            con.execute(
-                st.on_conflict_do_update(
-                    index_elements=["dataset", "ticker", "session"],
-                    set_={c: st.excluded[c] for c in LEDGER_SCHEMA if c not in ("dataset", "ticker", "session")},
-                ),
-                rows,
-            )
+    def cells(
+        self,
+        dataset: str | None = None,
+        tickers: Sequence[str] | None = None,
+        start: date | None = None,
+        end: date | None = None,
+    ) -> pl.DataFrame:
+        """Give the recorded cells, sorted by dataset, ticker and session.
 
-    def cells(self, dataset=None, tickers=None, start=None, end=None) -> pl.DataFrame:
-        q = sa.select(_LEDGER)
-        if dataset:
-            q = q.where(_LEDGER.c.dataset == dataset)
-        if start:
-            q = q.where(_LEDGER.c.session >= start)
-        with self._engine.connect() as con:
-            return (
-                pl.DataFrame(
-                    [dict(r._mapping) for r in con.execute(q)], schema=None if False else None, infer_schema_length=None
-                )
-                if False
-                else pl.DataFrame(
-                    [tuple(r) for r in con.execute(q)],
-                    schema={n: (pl.Datetime("us") if d == UTC_US else d) for n, d in LEDGER_SCHEMA.items()},
-                    orient="row",
-                ).with_columns(pl.col("ts_known", "ts_updated").dt.replace_time_zone("UTC"))
-            )
+        Args:
+            dataset: Only this one.
+            tickers: Only these; none at all gives no cells.
+            start: First session.
+            end: First session not given.
+
+        Returns:
+            LEDGER_SCHEMA. Cells that nobody recorded have no row.
+        """
+        c = _LEDGER.c
+        query = sa.select(_LEDGER).order_by(*(c[name] for name in LEDGER_KEY))
+        bounds = (
+            None if dataset is None else c.dataset == dataset,
+            None if tickers is None or len(tickers) > _MANY else c.ticker.in_(tickers),
+            None if start is None else c.session >= start,
+            None if end is None else c.session < end,
+        )
+        query = query.where(*(bound for bound in bounds if bound is not None))
+        with self._begin() as connection:
+            rows = [tuple(row) for row in connection.execute(query)]
+        stored = {name: pl.Int64() if name.startswith("ts_") else dtype for name, dtype in LEDGER_SCHEMA.items()}
+        instants = pl.col("ts_known", "ts_updated").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        frame = pl.DataFrame(rows, stored, orient="row").with_columns(instants)
+        # Postgres sorts text by its locale
+        frame = frame.sort(LEDGER_KEY)
+        return frame if tickers is None else frame.filter(pl.col("ticker").is_in(list(tickers)))
 
     def clear(self) -> None:
-        with self._engine.begin() as con:
-            con.execute(_LEDGER.delete())
+        """Forget the ledger, to rebuild it from the lake; the universe stays."""
+        with self._begin() as connection:
+            connection.execute(sa.delete(_LEDGER))
 
     def universe(self) -> tuple[str, ...]:
-        with self._engine.connect() as con:
+        """List the followed tickers, sorted."""
+        query = sa.select(_UNIVERSE.c.ticker).where(_UNIVERSE.c.ts_removed.is_(None))
+        with self._begin() as connection:
+            return tuple(sorted(connection.scalars(query)))
+
+    def add_tickers(self, tickers: Iterable[str], *, ts_added: datetime) -> tuple[str, ...]:
+        """Follow tickers from that instant on.
+
+        Returns:
+            Those that were not followed before, sorted.
+        """
+        instant = _micros(ts_added)
+        add = self._insert(_UNIVERSE).on_conflict_do_nothing().returning(_UNIVERSE.c.ticker)
+        with self._begin() as connection:
             return tuple(
-                r[0]
-                for r in con.execute(
-                    sa.select(_UNIVERSE.c.ticker).where(_UNIVERSE.c.ts_removed.is_(None)).order_by(_UNIVERSE.c.ticker)
-                )
+                ticker
+                for ticker in sorted(set(tickers))
+                if connection.scalar(add.values(ticker=ticker, ts_added=instant)) is not None
             )
 
-    def add_tickers(self, tickers: Sequence[str], at: datetime) -> tuple[str, ...]:
-        new = sorted(set(tickers) - set(self.universe()))
-        with self._engine.begin() as con:
-            for t in new:
-                con.execute(_UNIVERSE.insert().values(ticker=t, ts_added=at))
-        return tuple(new)
+    def remove_tickers(self, tickers: Iterable[str], *, ts_removed: datetime) -> tuple[str, ...]:
+        """Follow tickers no longer from that instant on; what was fetched stays.
+
+        Returns:
+            Those that were followed, sorted.
+        """
+        c = _UNIVERSE.c
+        remove = sa.update(_UNIVERSE).values(ts_removed=_micros(ts_removed)).returning(c.ticker)
+        with self._begin() as connection:
+            return tuple(
+                ticker
+                for ticker in sorted(set(tickers))
+                if connection.scalar(remove.where(c.ticker == ticker, c.ts_removed.is_(None))) is not None
+            )
+
+    def close(self) -> None:
+        """Let go of open connections; the next call opens new ones."""
+        self._engine.dispose()
+
+    def _make_engine(self) -> sa.Engine:
+        if not self._is_sqlite:
+            return sa.create_engine(self._url, pool_pre_ping=True)
+        engine = sa.create_engine(self._url, poolclass=sa.NullPool, connect_args={"timeout": 60})
+        event.listen(engine, "connect", _relax)
+        return engine
+
+    @contextmanager
+    def _begin(self) -> Generator[sa.Connection]:
+        try:
+            with self._lock:
+                if not self._is_ready:
+                    self._prepare()
+                    self._is_ready = True
+            with self._engine.begin() as connection:
+                yield connection
+        except (OperationalError, OSError) as e:
+            reason = str(e).split("\n", 1)[0]
+            raise StoreUnavailable(f"state: {self._url.render_as_string()} does not answer: {reason}") from e
+
+    def _prepare(self) -> None:
+        if not self._is_sqlite:
+            with self._engine.begin() as connection:
+                # CREATE IF NOT EXISTS of two sessions at once fails in Postgres
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(7246001)"))
+                self._create(connection)
+            return
+        path = Path(str(self._url.database)).absolute()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            with self._engine.begin() as connection:
+                self._create(connection)
+
+    def _create(self, connection: sa.Connection) -> None:
+        for table in _METADATA.sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))
+        found = connection.scalar(sa.select(sa.func.max(_SCHEMA_VERSION.c.version)))
+        if found is None:
+            connection.execute(sa.insert(_SCHEMA_VERSION).values(version=VERSION))
+        elif found != VERSION:
+            raise SettingsError(
+                f"state: {self._url.render_as_string()} has schema version {found}, this code knows {VERSION};"
+                " run the newer code, or set ORION_STATE_URL to another database"
+            )
+
+
+def _url(text: str) -> sa.URL:
+    try:
+        url = sa.make_url(text)
+    except ArgumentError as e:
+        raise SettingsError("state: ORION_STATE_URL is not a URL; set it to sqlite:///path or postgresql://…") from e
+    if url.get_backend_name() == "postgresql":
+        return url.set(drivername="postgresql+psycopg2")
+    if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:
+        raise SettingsError(f"state: {url.render_as_string()} is neither sqlite:///path nor postgresql://…")
+    return url
+
+
+def _relax(connection: Any, _record: object) -> None:  # noqa: ANN401
+    # NORMAL in WAL mode never corrupts; a power cut may lose the last cells, which the lake can rebuild
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _checked(cells: pl.DataFrame) -> pl.DataFrame:
+    expected = {name: dtype for name, dtype in LEDGER_SCHEMA.items() if name != "attempts"}
+    wrong = [f"{name} must be {dtype}" for name, dtype in expected.items() if cells.schema.get(name) != dtype]
+    if wrong:
+        raise ValueError(f"ledger: {', '.join(wrong)}")
+    frame = cells.select(expected.keys())
+    nulls = [name for name in _REQUIRED if frame[name].null_count()]
+    if nulls:
+        raise ValueError(f"ledger: null in {', '.join(nulls)}")
+    unknown = set(frame["state"]) - set(STATES)
+    if unknown:
+        raise ValueError(f"ledger: unknown state {', '.join(sorted(unknown))}; known are {', '.join(STATES)}")
+    if frame.select(LEDGER_KEY).is_duplicated().any():
+        raise ValueError("ledger: a cell (dataset, ticker, session) stands twice")
+    return frame
+
+
+def _micros(instant: datetime) -> int:
+    if instant.tzinfo is None:
+        raise ValueError(f"state: the instant needs a time zone, was {instant.isoformat()}")
+    return (instant - _EPOCH) // timedelta(microseconds=1)

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 
 from orion_assets.errors import SchemaMismatch, SettingsError, StoreUnavailable
 from orion_assets.schemas import CLEAN_DAILY_BARS, RAW_TICKERS, SECURITIES, TABLES, Column, Table
-from orion_assets.store.delta import files_by_month
+from orion_assets.store.delta import Change, Work, files_by_month
 from orion_assets.store.lake import CROWDED, Lake
 from orion_assets_tests.contracts import lake_writers
 from orion_assets_tests.contracts.lake_writers import INSTANT, Place, bars, rows_of
@@ -208,19 +208,18 @@ class TestLake:
         assert seen == [4]
         assert (closes(lake, TUESDAY), closes(lake, JULY)) == ({2.0}, {1.0})
 
-    def test_append_gives_up_after_losing_every_time(self, lake, monkeypatch):
-        monkeypatch.setattr("orion_assets.store.delta.ATTEMPTS", 3)
+    def test_a_writer_that_loses_every_time_gives_up_and_has_written_nothing(self, lake):
+        put(lake, bars(MONDAY, 0.0), MONDAY)
         seen = []
 
-        def decide(current):
-            seen.append(current.height)
-            put(lake, bars(MONDAY, float(len(seen))), MONDAY)
-            return bars(TUESDAY, 2.0)
+        def plan(_snapshot):
+            seen.append(put(lake, bars(MONDAY, len(seen) + 1.0), MONDAY).version)
+            return Change(bars(TUESDAY, 2.0).with_columns(month=pl.lit("2014-06")), 4, ("2014-06",), is_append=True)
 
         with pytest.raises(StoreUnavailable, match="lost 3 times"):
-            lake.append(CLEAN_DAILY_BARS, decide, start=MONDAY, end=WEDNESDAY)
+            lake._folder.commit(Work("append", CLEAN_DAILY_BARS, plan, ("2014-06",), attempts=3))
 
-        assert (closes(lake, MONDAY), closes(lake, TUESDAY)) == ({3.0}, set())
+        assert (closes(lake, MONDAY), closes(lake, TUESDAY), len(seen)) == ({3.0}, set(), 3)
 
     def test_a_month_of_many_appends_becomes_one_file(self, lake):
         for number in range(CROWDED + 1):
@@ -352,8 +351,7 @@ class TestBrokenWrites:
             with pytest.raises(StoreUnavailable, match="the table is as it was"):
                 put(lake, bars(MONDAY, 2.0), MONDAY)
 
-            cuts, between = proxy.cuts, closes(direct, MONDAY)
-            proxy.mend()
+            cuts, between = proxy.mend(), closes(direct, MONDAY)
             commit = put(lake, bars(MONDAY, 2.0), MONDAY)
 
         assert (cuts > 0, between) == (True, {1.0})
@@ -373,8 +371,9 @@ class TestBrokenWrites:
                 commit = put(lake, bars(TUESDAY, 2.0), TUESDAY)
             else:
                 commit = lake.append(CLEAN_DAILY_BARS, lambda _: bars(TUESDAY, 2.0), start=TUESDAY, end=WEDNESDAY)
+            cuts = proxy.mend()
 
-        assert proxy.cuts == 1
+        assert cuts == 1
         assert (commit.is_changed, commit.rows, commit.version) == (True, 4, 2)
         assert direct.version(CLEAN_DAILY_BARS) == 2
         assert direct.read(CLEAN_DAILY_BARS, start=TUESDAY).height == 4

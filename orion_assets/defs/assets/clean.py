@@ -12,7 +12,7 @@ from orion_assets.defs.metadata import columns_of, extent
 from orion_assets.defs.partitions import look_back, span_of
 from orion_assets.ingest.ledger import quarantined_cells
 from orion_assets.quality.quarantine import hold
-from orion_assets.quality.rules import BARS, KNOWN_AFTER_EVENT, NEWS, RESTATED, VIX, Finder
+from orion_assets.quality.rules import BARS, NEWS, VIX, Finder
 from orion_assets.schemas import CLEAN_DAILY_BARS, CLEAN_NEWS, CLEAN_VIX, CORPORATE_ACTIONS, Table
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
@@ -38,12 +38,12 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         """One trusted bar per ticker and session; prices as traded, not adjusted."""
         cleaned = bar_rules.clean_daily_bars(raw_daily_bars, calendars.sessions())
         state.record(quarantined_cells(cleaned.quarantine, cleaned.rows))
-        yield _kept(context, lake, CLEAN_DAILY_BARS, cleaned, (BARS, bar_rules.BAR_RULES))
+        yield _kept(context, lake, CLEAN_DAILY_BARS, cleaned, BARS)
 
     @dg.asset(ins={"raw_vix": dg.AssetIn()}, **_wiring(CLEAN_VIX, VIX, bar_rules.VIX_RULES, sessions))
     def clean_vix(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], raw_vix: pl.DataFrame) -> Result:
         """One VIX day per date, filed under the session whose partition holds it; contradictions reported, kept."""
-        yield _kept(context, lake, CLEAN_VIX, bar_rules.clean_vix(raw_vix), (VIX, bar_rules.VIX_RULES))
+        yield _kept(context, lake, CLEAN_VIX, bar_rules.clean_vix(raw_vix), VIX)
 
     @dg.asset(
         ins={"raw_news": dg.AssetIn(partition_mapping=look_back(_STORY_SESSIONS))},
@@ -53,11 +53,11 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         """One article per id, with its story, its mood and the sessions it enters."""
         start, _ = span_of(context.partition_key_range)
         cleaned = news_rules.clean_news(raw_news, calendars.sessions(), start)
-        yield _kept(context, lake, CLEAN_NEWS, cleaned, (NEWS, (bar_rules.UNREADABLE,)))
+        yield _kept(context, lake, CLEAN_NEWS, cleaned, NEWS)
 
     @dg.asset(
         ins={"raw_splits": dg.AssetIn(), "raw_dividends": dg.AssetIn(), "securities": dg.AssetIn()},
-        **_wiring(CORPORATE_ACTIONS, _ACTION_FINDERS, action_rules.RULES, sessions),
+        **_wiring(CORPORATE_ACTIONS, (), action_rules.RULES, sessions),
     )
     def corporate_actions(
         context: dg.AssetExecutionContext,
@@ -68,12 +68,9 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
     ) -> Result:
         """One action per security, ex-date and kind, de-duplicated."""
         cleaned = action_rules.corporate_actions(raw_splits, raw_dividends, securities)
-        yield _kept(context, lake, CORPORATE_ACTIONS, cleaned, (_ACTION_FINDERS, action_rules.RULES))
+        yield _kept(context, lake, CORPORATE_ACTIONS, cleaned, ())
 
     return [clean_daily_bars, clean_vix, clean_news, corporate_actions]
-
-
-_ACTION_FINDERS = (RESTATED, KNOWN_AFTER_EVENT)
 
 
 def _wiring(
@@ -96,7 +93,7 @@ def _kept(
     lake: Lake,
     table: Table,
     cleaned: Cleaned,
-    rules: tuple[Sequence[Finder], Sequence[Rule]],
+    finders: Sequence[Finder],
 ) -> dg.MaterializeResult[pl.DataFrame]:
     start, end = span_of(context.partition_key_range)
     rows = table.conform(cleaned.rows)
@@ -104,5 +101,5 @@ def _kept(
     return dg.MaterializeResult(
         value=rows,
         metadata={**extent(rows), "quarantined": cleaned.quarantine.height},
-        check_results=[*checks.found(rules[0], rows), *checks.held(rules[1], cleaned.quarantine)],
+        check_results=[*checks.found(finders, rows), checks.result(checks.QUARANTINED, cleaned.quarantine)],
     )

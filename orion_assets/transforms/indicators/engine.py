@@ -11,7 +11,7 @@ from orion_assets.transforms.indicators import kernels, momentum, returns, trend
 from orion_assets.transforms.indicators.panel import Columns, Panel, column, panel_of, refuse_not_finite
 from orion_assets.transforms.indicators.registry import REGISTRY, Indicator
 
-BLOCK_ROWS: Final = 32_768
+BLOCK_ROWS: Final = 65_536
 
 _FAMILIES: Final = (trend, momentum, volatility, volume, returns)  # in this order they fill the register
 _CORE_NAMES: Final = (

@@ -14,9 +14,9 @@ from orion_assets_tests.indicator_frames import bars_of, differences, market, pl
 
 @pytest.fixture(scope="module")
 def bars():
-    # More rows than three blocks, block edges inside bytes of the null bitmap, and tickers of one to twenty bars
+    # Three blocks, with edges inside bytes of the null bitmap, and tickers of one to twenty bars
     small = [walk(1 + i % 20, ticker=f"S{i:04d}", seed=i) for i in range(120)]
-    large = [walk(rows, ticker=f"T{rows}", seed=rows) for rows in (20001, 33333, 40005, 7003)]
+    large = [walk(rows, ticker=f"T{rows}", seed=rows) for rows in (20001, 53333, 70005, 7003, 80011)]
     return pl.concat(small + sorted(large, key=lambda part: part["ticker"][0]))
 
 
@@ -38,7 +38,7 @@ def test_values_do_not_depend_on_chunks_or_alignment(bars):
 def test_each_ticker_is_as_it_is_alone(bars):
     frame = compute(bars)
 
-    for ticker in ("S0000", "S0007", "S0119", "T33333", "T7003"):
+    for ticker in ("S0000", "S0007", "S0119", "T53333", "T7003"):
         assert differences(frame.filter(ticker=ticker), compute(bars.filter(ticker=ticker))) == [], ticker
 
 

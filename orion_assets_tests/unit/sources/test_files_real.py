@@ -37,6 +37,7 @@ def mapped(tmp_path: Path, text: str, root: Path = DATA) -> FilesSource:
 
 
 @needs_data
+@pytest.mark.slow
 def test_2014_loads_whole_with_its_split_and_dividends():
     reader = FilesSource([EXAMPLES / "real_2014" / "mapping.toml"], DATA)
     answers = {name: reader.read(ask(name)).rows for name in reader.datasets}
@@ -75,6 +76,7 @@ def test_every_vix_row_of_a_closed_day_is_filed_under_the_next_session():
 
 
 @needs_data
+@pytest.mark.slow
 def test_tweets_of_two_files_are_one_article_an_id_and_none_is_lost():
     reader = FilesSource([EXAMPLES / "real_2014" / "mapping.toml"], DATA)
     raw = [pl.read_ndjson(DATA / "news" / "stocknet_tweets" / f"{name}.jsonl.gz") for name in ("AAPL", "MSFT")]

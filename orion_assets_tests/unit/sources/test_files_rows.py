@@ -1,4 +1,5 @@
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -181,6 +182,18 @@ def test_versions_and_withdrawals_are_all_said_and_none_before_it_is_known(tmp_p
     assert then["close"].to_list() == [647.35, 650.0]
 
 
+def test_a_naive_instant_of_the_hour_that_comes_twice_is_the_later_one(tmp_path):
+    content = table(ROW + ",2014-11-02 01:30:00,", header=VERSIONED)
+    reader = source(tmp_path, bars(more=VERSIONS, options='zone = "America/New_York"'), bars__csv=content)
+    in_new_york = datetime(2014, 11, 2, 1, 30, tzinfo=ZoneInfo("America/New_York"))
+
+    rows = reader.read(ask("raw_daily_bars")).rows
+
+    assert rows["ts_stated"].to_list() == [utc(2014, 11, 2, 6, 30)]
+    assert reader.read(ask("raw_daily_bars", now=in_new_york)).rows.is_empty()
+    assert reader.read(ask("raw_daily_bars", now=in_new_york.replace(fold=1))).rows.height == 1
+
+
 def test_a_bar_known_before_its_close_is_a_problem(tmp_path):
     content = table(ROW + ",2014-06-05T15:00:00Z,", header=VERSIONED)
 
@@ -295,8 +308,11 @@ def test_a_ratio_corrected_away_withdraws_the_split(tmp_path):
     rows = [row.replace(",06-", ",2014-06-").replace(",,", "T12:00:00Z,,") for row in rows]
     mapping = bars(more=VERSIONS, options='splits = { column = "split" }')
 
+    rows.append(NEXT.replace("AAPL", "KO") + ",2014-06-10T12:00:00Z,,1")
+
     said = read(tmp_path, mapping, "raw_splits", bars__csv=table(*rows, header=VERSIONED + ",split")).rows
 
+    assert said["ticker"].to_list() == ["AAPL", "AAPL"]
     assert said["is_deleted"].to_list() == [False, True]
     assert said["ts_stated"].to_list() == [utc(2014, 6, 6, 12), utc(2014, 6, 9, 12)]
 
