@@ -1,1 +1,27 @@
-"""Point-in-time market features: the public API is `open_store`."""
+"""Point-in-time market features. The public API for research code: `open_store`; everything heavy loads on first use."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orion_assets.store.protocols import FeatureReader
+
+__all__ = ["open_store"]
+
+
+def open_store(url: str | None = None) -> "FeatureReader":
+    """Open the feature store for reading.
+
+    Args:
+        url: Such as `duckdb:///data/store.duckdb`; ORION_STORE_URL of the environment or `.env` when None.
+
+    Returns:
+        A reader that stays with the newest publication of this moment until `refresh`; use it in a `with` statement.
+
+    Raises:
+        SettingsError: No engine serves such a URL.
+        StoreUnavailable: There is no store yet.
+    """
+    from orion_assets import settings  # noqa: PLC0415 - importing the package must stay quick
+    from orion_assets.store import opening  # noqa: PLC0415
+
+    return opening.open_store(url or settings.load().store_url)

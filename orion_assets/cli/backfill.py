@@ -97,8 +97,9 @@ def _fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outc
 def _stale(call: Call, launch: Launch) -> date | None:
     """The end of the sessions after the range that hold derived rows."""
     answered = _last_answered(call)
-    is_later = answered is not None and launch.end is not None and answered >= launch.end
-    return answered + timedelta(days=1) if is_later else None
+    if answered is None or launch.end is None or answered < launch.end:
+        return None
+    return answered + timedelta(days=1)
 
 
 def _last_answered(call: Call) -> date | None:

@@ -4,13 +4,15 @@ import json
 import sys
 from datetime import date, datetime
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import polars as pl
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-OUT = Console(soft_wrap=True)
+# A pipe has no width: give rows the room they need, and let a terminal break nothing
+OUT = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 400)
 ERR = Console(stderr=True, soft_wrap=True, highlight=False)
 _SHOWN_ROWS = 40
 
@@ -29,14 +31,28 @@ def frame(rows: pl.DataFrame, *, as_json: bool, title: str = "") -> None:
     if as_json:
         document(rows.to_dicts())
         return
-    table = Table(title=title or None, title_justify="left", header_style="bold")
-    for name, dtype in rows.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left", no_wrap=True)
-    for row in rows.head(_SHOWN_ROWS).iter_rows():
-        table.add_row(*(cell(value) for value in row))
+    texts = [[cell(value) for value in row] for row in rows.head(_SHOWN_ROWS).iter_rows()]
+    shown = _fitting(rows.columns, texts)
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for name in rows.columns[:shown]:
+        table.add_column(name, justify="right" if rows.schema[name].is_numeric() else "left", no_wrap=True)
+    for row in texts:
+        table.add_row(*row[:shown])
     OUT.print(table)
+    if shown < rows.width:
+        OUT.print(f"{rows.width - shown} columns more: {', '.join(rows.columns[shown:])}; name them, or use --json")
     if rows.height > _SHOWN_ROWS:
         OUT.print(f"{rows.height - _SHOWN_ROWS} rows more; --json prints all")
+
+
+def _fitting(names: list[str], texts: list[list[str]]) -> int:
+    """Count the leading columns that fit into the width: a cut value is worse than a column less."""
+    used = 0
+    for position, name in enumerate(names):
+        used += 2 + max([len(name), *(len(row[position]) for row in texts)])
+        if used > OUT.width:
+            return position
+    return len(names)
 
 
 def cell(value: object) -> str:
@@ -52,7 +68,7 @@ def cell(value: object) -> str:
     return str(value)
 
 
-def document(value: Any) -> None:
+def document(value: object) -> None:
     """Print one JSON document: names sorted, floats with all their digits, dates and instants in ISO 8601."""
     sys.stdout.write(json.dumps(value, sort_keys=True, indent=1, default=_iso, allow_nan=False) + "\n")
 

@@ -46,8 +46,8 @@ class Outcome:
 
     is_done: bool
     failure: str = ""
-    findings: list[Finding] = field(default_factory=list)
-    rows: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list[Finding])
+    rows: dict[str, int] = field(default_factory=dict[str, int])
     changed_raw: bool = False
 
 
@@ -142,8 +142,8 @@ def _reason(event: dg.DagsterEvent) -> str:
     return f"{event.step_key}: {text.partition(': ')[2] or text}"
 
 
-def _finding(check: Any) -> Finding:
-    metadata = check.metadata
+def _finding(check: dg.AssetCheckEvaluation) -> Finding:
+    metadata: Mapping[str, Any] = check.metadata
     rows = (
         int(metadata["rows"].value)
         if "rows" in metadata
@@ -186,9 +186,11 @@ def _bar(*, show: bool) -> Progress:
 
 
 def _console(handler: logging.Handler) -> dg.LoggerDefinition:
-    def make(context: dg.InitLoggerContext) -> logging.Logger:
-        lines = logging.Logger("orion_run", logging.DEBUG)
-        lines.addHandler(handler)
+    def make(_: dg.InitLoggerContext) -> logging.Logger:
+        lines = logging.getLogger("orion_run")
+        lines.setLevel(logging.DEBUG)
+        lines.propagate = False
+        lines.handlers[:] = [handler]
         return lines
 
     return dg.LoggerDefinition(make, description="Progress in place of log lines")

@@ -1,11 +1,9 @@
 """The one IO manager: tables of the lake in, tables of the lake out; a range is one commit.
 
-An input's metadata `orion/reads` says how much of the table it wants: `range` (the run's sessions, the default),
-`history` (from the first session to the run's last), `mapped` (what the partition mapping names) or `coverage` (the
-answers about the table, in place of its rows). Keep data processing out of this module.
+An input's metadata `orion/reads` says how much of the table it wants:
+`history` (from the first session to the run's last), `all` (later sessions too), or `coverage` (the answers about the
+table, in place of its rows); without it, what the partition mapping names. Keep data processing out of this module.
 """
-
-from datetime import date
 
 import dagster as dg
 import polars as pl
@@ -36,14 +34,10 @@ class LakeIOManager(dg.IOManager):
     def load_input(self, context: dg.InputContext) -> pl.DataFrame:
         """Hand over the rows the input asks for, all versions, sorted by key and `ts_known`."""
         table = TABLES[context.asset_key.path[-1]]
-        if not context.has_asset_partitions:
+        reads = (context.definition_metadata or {}).get(READS)
+        if reads == "all" or not context.has_asset_partitions:
             return self._lake.read(table)
         start, end = span_of(context.asset_partition_key_range)
-        reads = (context.definition_metadata or {}).get(READS, "mapped")
         if reads == "coverage":
             return self._lake.read(RAW_COVERAGE, start=start, end=end).filter(pl.col("dataset") == table.name)
-        return self._lake.read(table, start=_first(reads, start), end=end)
-
-
-def _first(reads: object, start: date) -> date | None:
-    return None if reads == "history" else start
+        return self._lake.read(table, start=None if reads == "history" else start, end=end)

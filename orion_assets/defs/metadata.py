@@ -42,8 +42,8 @@ def table_of(frame: pl.DataFrame) -> dg.MetadataValue:
     """Show the first rows of a frame as a table."""
     head = frame.head(SHOWN_ROWS).select(pl.exclude(pl.List(pl.String)))
     shown = head.with_columns(pl.exclude(pl.Float64, pl.Int64, pl.String).cast(pl.String))
-    kinds = {pl.Float64: "float", pl.Int64: "int"}
+    kinds: Mapping[pl.DataType, str] = {pl.Float64(): "float", pl.Int64(): "int"}
     schema = dg.TableSchema(
-        columns=[dg.TableColumn(name, kinds.get(type(dtype), "string")) for name, dtype in shown.schema.items()]
+        columns=[dg.TableColumn(name, kinds.get(dtype, "string")) for name, dtype in shown.schema.items()]
     )
     return dg.MetadataValue.table([dg.TableRecord(row) for row in shown.to_dicts()], schema=schema)

@@ -59,7 +59,8 @@ class Landing:
         """Give the rows to append so that the table says what the source now says.
 
         Args:
-            held: The table's rows of the asked sessions, all versions.
+            held: The table's rows of the asked sessions, all versions; where the key does not name the session, of
+                those around them too, so that a moved row is recognised.
             coverage: RAW_COVERAGE rows of the dataset: cells answered before.
 
         Returns:
@@ -73,8 +74,22 @@ class Landing:
         """
         mine = held.filter(pl.col("ticker").is_in(self.answer.tickers)) if self._is_by_ticker else held
         self._refuse_the_future(mine)
-        stamped = self._stamped(coverage)
-        return pl.concat([self._unseen(stamped, mine), self._gone(stamped, mine)]).select(self.table.names)
+        stamped = self._at_home(self._stamped(coverage), mine)
+        asked = mine.filter(pl.col("session").is_in(self.sessions.head(-1)["session"].to_list()))
+        return pl.concat([self._unseen(stamped, mine), self._gone(stamped, asked)]).select(self.table.names)
+
+    def _at_home(self, stamped: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+        """File every version of a key under the session of its first one.
+
+        An article whose publication is edited, or a split whose ex-date is, would else stand in two partitions, each
+        of which takes it for its own.
+        """
+        if "session" in self.table.key:
+            return stamped
+        key = list(self.table.key)
+        first = pl.concat([held.select(*key, "session", "ts_known"), stamped.select(*key, "session", "ts_known")])
+        homes = first.sort("ts_known").unique(key, keep="first").select(*key, _home="session")
+        return stamped.join(homes, on=key, how="left", maintain_order="left").with_columns(session="_home")
 
     @property
     def _is_by_ticker(self) -> bool:

@@ -5,7 +5,7 @@ A crash between two steps leaves what is repeated at the next run; nothing is co
 
 import logging
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
@@ -21,6 +21,8 @@ from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
 
 LOG: Final = logging.getLogger(__name__)
+# How far an edit may move an article's publication or a split's ex-date and still be seen as the same row
+MOVES_WITHIN: Final = timedelta(days=45)
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
         return RAW_COVERAGE.conform(landing.new_coverage(ask.tickers or answer.tickers, mine))
 
     # Rows before coverage: a cell must not count as answered while its rows may still be lost
-    desk.lake.append(table, versions, start=ask.start, end=ask.end)
+    around = timedelta(0) if "session" in table.key else MOVES_WITHIN
+    desk.lake.append(table, versions, start=ask.start - around, end=ask.end + around)
     desk.lake.append(RAW_COVERAGE, cells, start=ask.start, end=ask.end)
     not_due = sessions.filter(pl.col("ts_close_cutoff") > moment.now)["session"].to_list()
     desk.state.record(ledger_cells(_coverage(desk.lake, table, ask), table, ask, not_due, moment))

@@ -74,9 +74,18 @@ def _identified(events: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:
 
 def _picked(events: pl.DataFrame) -> pl.DataFrame:
     """At each instant at which one of a key's events changes, take the event that counts then."""
-    instants = events.select(*_KEY, _at="ts_known").unique()
-    known = instants.join(events, on=_KEY).filter(pl.col("ts_known") <= pl.col("_at"))
-    latest = known.sort("event_id", "ts_known").unique([*_KEY, "_at", "event_id"], keep="last", maintain_order=True)
+    # An event whose next version names another ex-date leaves the key without a withdrawal of its own
+    dated = events.sort("kind", "event_id", "ts_known").with_columns(
+        _until=pl.col("ts_known").shift(-1).over("kind", "event_id")
+    )
+    ends = dated.filter(pl.col("_until").is_not_null()).select(*_KEY, _at="_until")
+    instants = pl.concat([dated.select(*_KEY, _at="ts_known"), ends]).unique()
+    is_over = (pl.col("_until") <= pl.col("_at")).fill_null(value=False)
+    known = (
+        instants.join(dated, on=_KEY)
+        .filter(pl.col("ts_known") <= pl.col("_at"))
+        .with_columns(is_deleted=pl.col("is_deleted") | is_over)
+    )
     # The standing before the withdrawn, the latest known before the older, then the greatest id
-    chosen = latest.sort([pl.col("is_deleted"), pl.col("ts_known"), pl.col("event_id")], descending=[False, True, True])
+    chosen = known.sort([pl.col("is_deleted"), pl.col("ts_known"), pl.col("event_id")], descending=[False, True, True])
     return chosen.unique([*_KEY, "_at"], keep="first", maintain_order=True).with_columns(ts_known="_at").drop("_at")

@@ -79,7 +79,8 @@ def total_return_factors(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFr
         `bars` plus both factors (Float64, positive, no nulls).
     """
     first = bars.group_by("ticker").agg(_first=pl.col("session").min())
-    dividends = actions.filter(pl.col("kind") == "dividend").join(first, on="ticker")
+    paid_out = actions.filter(pl.col("kind") == "dividend").select("ticker", "ex_date", "security_id", "cash_amount")
+    dividends = paid_out.join(first, on="ticker")
     paid = (
         dividends.filter(pl.col("ex_date") > pl.col("_first"))
         .sort("ex_date")

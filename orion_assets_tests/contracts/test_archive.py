@@ -74,7 +74,11 @@ def test_what_was_never_put_is_not_there(place):
         place.archive.get(NAME)
 
 
-@pytest.mark.parametrize("damage", [b"", b"not gzip", gzip.compress(b"other bytes"), gzip.compress(CONTENT)[:-9]])
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"not gzip", gzip.compress(b"other bytes"), gzip.compress(CONTENT)[:-9]],
+    ids=["emptied", "garbage", "other bytes", "cut short"],
+)
 def test_damage_is_noticed_on_reading_and_mended_by_putting_again(place, damage):
     place.archive.put(CONTENT)
     place.store(damage)

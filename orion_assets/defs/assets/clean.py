@@ -8,7 +8,7 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.defs import checks
-from orion_assets.defs.metadata import columns_of, extent
+from orion_assets.defs.assets.wiring import Result, made, session_asset
 from orion_assets.defs.partitions import look_back, span_of
 from orion_assets.ingest.ledger import quarantined_cells
 from orion_assets.quality.quarantine import hold
@@ -21,43 +21,66 @@ from orion_assets.transforms import bars as bar_rules
 from orion_assets.transforms import news as news_rules
 from orion_assets.transforms.bars import Cleaned, Rule
 
-Result = Iterator[dg.MaterializeResult[pl.DataFrame]]
+_FINDERS: Mapping[Table, Sequence[Finder]] = {
+    CLEAN_DAILY_BARS: BARS,
+    CLEAN_VIX: VIX,
+    CLEAN_NEWS: NEWS,
+    CORPORATE_ACTIONS: (),
+}
 _STORY_SESSIONS = 5
 
 
 def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefinition]:
     """Make the clean assets on an axis of sessions."""
 
-    @dg.asset(ins={"raw_daily_bars": dg.AssetIn()}, **_wiring(CLEAN_DAILY_BARS, BARS, bar_rules.BAR_RULES, sessions))
+    @session_asset(
+        CLEAN_DAILY_BARS,
+        sessions,
+        "clean",
+        ins={"raw_daily_bars": dg.AssetIn()},
+        check_specs=_specs(CLEAN_DAILY_BARS, bar_rules.BAR_RULES),
+    )
     def clean_daily_bars(
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
         state: dg.ResourceParam[State],
         raw_daily_bars: pl.DataFrame,
-    ) -> Result:
+    ) -> Iterator[Result]:
         """One trusted bar per ticker and session; prices as traded, not adjusted."""
         cleaned = bar_rules.clean_daily_bars(raw_daily_bars, calendars.sessions())
         state.record(quarantined_cells(cleaned.quarantine, cleaned.rows))
-        yield _kept(context, lake, CLEAN_DAILY_BARS, cleaned, BARS)
+        yield _kept(context, lake, CLEAN_DAILY_BARS, cleaned)
 
-    @dg.asset(ins={"raw_vix": dg.AssetIn()}, **_wiring(CLEAN_VIX, VIX, bar_rules.VIX_RULES, sessions))
-    def clean_vix(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], raw_vix: pl.DataFrame) -> Result:
-        """One VIX day per date, filed under the session whose partition holds it; contradictions reported, kept."""
-        yield _kept(context, lake, CLEAN_VIX, bar_rules.clean_vix(raw_vix), VIX)
-
-    @dg.asset(
-        ins={"raw_news": dg.AssetIn(partition_mapping=look_back(_STORY_SESSIONS))},
-        **_wiring(CLEAN_NEWS, NEWS, (bar_rules.UNREADABLE,), sessions),
+    @session_asset(
+        CLEAN_VIX, sessions, "clean", ins={"raw_vix": dg.AssetIn()}, check_specs=_specs(CLEAN_VIX, bar_rules.VIX_RULES)
     )
-    def clean_news(context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], raw_news: pl.DataFrame) -> Result:
+    def clean_vix(
+        context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], raw_vix: pl.DataFrame
+    ) -> Iterator[Result]:
+        """One VIX day per date, filed under the session whose partition holds it; contradictions reported, kept."""
+        yield _kept(context, lake, CLEAN_VIX, bar_rules.clean_vix(raw_vix))
+
+    @session_asset(
+        CLEAN_NEWS,
+        sessions,
+        "clean",
+        ins={"raw_news": dg.AssetIn(partition_mapping=look_back(_STORY_SESSIONS))},
+        check_specs=_specs(CLEAN_NEWS, (bar_rules.UNREADABLE,)),
+    )
+    def clean_news(
+        context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], raw_news: pl.DataFrame
+    ) -> Iterator[Result]:
         """One article per id, with its story, its mood and the sessions it enters."""
         start, _ = span_of(context.partition_key_range)
         cleaned = news_rules.clean_news(raw_news, calendars.sessions(), start)
-        yield _kept(context, lake, CLEAN_NEWS, cleaned, NEWS)
+        yield _kept(context, lake, CLEAN_NEWS, cleaned)
 
-    @dg.asset(
-        ins={"raw_splits": dg.AssetIn(), "raw_dividends": dg.AssetIn(), "securities": dg.AssetIn()},
-        **_wiring(CORPORATE_ACTIONS, (), action_rules.RULES, sessions),
+    @session_asset(
+        CORPORATE_ACTIONS,
+        sessions,
+        "clean",
+        ins={name: dg.AssetIn() for name in ("raw_splits", "raw_dividends", "securities")},
+        check_specs=_specs(CORPORATE_ACTIONS, action_rules.RULES),
     )
     def corporate_actions(
         context: dg.AssetExecutionContext,
@@ -65,41 +88,19 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         raw_splits: pl.DataFrame,
         raw_dividends: pl.DataFrame,
         securities: pl.DataFrame,
-    ) -> Result:
+    ) -> Iterator[Result]:
         """One action per security, ex-date and kind, de-duplicated."""
         cleaned = action_rules.corporate_actions(raw_splits, raw_dividends, securities)
-        yield _kept(context, lake, CORPORATE_ACTIONS, cleaned, ())
+        yield _kept(context, lake, CORPORATE_ACTIONS, cleaned)
 
     return [clean_daily_bars, clean_vix, clean_news, corporate_actions]
 
 
-def _wiring(
-    table: Table, finders: Sequence[Finder], rules: Sequence[Rule], sessions: dg.PartitionsDefinition[Any]
-) -> Mapping[str, Any]:
-    return {
-        "group_name": "clean",
-        "partitions_def": sessions,
-        "backfill_policy": dg.BackfillPolicy.single_run(),
-        "metadata": columns_of(table),
-        "check_specs": checks.specs(table.name, finders, rules),
-        "kinds": {"polars", "deltalake"},
-        "code_version": "1",
-        "io_manager_key": "lake_io",
-    }
-
-
-def _kept(
-    context: dg.AssetExecutionContext,
-    lake: Lake,
-    table: Table,
-    cleaned: Cleaned,
-    finders: Sequence[Finder],
-) -> dg.MaterializeResult[pl.DataFrame]:
+def _kept(context: dg.AssetExecutionContext, lake: Lake, table: Table, cleaned: Cleaned) -> Result:
     start, end = span_of(context.partition_key_range)
-    rows = table.conform(cleaned.rows)
     hold(lake, cleaned.quarantine, start, end)
-    return dg.MaterializeResult(
-        value=rows,
-        metadata={**extent(rows), "quarantined": cleaned.quarantine.height},
-        check_results=[*checks.found(finders, rows), checks.result(checks.QUARANTINED, cleaned.quarantine)],
-    )
+    return made(table, cleaned.rows, _FINDERS[table], [checks.result(checks.QUARANTINED, cleaned.quarantine)])
+
+
+def _specs(table: Table, rules: Sequence[Rule]) -> list[dg.AssetCheckSpec]:
+    return checks.specs(table.name, _FINDERS[table], rules)

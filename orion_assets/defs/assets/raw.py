@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from orion_assets.defs.assets.wiring import Reported, reported
 from orion_assets.defs.metadata import columns_of
 from orion_assets.defs.partitions import span_of
 from orion_assets.ingest.landing import Moment
@@ -48,7 +49,7 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
         desk: dg.ResourceParam[Desk],
         universe: dg.ResourceParam[Universe],
         moment: dg.ResourceParam[Moment],
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Iterator[Reported]:
         if table.name not in source.datasets:
             yield _landed(Landed(table.name, 0, None), asked=False)
             return
@@ -59,11 +60,11 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
     return raw
 
 
-def _landed(landed: Landed, *, asked: bool) -> dg.MaterializeResult[None]:
+def _landed(landed: Landed, *, asked: bool) -> Reported:
     shown = {"dagster/row_count": landed.rows, "asked": asked, "first_change": str(landed.first_change)}
-    return dg.MaterializeResult(
-        metadata=shown,
-        check_results=[
+    return reported(
+        shown,
+        [
             dg.AssetCheckResult(
                 passed=not landed.not_due,
                 check_name="asked_when_due",

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from orion_assets.defs.assets.wiring import Reported, Result, reported
 from orion_assets.defs.metadata import columns_of, extent
 from orion_assets.ingest.landing import Moment
 from orion_assets.ingest.runner import Desk, land_tickers
@@ -26,10 +27,10 @@ def reference_assets() -> list[dg.AssetsDefinition]:
         source: dg.ResourceParam[Source],
         desk: dg.ResourceParam[Desk],
         moment: dg.ResourceParam[Moment],
-    ) -> dg.MaterializeResult[None]:
+    ) -> Reported:
         """One ticker per dated reference snapshot, active and delisted."""
         landed = land_tickers(desk, source, moment)
-        return dg.MaterializeResult(metadata={"dagster/row_count": landed.rows})
+        return reported({"dagster/row_count": landed.rows})
 
     @dg.asset(
         group_name="clean",
@@ -39,7 +40,7 @@ def reference_assets() -> list[dg.AssetsDefinition]:
         code_version="1",
         io_manager_key="lake_io",
     )
-    def securities(raw_tickers: pl.DataFrame) -> dg.MaterializeResult[pl.DataFrame]:
+    def securities(raw_tickers: pl.DataFrame) -> Result:
         """One security per permanent id and interval in which it bore a ticker."""
         frame = SECURITIES.conform(transform.securities(raw_tickers))
         return dg.MaterializeResult(value=frame, metadata=extent(frame))

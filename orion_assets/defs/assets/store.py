@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from orion_assets.defs.assets.wiring import Reported, reported
 from orion_assets.defs.partitions import span_of
 from orion_assets.schemas import STORED
 from orion_assets.sources.protocols import Source
@@ -27,12 +28,12 @@ def store_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         store: dg.ResourceParam[FeatureWriter],
         source: dg.ResourceParam[Source],
         **tables: pl.DataFrame,
-    ) -> dg.MaterializeResult[None]:
+    ) -> Reported:
         """One publication per range of sessions: bars, VIX, news and features, in one atomic step."""
         start, end = span_of(context.partition_key_range)
         facts = {"datasets": ",".join(sorted(source.datasets))}
         done = store.publish(tables, start=start, end=end, facts=facts)
         rows = {f"rows_{name}": count for name, count in done.rows.items()}
-        return dg.MaterializeResult(metadata={"changed": done.is_changed, **rows})
+        return reported({"changed": done.is_changed, **rows})
 
     return [feature_store]

@@ -1,0 +1,53 @@
+"""What every asset on the axis of sessions shares, so that an asset's body says only what is its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import dagster as dg
+import polars as pl
+
+from orion_assets.defs import checks
+from orion_assets.defs.metadata import columns_of, extent
+from orion_assets.quality.rules import Finder
+from orion_assets.schemas import Table
+
+Result = dg.MaterializeResult[pl.DataFrame]
+Reported = dg.MaterializeResult[None]
+Define = Callable[[Callable[..., Any]], dg.AssetsDefinition]
+
+
+def session_asset(
+    table: Table,
+    sessions: dg.PartitionsDefinition[Any],
+    group: str,
+    *,
+    ins: Mapping[str, dg.AssetIn],
+    check_specs: Sequence[dg.AssetCheckSpec],
+) -> Define:
+    """Give the decorator of an asset that fills a table of the lake from others, a range of sessions in one run."""
+    return dg.asset(
+        ins=ins,
+        group_name=group,
+        partitions_def=sessions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        metadata=columns_of(table),
+        check_specs=check_specs,
+        kinds={"polars", "deltalake"},
+        code_version="1",
+        io_manager_key="lake_io",
+    )
+
+
+def made(
+    table: Table, rows: pl.DataFrame, finders: Sequence[Finder], more: Sequence[dg.AssetCheckResult] = ()
+) -> Result:
+    """Give the result of an asset: its rows, what they span, what the finders accuse."""
+    frame = table.conform(rows)
+    return dg.MaterializeResult(
+        value=frame, metadata=extent(frame), check_results=[*checks.found(finders, frame), *more]
+    )
+
+
+def reported(metadata: Mapping[str, Any], check_results: Sequence[dg.AssetCheckResult] = ()) -> Reported:
+    """Give the result of an asset that writes by itself: no value goes to an IO manager."""
+    return cast("Reported", dg.MaterializeResult(metadata=metadata, check_results=check_results))
