@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -40,10 +41,14 @@ def orion(
     configure(call.settings)
 
 
-def main() -> None:
-    """Run the command line; errors that Orion raises on purpose are one line, without a traceback."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; errors that Orion raises on purpose are one line, without a traceback.
+
+    Args:
+        arguments: What follows the command's name; those of the process when None.
+    """
     try:
-        app()
+        app(arguments)
     except ValueError as e:
         ERR.print(f"[bold red]orion:[/bold red] {e}", markup=True)
         sys.exit(Exit.WRONG_CALL)

@@ -10,8 +10,8 @@ import typer
 from orion_assets import calendars
 from orion_assets.cli import context
 from orion_assets.cli.context import Call
+from orion_assets.cli.launch import DERIVED, Finding, Launch, Outcome
 from orion_assets.cli.output import ERR, OUT, Exit, document, refuse
-from orion_assets.cli.run import DERIVED, Finding, Launch, Outcome, execute, instance
 from orion_assets.ingest.landing import ANSWERED
 from orion_assets.settings import Settings
 
@@ -81,6 +81,8 @@ def begun(start: date, end: date, instant: datetime) -> list[date]:
 
 
 def _fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outcome:
+    from orion_assets.cli.run import execute, instance  # noqa: PLC0415 - Dagster takes seconds to load
+
     with instance(settings) as on:
         reference = execute(settings, Launch("reference", until=launch.until), on, show=show)
         if not reference.is_done:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 # A pipe has no width: give rows the room they need, and let a terminal break nothing
-OUT = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 400)
+OUT = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 400)
 ERR = Console(stderr=True, soft_wrap=True, highlight=False)
 _SHOWN_ROWS = 40
 
@@ -33,7 +33,9 @@ def frame(rows: pl.DataFrame, *, as_json: bool, title: str = "") -> None:
         return
     texts = [[cell(value) for value in row] for row in rows.head(_SHOWN_ROWS).iter_rows()]
     shown = _fitting(rows.columns, texts)
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title or None, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False, show_edge=False
+    )
     for name in rows.columns[:shown]:
         table.add_column(name, justify="right" if rows.schema[name].is_numeric() else "left", no_wrap=True)
     for row in texts:
@@ -49,7 +51,7 @@ def _fitting(names: list[str], texts: list[list[str]]) -> int:
     """Count the leading columns that fit into the width: a cut value is worse than a column less."""
     used = 0
     for position, name in enumerate(names):
-        used += 2 + max([len(name), *(len(row[position]) for row in texts)])
+        used += 3 + max([len(name), *(len(row[position]) for row in texts)])
         if used > OUT.width:
             return position
     return len(names)

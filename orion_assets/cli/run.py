@@ -1,10 +1,8 @@
 """Launch the jobs in this process, with a line of progress and the findings of the checks at the end."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,52 +19,10 @@ from rich.progress import (
 )
 
 from orion_assets import calendars
+from orion_assets.cli.launch import RAW, Finding, Launch, Outcome
 from orion_assets.cli.output import ERR
 from orion_assets.definitions import build_definitions
-from orion_assets.schemas import STORED
 from orion_assets.settings import Settings
-
-RAW = ("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
-DERIVED = (*(table.name for table in STORED), "feature_store")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A check that did not pass."""
-
-    asset: str
-    check: str
-    rows: int
-    accused: tuple[Mapping[str, Any], ...] = ()
-
-
-@dataclass
-class Outcome:
-    """What came of a run of a job."""
-
-    is_done: bool
-    failure: str = ""
-    findings: list[Finding] = field(default_factory=list[Finding])
-    rows: dict[str, int] = field(default_factory=dict[str, int])
-    changed_raw: bool = False
-
-
-@dataclass(frozen=True)
-class Launch:
-    """One run of a job to make."""
-
-    job: str
-    start: date | None = None
-    end: date | None = None
-    until: str = ""
-    only: Sequence[str] = ()
-    assets: Sequence[str] = ()
-
-    def run_config(self) -> dict[str, Any]:
-        """Give the resources' configuration that this run overrides."""
-        moment = {"moment": {"config": {"until": self.until}}} if self.until else {}
-        universe = {"universe": {"config": {"only": list(self.only)}}} if self.only else {}
-        return {"resources": {**moment, **universe}} if moment or universe else {}
 
 
 def instance(settings: Settings) -> AbstractContextManager[DagsterInstance]:
@@ -87,9 +43,8 @@ def execute(settings: Settings, launch: Launch, on: DagsterInstance, *, show: bo
         on: The instance that records it.
         show: Whether to draw progress on stderr.
     """
-    steps = len(launch.assets) or (2 if launch.job == "reference" else len(DERIVED) + len(RAW))
     with _bar(show=show) as bar:
-        task = bar.add_task("starting", total=steps, job=launch.job)
+        task = bar.add_task("starting", total=launch.steps, job=launch.job)
         console = _console(_Steps(bar, task))
         job = build_definitions(settings, loggers={"console": console}).resolve_job_def(launch.job)
         result = job.execute_in_process(

@@ -31,7 +31,8 @@ def status(
     if cells.is_empty():
         OUT.print("nothing was asked for yet; start with: orion backfill")
         return
-    frame(_counts(cells), as_json=False, title="Cells by state")
+    shown = _counts(cells).drop("tickers").rename({"empty_confirmed": "empty"})
+    frame(shown, as_json=False, title="Cells by state (a cell: dataset, ticker or the whole market, session)")
     attention = _attention(cells)
     if attention.height:
         frame(attention, as_json=False, title="Needs attention")

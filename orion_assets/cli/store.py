@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from orion_assets.cli.context import Call
+from orion_assets.cli.launch import DERIVED, Launch
 from orion_assets.cli.output import OUT, Exit, document, refuse
-from orion_assets.cli.run import DERIVED, Launch, execute, instance
 from orion_assets.schemas import RAW_COVERAGE, STORED
 
 app = typer.Typer(no_args_is_help=True, help="The feature store: hash, rebuild.")
@@ -38,6 +38,8 @@ def rebuild(ctx: typer.Context, json: Json = False) -> None:
     if asked.is_empty():
         refuse("store rebuild: the lake is empty; start with: orion backfill", Exit.FAILED)
     first, last = asked.min(), asked.max()
+    from orion_assets.cli.run import execute, instance  # noqa: PLC0415 - Dagster takes seconds to load
+
     with instance(settings) as on:
         launch = Launch("daily", first, last + timedelta(days=1), assets=DERIVED)  # pyright: ignore[reportArgumentType, reportOperatorIssue, reportOptionalOperand]
         outcome = execute(settings, launch, on, show=not json)
