@@ -65,8 +65,8 @@ check-spelling: $(READY)
 accept: $(READY) ## What takes longer than a test run may: rebuilds of a year
 	$(BIN)/python -m pytest $(TESTS) -m accept
 
-dev: $(READY) .dagster/dagster.yaml ## Dagster's UI on http://127.0.0.1:3000
-	$(BIN)/dg dev --host 127.0.0.1
+dev: $(READY) .dagster/dagster.yaml ## Dagster's UI on http://127.0.0.1:3000: your .env, else what `make real` built
+	@if [ ! -f .env ]; then set -a; . examples/real_2000_2013/.env; set +a; fi; exec $(BIN)/dg dev --host 127.0.0.1
 
 up: ## Start the stack in containers (docker compose); the UI is on http://127.0.0.1:3000
 	$(COMPOSE) up --build --detach --wait

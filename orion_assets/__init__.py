@@ -1,4 +1,4 @@
-"""Point-in-time market features. The public API for research code: `open_store`; everything heavy loads on first use."""
+"""Point-in-time market features. The public API for research is `open_store`; what is heavy loads on first use."""
 
 from typing import TYPE_CHECKING
 

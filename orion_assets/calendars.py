@@ -79,8 +79,14 @@ def session_at_or_after(day: date) -> date:
 
 
 def session_under_way(instant: datetime) -> date:
-    """Give the session whose close cut-off is the first at or after the instant."""
+    """Give the session whose close cut-off is the first at or after the instant.
+
+    Raises:
+        ValueError: The calendar ends before it.
+    """
     frame = _xnys().filter(pl.col("ts_close_cutoff") >= instant.astimezone(UTC))
+    if frame.is_empty():
+        raise ValueError(f"sessions: {instant.isoformat()} is outside the calendar, {FIRST_DATE} to {LAST_DATE}")
     return frame["session"][0]
 
 

@@ -12,7 +12,7 @@ from orion_assets.cli import market, store, tickers
 from orion_assets.cli.backfill import backfill, update
 from orion_assets.cli.context import Call
 from orion_assets.cli.logs import configure
-from orion_assets.cli.output import ERR, Exit
+from orion_assets.cli.output import Exit, complain
 from orion_assets.cli.read import bars, features
 from orion_assets.cli.status import status
 from orion_assets.errors import OrionError
@@ -50,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments)
     except ValueError as e:
-        ERR.print(f"[bold red]orion:[/bold red] {e}", markup=True)
+        complain(str(e))
         sys.exit(Exit.WRONG_CALL)
     except OrionError as e:
         logging.getLogger(__name__).debug("failed", exc_info=e)
-        ERR.print(f"[bold red]orion:[/bold red] {e}", markup=True)
+        complain(str(e))
         sys.exit(Exit.WRONG_CALL if type(e).__name__ == "SettingsError" else Exit.FAILED)

@@ -33,13 +33,15 @@ def backfill(
     """Fill a range of sessions [--from, --to) from raw to the feature store; repeat it at will."""
     call: Call = ctx.obj
     settings = call.with_source()
+    call.source()
     instant = context.moment(until)
     first = context.day("--from", start) or settings.start
     last = context.day("--to", end) or calendars.session_under_way(instant) + timedelta(days=1)
     span = _due(settings, (first, last), instant)
     launch = Launch("daily", *span, until=instant.isoformat() if until else "")
     only = context.names(tickers)
-    unknown = sorted(set(only) - set(call.state().universe() or only))
+    followed = call.state().universe() or settings.tickers or call.source().listed_tickers()
+    unknown = sorted(set(only) - set(followed))
     if unknown:
         refuse(
             f"--tickers {', '.join(unknown)}: not followed. Follow them first: orion tickers add {' '.join(unknown)}"
@@ -51,6 +53,7 @@ def update(ctx: typer.Context, until: Until = None, json: Json = False) -> None:
     """Fill what has become due since the last answered session."""
     call: Call = ctx.obj
     settings = call.with_source()
+    call.source()
     instant = context.moment(until)
     answered = _last_answered(call)
     first = settings.start if answered is None else answered + timedelta(days=1)

@@ -8,6 +8,7 @@ from orion_assets import calendars, settings
 from orion_assets.cli.output import refuse
 from orion_assets.clock import SystemClock
 from orion_assets.settings import NO_SOURCE, Settings
+from orion_assets.sources.none import ADVICE
 from orion_assets.sources.protocols import Source
 from orion_assets.sources.registry import open_source
 from orion_assets.store.lake import Lake
@@ -31,10 +32,7 @@ class Call:
         """The settings, or a refusal that names what to set."""
         found = self.settings
         if found.source == NO_SOURCE:
-            refuse(
-                "no source of market data is set. Set ORION_SOURCE=files and ORION_FILES_MAPPING=path/to/mapping.toml"
-                " in the environment or .env; `make real` shows a working example"
-            )
+            refuse(ADVICE)
         return found
 
     def source(self) -> Source:
@@ -71,9 +69,12 @@ def day(name: str, text: str | None) -> date | None:
         refuse(f"{name} {text!r} is not a date; write it like 2014-06-09")
 
 
-def moment(text: str | None) -> datetime:
-    """Parse `--until`; the machine's time when it is not given."""
-    return now() if text is None else calendars.instant(text)
+def moment(text: str | None, name: str = "--until") -> datetime:
+    """Parse an instant of the command line; the machine's time when it is not given."""
+    try:
+        return now() if text is None else calendars.instant(text)
+    except ValueError as e:
+        refuse(f"{name}: {str(e).removeprefix('as_of: ')}")
 
 
 def names(text: str | None) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from orion_assets.schemas import STORED
+from orion_assets.settings import Settings
 
 RAW = ("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
 DERIVED = (*(table.name for table in STORED), "feature_store")
@@ -28,10 +29,11 @@ class Launch:
         everything = 2 if self.job == "reference" else len(DERIVED) + len(RAW)
         return len(self.assets) or everything
 
-    def run_config(self) -> dict[str, Any]:
-        """Give the resources' configuration that this run overrides."""
+    def run_config(self, settings: Settings) -> dict[str, Any]:
+        """Give the resources' configuration that this run overrides; it replaces a resource's settings whole."""
         moment = {"moment": {"config": {"until": self.until}}} if self.until else {}
-        universe = {"universe": {"config": {"only": list(self.only)}}} if self.only else {}
+        followed = {"state_url": settings.state_url, "tickers": list(settings.tickers), "only": list(self.only)}
+        universe = {"universe": {"config": followed}} if self.only else {}
         return {"resources": {**moment, **universe}} if moment or universe else {}
 
 

@@ -1,7 +1,7 @@
 """`orion market`: sessions and cut-offs of the exchange, for people and for cron."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 import polars as pl
 import typer
@@ -18,7 +18,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 @app.command()
 def status(at: At = None, json: Json = False) -> None:
     """Say whether the exchange is open, and which session is under way or next."""
-    instant = context.moment(at)
+    instant = context.moment(at, "--at")
     session = calendars.session_under_way(instant)
     row = calendars.sessions(session, session + timedelta(days=1)).row(0, named=True)
     is_open = row["ts_open"] <= instant < row["ts_close"]
@@ -43,12 +43,12 @@ def sessions(
 
 @app.command("should-run")
 def should_run(
-    cutoff: Annotated[str, typer.Option(help="open or close.")] = "close",
+    cutoff: Annotated[Literal["open", "close"], typer.Option(help="Decision instant.")] = "close",
     within: Annotated[int, typer.Option(help="Minutes after the cut-off in which a run is due.")] = 60,
     at: At = None,
 ) -> None:
     """Exit 0 within some minutes after today's cut-off, else 1: `orion market should-run && orion update`."""
-    instant = context.moment(at)
+    instant = context.moment(at, "--at")
     column = pl.col(f"ts_{cutoff}_cutoff")
     due = calendars.sessions().filter(column.is_between(instant - timedelta(minutes=within), instant))
     OUT.print(f"run: {due['session'][0]} {cutoff}" if due.height else "do not run: no cut-off has just passed")

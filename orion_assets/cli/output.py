@@ -10,10 +10,11 @@ import polars as pl
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 # A pipe has no width: give rows the room they need, and let a terminal break nothing
-OUT = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 400)
-ERR = Console(stderr=True, soft_wrap=True, highlight=False)
+OUT = Console(soft_wrap=True, highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 10_000)
+ERR = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 _SHOWN_ROWS = 40
 
 
@@ -83,5 +84,10 @@ def _iso(value: object) -> str:
 
 def refuse(message: str, code: Exit = Exit.WRONG_CALL) -> NoReturn:
     """Say on stderr what is wrong and leave."""
-    ERR.print(f"[bold red]orion:[/bold red] {message}")
+    complain(message)
     raise SystemExit(code)
+
+
+def complain(message: str) -> None:
+    """Say on stderr what is wrong."""
+    ERR.print(Text.assemble(("orion:", "bold red"), " ", message))

@@ -52,7 +52,7 @@ def execute(settings: Settings, launch: Launch, on: DagsterInstance, *, show: bo
             raise_on_error=False,
             asset_selection=[dg.AssetKey(name) for name in launch.assets] or None,
             tags=_tags(launch),
-            run_config={**launch.run_config(), "loggers": {"console": {}}},
+            run_config={**launch.run_config(settings), "loggers": {"console": {}}},
         )
     return _outcome(result)
 
@@ -70,7 +70,7 @@ def _tags(launch: Launch) -> dict[str, str]:
 def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
     outcome = Outcome(is_done=result.success)
     for event in result.all_events:
-        if event.is_step_failure and not outcome.failure:
+        if event.is_failure and not outcome.failure:
             outcome.failure = _reason(event)
         if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
@@ -89,12 +89,13 @@ def _count(outcome: Outcome, made: dg.AssetMaterialization) -> None:
 
 
 def _reason(event: dg.DagsterEvent) -> str:
-    error: Any = event.step_failure_data.error
+    error: Any = getattr(event.event_specific_data, "error", None)
     # Dagster wraps the error of an asset; the innermost says what to do
     while error is not None and error.cause is not None:
         error = error.cause
-    text = error.message.strip() if error is not None else "unknown"
-    return f"{event.step_key}: {text.partition(': ')[2] or text}"
+    text = error.message.strip() if error is not None else event.message or "unknown"
+    subject = f"{event.step_key}: " if event.step_key else ""
+    return subject + (text.partition(": ")[2] or text)
 
 
 def _finding(check: dg.AssetCheckEvaluation) -> Finding:

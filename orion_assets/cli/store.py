@@ -33,7 +33,7 @@ def content_hash(ctx: typer.Context, json: Json = False) -> None:
 def rebuild(ctx: typer.Context, json: Json = False) -> None:
     """Derive every session anew from raw and publish it."""
     call: Call = ctx.obj
-    settings = call.with_source()
+    settings = call.settings
     asked = call.lake().read(RAW_COVERAGE)["session"]
     if asked.is_empty():
         refuse("store rebuild: the lake is empty; start with: orion backfill", Exit.FAILED)

@@ -28,7 +28,11 @@ def add(ctx: typer.Context, tickers: Which, json: Json = False) -> None:
     unknown = sorted(set(tickers) - set(known))
     if unknown:
         refuse(f"tickers add {' '.join(unknown)}: the source lists no such ticker; it has {', '.join(known[:20])}")
-    _said("added", call.state().add_tickers(tickers, ts_added=now()), json=json)
+    state = call.state()
+    if not state.universe():
+        # What a first run would follow; else one ticker more would replace those of ORION_TICKERS
+        state.add_tickers(call.settings.tickers, ts_added=now())
+    _said("added", state.add_tickers(tickers, ts_added=now()), json=json)
 
 
 @app.command()

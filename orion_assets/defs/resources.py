@@ -9,7 +9,6 @@ from dagster_aws.s3 import S3Resource
 from orion_assets import calendars
 from orion_assets.clock import SystemClock
 from orion_assets.defs.io import LakeIOManager
-from orion_assets.errors import SettingsError
 from orion_assets.ingest.landing import Moment
 from orion_assets.ingest.runner import Desk
 from orion_assets.ingest.universe import Universe
@@ -94,11 +93,7 @@ class SourceResource(dg.ConfigurableResource[Source]):
     root: str = ""
 
     def create_resource(self, context: dg.InitResourceContext) -> Source:
-        """Open the source; a run without one fails here, with what to set."""
-        if self.source == NO_SOURCE:
-            raise SettingsError(
-                "no source of market data is set. Set ORION_SOURCE=files and ORION_FILES_MAPPING=path/to/mapping.toml"
-            )
+        """Open the source; without one, raw assets fail with what to set and derived ones work."""
         return open_source(self.source, [Path(name) for name in self.mappings], Path(self.root) if self.root else None)
 
 

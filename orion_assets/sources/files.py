@@ -35,16 +35,9 @@ from orion_assets.sources.files_parsing import Sheet, dates, numbers, tickers
 from orion_assets.sources.files_reading import Shelf
 from orion_assets.sources.files_settling import check_basis, settle, visible
 from orion_assets.sources.files_sheets import Plan, documents, plan, sheets
-from orion_assets.sources.protocols import Answer, Ask, Document, said_schema
+from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask, Document, said_schema
 
 _LOG: Final = logging.getLogger(__name__)
-_RECONCILED: Final = {
-    "ticker": pl.String(),
-    "session": pl.Date(),
-    "close": pl.Float64(),
-    "basis": pl.String(),
-    "source_file": pl.String(),
-}
 
 
 # The sheets of some blocks, with the function that reads them; each function knows its own kind of block
@@ -138,7 +131,7 @@ class FilesSource:
         plans = ((p, p.block) for p in self._plans("daily_bars") if isinstance(p.block, DailyBars))
         compared = [(p, block) for p, block in plans if block.use == "reconciliation"]
         frames = [_closes(sheet, block) for p, block in compared for sheet in sheets(p, self._shelf)]
-        rows = pl.concat([pl.DataFrame(schema=_RECONCILED), *frames])
+        rows = pl.concat([pl.DataFrame(schema=RECONCILIATION), *frames])
         rows = _of_tickers(rows.filter(pl.col("session").is_between(start, end, closed="left")), tuple(tickers))
         return rows.sort("ticker", "session", "source_file", maintain_order=True)
 
@@ -242,7 +235,7 @@ def _closes(sheet: Sheet, block: DailyBars) -> pl.DataFrame:
     named = rows.with_columns(
         tickers(sheet), session=session, basis=pl.lit(block.price_basis), source_file=pl.lit(sheet.file)
     )
-    return named.select(*_RECONCILED)
+    return named.select(*RECONCILIATION)
 
 
 def _refuse_bare_header(sheet: Sheet, table: Table) -> None:

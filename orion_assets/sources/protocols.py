@@ -1,6 +1,6 @@
 """What a source is asked and what it answers. No provider code; stamping `ts_known` is ingest's alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import ClassVar, Final, Protocol
@@ -12,6 +12,13 @@ from orion_assets.schemas import UTC_US, Table
 # In place of a raw table's ts_known, ts_ingested and availability a source says these two
 TS_ASSUMED: Final = "ts_assumed"
 TS_STATED: Final = "ts_stated"
+RECONCILIATION: Final[Mapping[str, pl.DataType]] = {
+    "ticker": pl.String(),
+    "session": pl.Date(),
+    "close": pl.Float64(),
+    "basis": pl.String(),
+    "source_file": pl.String(),
+}
 _STAMPED_BY_INGEST: Final = ("ts_known", "ts_ingested", "availability")
 
 
@@ -78,6 +85,15 @@ class Source(Protocol):
         Raises:
             SourceRejected: What the source holds cannot be read as declared; nothing may be written.
             SourceUnavailable: The source cannot answer now.
+        """
+        ...
+
+    def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
+        """Give adjusted closes to compare with, never to use as bars; no rows where the source has none.
+
+        Returns:
+            `ticker`, `session`, `close` (USD, in the vendor's units), `basis` (split_adjusted or fully_adjusted),
+            `source_file`.
         """
         ...
 

@@ -5,16 +5,17 @@ from pathlib import Path
 
 from orion_assets.errors import SettingsError
 from orion_assets.sources.files import FilesSource
+from orion_assets.sources.none import NoSource
 from orion_assets.sources.protocols import Source
 
-NAMES = ("files",)
+NAMES = ("none", "files")
 
 
 def open_source(name: str, mappings: Sequence[Path], root: Path | None) -> Source:
     """Open a source by name.
 
     Args:
-        name: One of NAMES.
+        name: One of NAMES; `none` gives a source that tells whoever asks what to set.
         mappings: TOML files of the `files` source.
         root: Folder their globs are relative to; each mapping's own folder when None.
 
@@ -23,6 +24,8 @@ def open_source(name: str, mappings: Sequence[Path], root: Path | None) -> Sourc
     """
     if name not in NAMES:
         raise SettingsError(f"source {name!r} is unknown; set ORION_SOURCE to one of {', '.join(NAMES)}")
+    if name == NoSource.name:
+        return NoSource()
     if not mappings:
         raise SettingsError("source files: no mapping is named; set ORION_FILES_MAPPING=path/to/mapping.toml")
     return FilesSource(mappings, root)

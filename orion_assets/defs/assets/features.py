@@ -12,12 +12,19 @@ from orion_assets.defs.assets.wiring import Result, made, session_asset
 from orion_assets.defs.io import READS
 from orion_assets.defs.partitions import look_back, span_of
 from orion_assets.ingest.universe import Universe
+from orion_assets.quality.reconciliation import disagreements
 from orion_assets.quality.rules import FEATURES, suspected_splits
 from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MARKET, FEATURE_MATRIX, FEATURE_SENTIMENT, Table
+from orion_assets.sources.protocols import Source
 from orion_assets.transforms import daily, market, matrix, sentiment
 from orion_assets.transforms.adjust import known_factors
 
 _SUSPECTED = "suspected_missing_split"
+_RECONCILED = "reconciles"
+_OVER_HISTORY = {
+    _SUSPECTED: "No session opens as if an unknown split had happened",
+    _RECONCILED: "Adjusted closes move as those of the vendor they are compared with, where there is one",
+}
 
 
 def _history(reads: str = "history") -> dg.AssetIn:
@@ -30,26 +37,33 @@ def _coverage(asset: str) -> dg.AssetIn:
 
 def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefinition]:
     """Make the feature assets on an axis of sessions."""
-    suspected = dg.AssetCheckSpec(
-        _SUSPECTED, asset=FEATURE_INDICATORS.name, description="No session opens as if an unknown split had happened"
-    )
+    more = [
+        dg.AssetCheckSpec(name, asset=FEATURE_INDICATORS.name, description=description)
+        for name, description in _OVER_HISTORY.items()
+    ]
 
     @session_asset(
         FEATURE_INDICATORS,
         sessions,
         "features",
         ins={"clean_daily_bars": _history(), "corporate_actions": _history("all")},
-        check_specs=[*_specs(FEATURE_INDICATORS), suspected],
+        check_specs=[*_specs(FEATURE_INDICATORS), *more],
     )
     def feature_indicators(
-        context: dg.AssetExecutionContext, clean_daily_bars: pl.DataFrame, corporate_actions: pl.DataFrame
+        context: dg.AssetExecutionContext,
+        source: dg.ResourceParam[Source],
+        clean_daily_bars: pl.DataFrame,
+        corporate_actions: pl.DataFrame,
     ) -> Iterator[Result]:
         """One row of daily indicators per ticker and session, in the session's own units."""
         start, end = span_of(context.partition_key_range)
         rows = daily.feature_indicators(clean_daily_bars, corporate_actions, start, end)
         factors = known_factors(clean_daily_bars, corporate_actions)
         suspects = suspected_splits(clean_daily_bars, factors).filter(pl.col("session") >= start)
-        yield made(FEATURE_INDICATORS, rows, FEATURES, [checks.result(_SUSPECTED, suspects)])
+        reference = source.reconciliation(rows["ticker"].unique().to_list(), start, end)
+        differing = disagreements(reference, clean_daily_bars, corporate_actions)
+        results = [checks.result(_SUSPECTED, suspects), checks.result(_RECONCILED, differing)]
+        yield made(FEATURE_INDICATORS, rows, FEATURES, results)
 
     @session_asset(
         FEATURE_SENTIMENT,

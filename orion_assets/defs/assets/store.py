@@ -7,8 +7,8 @@ import polars as pl
 
 from orion_assets.defs.assets.wiring import Reported, reported
 from orion_assets.defs.partitions import span_of
-from orion_assets.schemas import STORED
-from orion_assets.sources.protocols import Source
+from orion_assets.schemas import RAW_COVERAGE, STORED
+from orion_assets.store.lake import Lake
 from orion_assets.store.protocols import FeatureWriter
 
 
@@ -26,12 +26,13 @@ def store_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
     def feature_store(
         context: dg.AssetExecutionContext,
         store: dg.ResourceParam[FeatureWriter],
-        source: dg.ResourceParam[Source],
+        lake: dg.ResourceParam[Lake],
         **tables: pl.DataFrame,
     ) -> Reported:
         """One publication per range of sessions: bars, VIX, news and features, in one atomic step."""
         start, end = span_of(context.partition_key_range)
-        facts = {"datasets": ",".join(sorted(source.datasets))}
+        answered = lake.read(RAW_COVERAGE, start=start, end=end)["dataset"].unique().sort()
+        facts = {"datasets": ",".join(answered)}
         done = store.publish(tables, start=start, end=end, facts=facts)
         rows = {f"rows_{name}": count for name, count in done.rows.items()}
         return reported({"changed": done.is_changed, **rows})

@@ -1,0 +1,42 @@
+"""No source at all: what is derived from the lake still works, and whoever asks for data is told what to set."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import ClassVar, Final, NoReturn
+
+import polars as pl
+
+from orion_assets.errors import SettingsError
+from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask
+
+ADVICE: Final = (
+    "no source of market data is set. Set ORION_SOURCE=files and ORION_FILES_MAPPING=path/to/mapping.toml in the"
+    " environment or .env; `make real` shows a working example"
+)
+
+
+class NoSource:
+    """Stands in while ORION_SOURCE is unset."""
+
+    name: ClassVar[str] = "none"
+
+    @property
+    def datasets(self) -> frozenset[str]:
+        """Refuse: which datasets there are depends on the source."""
+        return _refuse()
+
+    def read(self, ask: Ask) -> Answer:
+        """Refuse to answer."""
+        return _refuse()
+
+    def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
+        """Give no rows: there is nothing to compare with."""
+        return pl.DataFrame(schema=RECONCILIATION)
+
+    def listed_tickers(self) -> tuple[str, ...]:
+        """Refuse to list."""
+        return _refuse()
+
+
+def _refuse() -> NoReturn:
+    raise SettingsError(ADVICE)

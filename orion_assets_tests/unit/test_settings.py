@@ -1,0 +1,152 @@
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from orion_assets import settings
+from orion_assets.clock import FixedClock, SystemClock
+from orion_assets.errors import SettingsError, SourceRejected, SourceUnavailable
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch, tmp_path):
+    """No name of the machine's own environment and no `.env` of the working directory."""
+    import os
+
+    for name in os.environ:
+        if name.startswith(("ORION_", "AWS_")) or name == "DAGSTER_HOME":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_setting_has_a_default():
+    found = settings.load()
+
+    assert found.source == "none"
+    assert found.tickers == ()
+    assert found.files_mapping == ()
+    assert found.start == date(2024, 1, 2)
+    assert found.lake_url == "./data/lake"
+    assert found.store_url == "duckdb:///data/store.duckdb"
+    assert found.log_level == "INFO"
+    assert found.dagster_home is None
+
+
+def test_lists_are_split_at_commas_and_blanks_fall_out(monkeypatch):
+    monkeypatch.setenv("ORION_TICKERS", " AAPL, BRK.B ,,KIMpL,")
+    monkeypatch.setenv("ORION_FILES_MAPPING", "a.toml, sub/b.toml")
+    monkeypatch.setenv("ORION_FILES_ROOT", "")
+
+    found = settings.load()
+
+    assert found.tickers == ("AAPL", "BRK.B", "KIMpL")
+    assert found.files_mapping == (Path("a.toml"), Path("sub/b.toml"))
+    assert found.files_root is None
+
+
+def test_the_environment_comes_before_the_file_and_the_file_before_the_defaults(monkeypatch, tmp_path):
+    file = tmp_path / "orion.env"
+    file.write_text("ORION_TICKERS=AAPL\nORION_LOG_LEVEL=DEBUG\nUNRELATED=1\n")
+    monkeypatch.setenv("ORION_TICKERS", "MSFT")
+
+    found = settings.load(file)
+
+    assert found.tickers == ("MSFT",)
+    assert found.log_level == "DEBUG"
+
+
+def test_the_env_file_of_the_working_directory_is_read(tmp_path):
+    (tmp_path / ".env").write_text("ORION_START=2014-01-02\n")
+
+    assert settings.load().start == date(2014, 1, 2)
+
+
+def test_a_named_file_must_be_there():
+    with pytest.raises(SettingsError, match=r"^settings: gone\.env is not a file; name an existing one or leave it"):
+        settings.load(Path("gone.env"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("ORION_SOURCE", "bloomberg", "settings: ORION_SOURCE is 'bloomberg': Input should be 'none' or 'files'"),
+        ("ORION_START", "soon", "settings: ORION_START is 'soon': Input should be a valid date"),
+        ("ORION_LOG_LEVEL", "LOUD", "settings: ORION_LOG_LEVEL is 'LOUD': Input should be 'DEBUG', 'INFO'"),
+        ("ORION_LOG_FORMAT", "xml", "settings: ORION_LOG_FORMAT is 'xml': Input should be 'console' or 'json'"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_named_with_its_variable(monkeypatch, name, value, message):
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError) as raised:
+        settings.load()
+
+    assert str(raised.value).startswith(message)
+    assert str(raised.value).endswith(". Correct it in the environment or .env")
+
+
+def test_all_wrong_values_are_named_at_once(monkeypatch):
+    monkeypatch.setenv("ORION_SOURCE", "x")
+    monkeypatch.setenv("ORION_START", "y")
+
+    with pytest.raises(SettingsError, match=r"ORION_SOURCE is 'x': .*; ORION_START is 'y': "):
+        settings.load()
+
+
+def test_a_folder_needs_no_storage_options(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+    assert settings.load().storage_options() == {}
+
+
+def test_a_bucket_without_keys_leaves_them_to_the_machine(monkeypatch):
+    monkeypatch.setenv("ORION_LAKE_URL", "s3://bucket/lake")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+
+    assert settings.load().storage_options() == {"AWS_REGION": "us-east-1"}
+
+
+@pytest.mark.parametrize(("endpoint", "allows"), [("http://minio:9000", "true"), ("https://s3.test", "false")])
+def test_a_bucket_elsewhere_gets_keys_region_and_endpoint(monkeypatch, endpoint, allows):
+    monkeypatch.setenv("ORION_LAKE_URL", "s3://bucket/lake")
+    monkeypatch.setenv("ORION_S3_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+
+    assert settings.load().storage_options() == {
+        "AWS_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ALLOW_HTTP": allows,
+    }
+
+
+def test_a_secret_is_not_shown(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+
+    assert "hush" not in repr(settings.load())
+
+
+def test_the_machines_clock_speaks_utc():
+    assert SystemClock().now().tzinfo is UTC
+
+
+def test_a_fixed_clock_stands_still_in_utc():
+    clock = FixedClock(datetime(2014, 6, 6, 9, 25, tzinfo=timezone(timedelta(hours=-4))))
+
+    assert clock.now() == datetime(2014, 6, 6, 13, 25, tzinfo=UTC)
+    assert clock.now().tzinfo is UTC
+
+
+def test_a_fixed_clock_without_a_zone_is_refused():
+    with pytest.raises(ValueError, match="clock: the instant needs a time zone, was 2014-06-06T13:25:00"):
+        FixedClock(datetime(2014, 6, 6, 13, 25))  # noqa: DTZ001
+
+
+def test_errors_carry_their_facts():
+    assert SourceUnavailable("busy").retry_after_s == 60.0
+    rejected = SourceRejected("bars.csv: row 3", file="bars.csv", row=3, column="close")
+    assert (rejected.file, rejected.row, rejected.column) == ("bars.csv", 3, "close")
