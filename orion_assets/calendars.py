@@ -75,7 +75,7 @@ def is_session(day: date) -> bool:
 
 def session_at_or_after(day: date) -> date:
     """Give the first session on or after that date."""
-    return sessions(day, day + timedelta(days=15))["session"][0]
+    return sessions(day)["session"][0]
 
 
 def session_under_way(instant: datetime) -> date:

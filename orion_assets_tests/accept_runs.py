@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,12 @@ ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("EXAMPLE_DATA", ROOT.parent / "shared" / "data")).resolve()
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no example data at {DATA}; set EXAMPLE_DATA")
 MAPPING_2014 = ROOT / "examples" / "real_2014" / "mapping.toml"
+SHORT = ("2014-05-27", "2014-06-24")
+YEAR = ("2014-01-02", "2015-01-01")
 LATE_SPLIT = """
 [[splits]]
-rows = [{ ticker = "AAPL", ex_date = 2014-06-09, shares_after = 7, shares_before = 1, ts_known = 2014-06-12T09:00:00-04:00 }]
+rows = [{ ticker = "AAPL", ex_date = 2014-06-09, shares_after = 7, shares_before = 1, \
+ts_known = 2014-06-12T09:00:00-04:00 }]
 """
 _SPLIT_LINE = 'splits = { column = "split_ratio" }'
 
@@ -64,7 +68,9 @@ class Deployment:
         sys.argv = ["orion", "--env-file", str(self.env), *map(str, arguments)]
         code: object = 0
         try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
+                # Dagster warns of its own calls; a user's process shows warnings, it does not raise them
+                warnings.simplefilter("ignore")
                 main()
         except SystemExit as e:
             code = e.code or 0
@@ -143,9 +149,21 @@ def mapping_2014(*, split: str = "stated", news: bool = True) -> str:
     return text + (LATE_SPLIT if split == "late" else "")
 
 
+def late_2014(folder: Path, span: tuple[str, str], june: Path) -> Deployment:
+    """Give a deployment for a span of 2014 in which the split is learned late; the short span reads the short files."""
+    return deployment(folder, mapping_2014(split="late"), root=june if span == SHORT else DATA, start=span[0])
+
+
+def figure(text: str) -> None:
+    """Say a measured figure; `pytest -s` shows it."""
+    sys.stdout.write(f"  {text}\n")
+
+
 def clean_environment() -> dict[str, str]:
     """Give this process's environment less what would reach into a deployment."""
-    return {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME" and not name.startswith("ORION_")}
+    return {
+        name: value for name, value in os.environ.items() if name != "DAGSTER_HOME" and not name.startswith("ORION_")
+    }
 
 
 @contextlib.contextmanager

@@ -1,13 +1,15 @@
 """A tiny market of files, as a user would bring it: three tickers, 25 sessions of 2014, and everything that bites.
 
-ACME splits 2:1 on 2014-07-07, BOLT pays a dividend on 2014-07-09 and holds one bad row (a negative close) and one
-contradiction (a high below its close), CROW is listed but not followed at first. 2014-07-03 is a half-day, VIX has a row
-of the closed 4 July and one contradiction, articles fall on a Friday evening, a weekend, a holiday and after a half-day.
+ACME splits 2:1 on 2014-07-07. BOLT pays a dividend on 2014-07-09 and holds one bad row (a negative close) and one
+contradiction (a high below its close). CROW is listed, but not followed at first. 2014-07-03 is a half-day. VIX has a
+row of the closed 4 July and one contradiction. Articles fall on a Friday evening, a weekend, a holiday and after the
+close cut-off of the half-day.
 """
 
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import date
@@ -15,13 +17,17 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import polars as pl
 
 from orion_assets import calendars
 from orion_assets.cli.app import main
+from orion_assets.definitions import build_definitions
+from orion_assets.schemas import Table
 from orion_assets.settings import Settings
+from orion_assets.store.lake import Lake
 
-START, END = date(2014, 6, 16), date(2014, 7, 22)
+START, LAST, END = date(2014, 6, 16), date(2014, 7, 21), date(2014, 7, 22)
 SPLIT, DIVIDEND = date(2014, 7, 7), date(2014, 7, 9)
 BAD_ROW, CONTRADICTION, VIX_CONTRADICTION = date(2014, 6, 25), date(2014, 7, 1), date(2014, 6, 18)
 FOLLOWED = ("ACME", "BOLT")
@@ -110,6 +116,39 @@ class OwnMarket:
         path.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
         return path
 
+    def materialize(
+        self,
+        first: date | None = None,
+        last: date | None = None,
+        *,
+        job: str = "daily",
+        assets: Sequence[str] = (),
+        overrides: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> dg.ExecuteInProcessResult:
+        """Run a job over the sessions from first to last, both included, as the UI would; nothing of it is kept."""
+        definitions = build_definitions(self.settings(**more), overrides=overrides)
+        span = {
+            "dagster/asset_partition_range_start": (first or START).isoformat(),
+            "dagster/asset_partition_range_end": (last or LAST).isoformat(),
+        }
+        with dg.DagsterInstance.ephemeral() as instance:
+            return definitions.resolve_job_def(job).execute_in_process(
+                instance=instance,
+                raise_on_error=False,
+                tags=span if job == "daily" else {},
+                asset_selection=[dg.AssetKey(name) for name in assets] or None,
+            )
+
+    def read(self, table: Table) -> pl.DataFrame:
+        """Read a table of the lake."""
+        return self.lake.read(table)
+
+    @property
+    def lake(self) -> Lake:
+        """The market's lake."""
+        return Lake(self.settings().lake_url)
+
     def orion(self, *arguments: object, **more: str) -> Said:
         """Run a command in this process, with the market's settings."""
         return orion("--env-file", self.env_file(**more), *arguments)
@@ -189,8 +228,3 @@ def _vix(days: list[date]) -> list[str]:
         top = close - 0.25 if day == VIX_CONTRADICTION else close + 0.5
         rows.append(f"{day},{close + 0.25},{top},{close - 0.5},{close}")
     return rows
-
-
-def table(frame: pl.DataFrame, *names: str) -> list[tuple[Any, ...]]:
-    """Give columns of a frame as rows."""
-    return frame.select(names).rows()

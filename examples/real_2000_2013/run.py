@@ -13,7 +13,7 @@ sys.path.insert(0, str(HERE.parent))
 import showing  # noqa: E402
 
 from orion_assets import settings  # noqa: E402
-from orion_assets.cli.app import app  # noqa: E402
+from orion_assets.cli.app import app, leave  # noqa: E402
 from orion_assets.cli.output import OUT  # noqa: E402
 
 
@@ -33,10 +33,11 @@ def main(arguments: list[str]) -> None:
         showing.split(store, "AAPL", "2005-02-23", "2005-03-04")
         showing.total_return(store, "AAPL")
     OUT.print(
-        f"\nNext: orion --env-file {env} features AAPL --as-of 2005-03-01\n"
-        "      orion --help, or bring your own files: docs/reference/files-mapping.md"
+        "\nNext: .venv/bin/orion --env-file examples/real_2000_2013/.env features AAPL --as-of 2005-03-01\n"
+        "      .venv/bin/orion --help, or bring your own files: docs/reference/files-mapping.md"
     )
 
 
 if __name__ == "__main__":
     main(sys.argv[1:])
+    leave(0)

@@ -12,7 +12,7 @@ sys.path.insert(0, str(HERE.parent))
 import showing  # noqa: E402
 
 from orion_assets import settings  # noqa: E402
-from orion_assets.cli.app import app  # noqa: E402
+from orion_assets.cli.app import app, leave  # noqa: E402
 from orion_assets.cli.output import OUT  # noqa: E402
 
 
@@ -27,8 +27,9 @@ def main() -> None:
         showing.features(store, ["AAPL", "MSFT"], "2014-06-09", "2014-06-10", columns)
         showing.split(store, "AAPL", "2014-06-04", "2014-06-13")
         showing.total_return(store, "AAPL")
-    OUT.print(f"\nNext: orion --env-file {env} features AAPL --as-of 2014-06-06")
+    OUT.print("\nNext: .venv/bin/orion --env-file examples/real_2014/.env features AAPL --as-of 2014-06-06")
 
 
 if __name__ == "__main__":
     main()
+    leave(0)

@@ -1,10 +1,11 @@
 """`orion`: the commands put together, and the one place where an error becomes a line and an exit code."""
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,7 +16,7 @@ from orion_assets.cli.logs import configure
 from orion_assets.cli.output import Exit, complain
 from orion_assets.cli.read import bars, features
 from orion_assets.cli.status import status
-from orion_assets.errors import OrionError
+from orion_assets.errors import OrionError, SettingsError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,8 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Orion: market data to features that say when they became known.",
 )
-for command in (backfill, update, status, features, bars):
-    app.command()(command)
+for each in (backfill, update, status, features, bars):
+    app.command()(each)
 app.add_typer(tickers.app, name="tickers")
 app.add_typer(market.app, name="market")
 app.add_typer(store.app, name="store")
@@ -55,4 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OrionError as e:
         logging.getLogger(__name__).debug("failed", exc_info=e)
         complain(str(e))
-        sys.exit(Exit.WRONG_CALL if type(e).__name__ == "SettingsError" else Exit.FAILED)
+        sys.exit(Exit.WRONG_CALL if isinstance(e, SettingsError) else Exit.FAILED)
+
+
+def command() -> NoReturn:
+    """Be the console script `orion`."""
+    try:
+        main()
+    except SystemExit as e:
+        leave(e.code if isinstance(e.code, int) else Exit.FAILED)
+    leave(Exit.DONE)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once: DuckDB's bindings count leaks on stderr while Python tears a Dagster run down."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -91,7 +91,8 @@ def _fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outc
         if not reference.is_done:
             return reference
         outcome = execute(settings, launch, on, show=show)
-        later = _stale(call, launch) if outcome.is_done and outcome.changed_raw else None
+        # Also when nothing new was landed: the run that landed it may have died before it came here
+        later = _stale(call, launch) if outcome.is_done else None
         if later is None:
             return outcome
         # A series is computed from its first bar: what changed in the range changes what comes after it
@@ -128,6 +129,8 @@ def _report(outcome: Outcome, launch: Launch) -> None:
     OUT.print(f"filled the sessions [{launch.start}, {launch.end})")
     for finding in outcome.findings:
         ERR.print(line(finding))
+    if not outcome.findings:
+        OUT.print("every check passed")
 
 
 def line(finding: Finding) -> str:

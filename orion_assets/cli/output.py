@@ -42,10 +42,11 @@ def frame(rows: pl.DataFrame, *, as_json: bool, title: str = "") -> None:
     for row in texts:
         table.add_row(*row[:shown])
     OUT.print(table)
+    OUT.print()
     if shown < rows.width:
-        OUT.print(f"{rows.width - shown} columns more: {', '.join(rows.columns[shown:])}; name them, or use --json")
+        ERR.print(f"{rows.width - shown} columns more: {', '.join(rows.columns[shown:])}; name them, or use --json")
     if rows.height > _SHOWN_ROWS:
-        OUT.print(f"{rows.height - _SHOWN_ROWS} rows more; --json prints all")
+        ERR.print(f"{rows.height - _SHOWN_ROWS} rows more; --json prints all")
 
 
 def _fitting(names: list[str], texts: list[list[str]]) -> int:

@@ -1,5 +1,7 @@
 """What assets receive: lake, source, store, state database, clock; built from the settings once a run."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +82,14 @@ class StoreResource(dg.ConfigurableResource[FeatureWriter]):
 
     url: str
 
-    def create_resource(self, context: dg.InitResourceContext) -> FeatureWriter:
-        """Open the store for writing."""
-        return open_writer(self.url)
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[FeatureWriter]:
+        """Open the store for writing and give it back at the end of the run."""
+        store = open_writer(self.url)
+        try:
+            yield store
+        finally:
+            store.close()
 
 
 class SourceResource(dg.ConfigurableResource[Source]):

@@ -67,7 +67,8 @@ class Landing:
             Rows of the table, possibly none. A version keeps the clock the source states. Without one, a cell's first
             answer is stamped with its landing when that is before the next session's open cut-off, else with the
             assumed clock; later answers, new, changed or gone, are stamped with their landing. Every version of a key
-            is strictly later than the one before.
+            is strictly later than the one before. The last version an answer states is what the source says now: where
+            its clock is not the newest, it is landed if it differs from the last one held.
 
         Raises:
             KnowledgeAhead: A replay finds rows known after its instant.
@@ -75,8 +76,19 @@ class Landing:
         mine = held.filter(pl.col("ticker").is_in(self.answer.tickers)) if self._is_by_ticker else held
         self._refuse_the_future(mine)
         stamped = self._at_home(self._stamped(coverage), mine)
-        asked = mine.filter(pl.col("session").is_in(self.sessions.head(-1)["session"].to_list()))
-        return pl.concat([self._unseen(stamped, mine), self._gone(stamped, asked)]).select(self.table.names)
+        missed = self._gone(stamped, mine.filter(self._is_spoken_of()))
+        return pl.concat([self._unseen(stamped, mine), missed]).select(self.table.names)
+
+    def _is_spoken_of(self) -> pl.Expr:
+        """Say of a held row whether the answer would show it if the source still had it."""
+        is_spoken_of = pl.lit(value=True)
+        if "session" not in self.table.key:
+            is_spoken_of &= pl.col("session").is_in(self.sessions.head(-1)["session"].to_list())
+        if self.answer.through is not None:
+            is_spoken_of &= pl.col("session") <= self.answer.through
+        if self.answer.tickers and "tickers" in self.table.names:
+            is_spoken_of &= pl.col("tickers").list.eval(pl.element().is_in(list(self.answer.tickers))).list.any()
+        return is_spoken_of
 
     def _at_home(self, stamped: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
         """File every version of a key under the session of its first one.
@@ -87,8 +99,9 @@ class Landing:
         if "session" in self.table.key:
             return stamped
         key = list(self.table.key)
-        first = pl.concat([held.select(*key, "session", "ts_known"), stamped.select(*key, "session", "ts_known")])
-        homes = first.sort("ts_known").unique(key, keep="first").select(*key, _home="session")
+        # What is held comes first, whatever clock an answer assumes
+        known = pl.concat([frame.select(*key, "session", "ts_known").sort("ts_known") for frame in (held, stamped)])
+        homes = known.unique(key, keep="first", maintain_order=True).select(*key, _home="session")
         return stamped.join(homes, on=key, how="left", maintain_order="left").with_columns(session="_home")
 
     @property
@@ -135,9 +148,13 @@ class Landing:
         values = [name for name in self.table.names if name not in (*key, *_NOT_VALUES)]
         last = held.sort("ts_known").unique(key, keep="last").select(*key, _last="ts_known")
         same = pl.all_horizontal([pl.col(name).eq_missing(pl.col(f"{name}_held")) for name in values])
-        # A stated version is held against the version of that clock, another against the last one
+        stated = pl.col(TS_STATED).is_not_null()
+        # The last version stated says how the key stands: unless it is the newest, it is held against what is
+        is_last = pl.col("ts_known") == pl.col("ts_known").max().over(key)
+        is_newest = (pl.col("ts_known") > pl.col("_last")).fill_null(value=True)
         compared = stamped.join(last, on=key, how="left").with_columns(
-            _against=pl.when(pl.col(TS_STATED).is_not_null()).then("ts_known").otherwise("_last")
+            _is_older=stated & ~is_last,
+            _against=pl.when(stated & (is_newest | ~is_last)).then("ts_known").otherwise("_last"),
         )
         judged = compared.join(
             held.select(*key, *values, _held_clock="ts_known"),
@@ -149,18 +166,20 @@ class Landing:
         ).with_columns(_is_new=pl.col("_held_clock").is_null(), _is_same=same)
         fresh = judged.filter(pl.col("_is_new") | ~pl.col("_is_same"))
         changed = ~pl.col("_is_new")
-        rewritten = fresh.filter(changed & (pl.col("ts_known") < pl.col("_last")))
+        is_rewritten = changed & pl.col("_is_older") & (pl.col("ts_known") < pl.col("_last"))
+        rewritten = fresh.filter(is_rewritten)
         if rewritten.height:
             LOG.warning(
                 "%s: the source rewrote %d versions that are older than the last; they stay as landed",
                 self.table.name,
                 rewritten.height,
             )
-        kept = fresh.filter(~(changed & (pl.col("ts_known") < pl.col("_last"))))
+        kept = fresh.filter(~is_rewritten)
         now = pl.lit(self.moment.now, UTC_US)
+        seen = "assumed" if self.moment.is_replay else "observed"
         return kept.with_columns(
             ts_known=pl.when(changed).then(self._after(now)).otherwise("ts_known"),
-            availability=pl.when(changed).then(pl.lit("observed")).otherwise("availability"),
+            availability=pl.when(changed).then(pl.lit(seen)).otherwise("availability"),
         ).select(self.table.names)
 
     @staticmethod

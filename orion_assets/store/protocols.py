@@ -62,6 +62,10 @@ class FeatureWriter(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give back what the writer holds; a later call opens it again."""
+        ...
+
 
 class FeatureReader(Protocol):
     """Whoever asks the feature store what was known at an instant.

@@ -21,7 +21,7 @@ _DIVIDEND_RULES: Final = (
     UNREADABLE,
     Rule(
         "cash_positive",
-        pl.col("cash_amount").fill_null(0) <= 0,
+        ~((pl.col("cash_amount") > 0) & pl.col("cash_amount").is_finite()).fill_null(value=False),
         pl.col("cash_amount").cast(pl.String).fill_null("nothing"),
         "correct the amount: cash per share as traded on the ex-date",
     ),
@@ -59,7 +59,7 @@ def _identified(events: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:
     intervals = securities.select("ticker", "security_id", "valid_from", "valid_to").sort("valid_from")
     matched = (
         events.select("event_id", "kind", "ts_known", "ticker", "ex_date")
-        .join(intervals, on="ticker")
+        .join(intervals, on="ticker", maintain_order="left_right")
         .filter(
             (pl.col("valid_from") <= pl.col("ex_date"))
             & (pl.col("valid_to").is_null() | (pl.col("ex_date") < pl.col("valid_to")))

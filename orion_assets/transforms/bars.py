@@ -45,7 +45,7 @@ UNREADABLE: Final = Rule(
 )
 _PRESENT: Final = Rule(
     "prices_present",
-    pl.any_horizontal(pl.col(_PRICES).is_null() | pl.col(_PRICES).is_nan()),
+    pl.any_horizontal(pl.col(_PRICES).is_null() | ~pl.col(_PRICES).is_finite()),
     _all_of(_PRICES),
     "ask the source again, or correct the row",
 )
@@ -57,13 +57,23 @@ BAR_RULES: Final = (
     _PRESENT,
     Rule("prices_positive", pl.any_horizontal(pl.col(_PRICES) <= 0), _all_of(_PRICES), "correct the row"),
     _ORDERED,
-    Rule("volume_present", pl.col("volume").is_null(), pl.lit("volume nothing"), "correct the row"),
+    Rule(
+        "volume_present",
+        pl.col("volume").is_null() | ~pl.col("volume").is_finite(),
+        _all_of(("volume",)),
+        "correct the row",
+    ),
     Rule("volume_not_negative", pl.col("volume") < 0, _all_of(("volume",)), "correct the row"),
 )
 # The VIX file has 47 days whose prices contradict each other: kept, and reported by checks
 VIX_RULES: Final = (
     UNREADABLE,
-    Rule("close_present", pl.col("close").is_null() | pl.col("close").is_nan(), _all_of(("close",)), "correct the row"),
+    Rule(
+        "close_present",
+        pl.col("close").is_null() | ~pl.col("close").is_finite(),
+        _all_of(("close",)),
+        "correct the row",
+    ),
     Rule("close_positive", pl.col("close") <= 0, _all_of(("close",)), "correct the row"),
 )
 

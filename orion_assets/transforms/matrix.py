@@ -69,4 +69,5 @@ def _as_known(moments: pl.DataFrame, frame: pl.DataFrame, on: list[str], table: 
     versions = frame.select(*on, *values, _known="ts_known", _gone="is_deleted").sort("_known")
     joined = moments.sort("_at").join_asof(versions, left_on="_at", right_on="_known", by=on, check_sortedness=False)
     is_visible = pl.col("_known").is_not_null() & ~pl.col("_gone").fill_null(value=True)
-    return joined.with_columns(_is_visible=is_visible).drop("_known", "_gone")
+    shown = (pl.when(is_visible).then(pl.col(name)).alias(name) for name in values)
+    return joined.with_columns(*shown, _is_visible=is_visible).drop("_known", "_gone")

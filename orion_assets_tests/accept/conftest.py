@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from orion_assets_tests.accept_runs import DATA, MAPPING_2014, Deployment, deployment, undisturbed
+from orion_assets_tests.accept_runs import DATA, MAPPING_2014, Deployment, deployment, late_2014, undisturbed
 
 TWEETS = "news/stocknet_tweets"
 
@@ -65,6 +65,16 @@ def june(once) -> Path:
                 out.writelines(kept)
 
     return once("june", fill)
+
+
+@pytest.fixture(scope="session")
+def whole(once, june) -> Callable[[tuple[str, str]], Deployment]:
+    """Give a range made in one go, with the split that is learned late, for each span once; read only."""
+
+    def make(span: tuple[str, str]) -> Deployment:
+        return Deployment(once(f"whole-{span[0]}", lambda folder: late_2014(folder, span, june).backfill(*span)))
+
+    return make
 
 
 def _published(row: dict) -> datetime:

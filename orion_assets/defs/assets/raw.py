@@ -9,6 +9,7 @@ from orion_assets.defs.assets.wiring import Reported, reported
 from orion_assets.defs.metadata import columns_of
 from orion_assets.defs.partitions import span_of
 from orion_assets.ingest.landing import Moment
+from orion_assets.ingest.ledger import is_by_ticker
 from orion_assets.ingest.runner import Desk, Landed, land
 from orion_assets.ingest.universe import Universe
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_VIX, Table
@@ -54,7 +55,9 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
             yield _landed(Landed(table.name, 0, None), asked=False)
             return
         start, end = span_of(context.partition_key_range)
-        ask = Ask(table.name, start, end, universe.asked(source, moment.now), moment.now)
+        followed = universe.asked(source, moment.now)
+        # The rest is asked of the whole market: an answered session must hold the split of a ticker followed later
+        ask = Ask(table.name, start, end, followed if is_by_ticker(table.name) else (), moment.now)
         yield _landed(land(desk, source, ask, table, moment), asked=True)
 
     return raw

@@ -1,0 +1,177 @@
+"""`orion backfill`, `update`, `status`, `tickers` and `store` that fill, count and make again."""
+
+import json
+from datetime import date
+
+import pytest
+
+from orion_assets_tests import own_market
+
+DATASETS = ("raw_daily_bars", "raw_dividends", "raw_news", "raw_splits", "raw_vix")
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    """A market filled by one backfill in a process of its own, with what that said."""
+    market = own_market.write(tmp_path_factory.mktemp("grown"))
+    return market, market.run("backfill", "--to", "2014-06-27")
+
+
+def content(market) -> str:
+    said = market.orion("store", "hash", "--json")
+    assert said.code == 0, said.err
+    return json.loads(said.out)["content_hash"]
+
+
+def counts(market) -> dict[str, dict]:
+    return {cells["dataset"]: cells for cells in json.loads(market.orion("status", "--json").out)["cells"]}
+
+
+def test_a_backfill_says_on_stdout_what_it_filled_and_the_rest_on_stderr(grown):
+    _, said = grown
+
+    assert said.code == 0
+    assert said.out == "filled the sessions [2014-06-16, 2014-06-27)\n"
+    assert "check clean_daily_bars.quarantine" in said.err
+    assert "ticker BOLT, session 2014-06-25" in said.err
+    assert "Traceback" not in said.err
+    assert "nanobind" not in said.err
+
+
+def test_a_repeated_backfill_as_json_is_one_document_and_changes_nothing(grown):
+    market, _ = grown
+    before = content(market)
+
+    said = market.orion("backfill", "--to", "2014-06-27", "--json")
+
+    told = json.loads(said.out)
+    assert (said.code, said.err) == (0, "")
+    assert told["range"] == ["2014-06-16", "2014-06-27"]
+    assert (told["is_done"], told["changed_raw"]) == (True, False)
+    assert {name: told["rows"][name] for name in DATASETS} == dict.fromkeys(DATASETS, 0)
+    assert {(each["asset"], each["check"]) for each in told["findings"]} >= {("clean_daily_bars", "quarantine")}
+    assert content(market) == before
+
+
+def test_status_counts_every_cell_once_and_names_what_needs_attention(grown):
+    market, _ = grown
+
+    told = json.loads(market.orion("status", "--json").out)
+
+    assert tuple(cells["dataset"] for cells in told["cells"]) == DATASETS
+    assert {c["dataset"]: (c["data"], c["empty_confirmed"], c["quarantined"]) for c in told["cells"]} == {
+        "raw_daily_bars": (17, 0, 1),
+        "raw_dividends": (0, 9, 0),
+        "raw_news": (2, 7, 0),
+        "raw_splits": (0, 9, 0),
+        "raw_vix": (9, 0, 0),
+    }
+    assert [(row["ticker"], row["session"], row["state"]) for row in told["attention"]] == [
+        ("BOLT", "2014-06-25", "quarantined")
+    ]
+    assert "-81.0" in told["attention"][0]["detail"]
+
+
+def test_the_ledger_rebuilt_from_the_lake_says_the_same(grown):
+    market, _ = grown
+    before = market.orion("status", "--json")
+
+    rebuilt = market.orion("status", "--rebuild", "--json")
+
+    assert rebuilt == before
+
+
+def test_status_is_a_table_for_people(grown):
+    market, _ = grown
+
+    said = market.orion("status")
+
+    assert (said.code, said.err) == (0, "")
+    assert [line.split()[0] for line in said.out.splitlines() if line.startswith("raw_")] == [
+        *DATASETS,
+        "raw_daily_bars",
+    ]
+    assert "Needs attention" in said.out
+
+
+def test_a_store_made_again_from_raw_has_the_same_hash_also_where_the_file_was_lost(grown):
+    market, _ = grown
+    before = market.orion("store", "hash")
+
+    (market.folder / "data" / "store.duckdb").unlink()
+    rebuilt = market.orion("store", "rebuild")
+
+    assert rebuilt.code == 0
+    assert rebuilt.out == before.out
+    assert len(before.out.splitlines()[0]) == 64
+
+
+def test_update_until_takes_what_has_become_due_and_then_says_there_is_nothing(market):
+    assert market.orion("backfill", "--to", "2014-06-18", "--until", "2014-06-17").code == 0
+
+    due = market.orion("update", "--until", "2014-06-18T20:30:00Z")
+    nothing = market.orion("update", "--until", "2014-06-18T20:31:00Z")
+
+    assert (due.code, due.out) == (0, "filled the sessions [2014-06-18, 2014-06-19)\n")
+    assert (nothing.code, nothing.err) == (0, "")
+    assert nothing.out.startswith("up to date")
+    assert counts(market)["raw_daily_bars"]["last"] == "2014-06-18"
+
+
+def test_until_an_instant_equals_a_read_as_of_it(filled, market):
+    instant = "2014-06-25T20:10:00Z"
+    assert market.orion("backfill", "--until", instant).code == 0
+
+    arguments = ("features", "ACME", "BOLT", "--cutoff", "both", "--as-of", instant, "--json")
+    assert market.orion(*arguments).out == filled.orion(*arguments).out
+
+
+def test_an_instant_before_what_the_lake_knows_is_refused_and_nothing_is_lost(market):
+    assert market.orion("backfill", "--to", "2014-06-20").code == 0
+    before = content(market)
+
+    said = market.orion("backfill", "--until", "2014-06-18")
+
+    assert (said.code, said.out) == (1, "")
+    assert "ORION_LAKE_URL" in said.err
+    assert content(market) == before
+
+
+def test_tickers_limits_the_bars_that_are_asked_for(market):
+    assert market.orion("backfill", "--to", "2014-06-18", "--tickers", "BOLT").code == 0
+
+    assert {row["ticker"] for row in json.loads(market.orion("bars", "--json").out)} == {"BOLT"}
+    assert json.loads(market.orion("tickers", "list", "--json").out) == [{"ticker": "ACME"}, {"ticker": "BOLT"}]
+
+
+def test_the_universe_is_listed_grown_and_shrunk(market):
+    assert market.orion("tickers", "add", "CROW").out == "added: CROW\n"
+    assert market.orion("tickers", "add", "CROW").out == "added: none, nothing changed\n"
+    assert market.orion("tickers", "list").out.split()[2:] == ["ACME", "BOLT", "CROW"]
+    assert json.loads(market.orion("tickers", "remove", "CROW", "--json").out) == {"removed": ["CROW"]}
+    assert json.loads(market.orion("tickers", "list", "--json").out) == [{"ticker": "ACME"}, {"ticker": "BOLT"}]
+
+
+@pytest.mark.parametrize(("command", "named"), [("add", "ACME, BOLT, CROW"), ("remove", "not followed")])
+def test_a_ticker_nobody_knows_is_refused(market, command, named):
+    said = market.orion("tickers", command, "NOPE")
+
+    assert (said.code, said.out) == (2, "")
+    assert named in said.err
+
+
+def test_a_file_that_breaks_after_a_good_run_leaves_the_last_good_data(market):
+    assert market.orion("backfill", "--to", "2014-06-19").code == 0
+    before = content(market)
+    good = (market.folder / "bars.csv").read_text()
+    (market.folder / "bars.csv").write_text("<html>gone</html>")
+
+    broken = market.orion("backfill", "--to", "2014-06-20")
+    failed = market.orion("status", "--json")
+    (market.folder / "bars.csv").write_text(good)
+
+    assert broken.code == 1
+    assert failed.code == 0
+    assert content(market) == before
+    assert market.orion("backfill", "--to", "2014-06-20").code == 0
+    assert counts(market)["raw_daily_bars"]["last"] == date(2014, 6, 19).isoformat()

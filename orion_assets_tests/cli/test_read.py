@@ -1,0 +1,163 @@
+"""`orion features` and `orion bars` on a filled store."""
+
+import json
+import re
+
+import pytest
+
+from orion_assets.schemas import CLEAN_DAILY_BARS, FEATURE_MATRIX
+from orion_assets_tests.own_market import MAPPING
+
+SPAN = ("--from", "2014-07-03", "--to", "2014-07-09")
+
+
+def answered(market, *arguments: object) -> list[dict]:
+    said = market.orion(*arguments, "--json")
+    assert (said.code, said.err) == (0, "")
+    return json.loads(said.out)
+
+
+def columns_of(table: str) -> list[str]:
+    return table.splitlines()[0].split()
+
+
+def test_features_are_all_columns_of_all_tickers_at_the_close(filled):
+    rows = answered(filled, "features")
+
+    assert len(rows) == 25 * 2 - 1
+    assert {row["cutoff"] for row in rows} == {"close"}
+    assert {row["ticker"] for row in rows} == {"ACME", "BOLT"}
+    assert set(rows[0]) == set(FEATURE_MATRIX.names) - {"known_until", "is_deleted"}
+
+
+def test_features_take_tickers_a_range_and_columns(filled):
+    rows = answered(filled, "features", "ACME", *SPAN, "--columns", "close,news_count")
+
+    assert [tuple(row[name] for name in ("session", "close", "news_count")) for row in rows] == [
+        ("2014-07-03", 62.75, 0.0),
+        ("2014-07-07", 32.0, 2.0),
+        ("2014-07-08", 32.125, 0.0),
+    ]
+    assert set(rows[0]) == {"ticker", "session", "cutoff", "close", "news_count", "ts_known"}
+
+
+@pytest.mark.parametrize(
+    ("cutoff", "expected"), [("open", {"open"}), ("close", {"close"}), ("both", {"open", "close"})]
+)
+def test_features_answer_at_either_cut_off_or_both(filled, cutoff, expected):
+    rows = answered(filled, "features", "BOLT", *SPAN, "--cutoff", cutoff)
+
+    assert {row["cutoff"] for row in rows} == expected
+    assert len(rows) == 3 * len(expected)
+
+
+def test_the_open_row_holds_the_close_of_the_session_before(filled):
+    (row,) = answered(filled, "features", "ACME", "--from", "2014-07-07", "--to", "2014-07-08", "--cutoff", "open")
+
+    assert (row["bar_session"], row["close"], row["ts_known"]) == ("2014-07-03", 62.75, "2014-07-07T13:25:00Z")
+
+
+@pytest.mark.parametrize(
+    ("as_of", "last"),
+    [
+        ("2014-07-08", "2014-07-08"),
+        ("2014-07-08T20:30:00Z", "2014-07-08"),
+        ("2014-07-08T20:29:59Z", "2014-07-07"),
+        ("2014-07-08T16:29:59-04:00", "2014-07-07"),
+    ],
+)
+def test_as_of_takes_a_date_or_an_instant(filled, as_of, last):
+    assert answered(filled, "features", "ACME", "--as-of", as_of)[-1]["session"] == last
+
+
+def test_a_repeated_answer_is_the_same_bytes(filled):
+    first, second = (filled.orion("features", "--cutoff", "both", "--json").out for _ in range(2))
+
+    assert first == second
+    assert first == json.dumps(json.loads(first), sort_keys=True, indent=1) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("features", "ACM"), "ACME"),
+        (("features", "acme"), "ACME"),
+        (("bars", "CROW"), "CROW"),
+        (("features", "--columns", "rsi14"), "rsi_14"),
+        (("features", "--from", "2014-07-40"), "2014-07-40"),
+        (("features", "--from", "2014-07-08", "--to", "2014-07-01"), "2014-07-08"),
+        (("features", "--as-of", "2014-07-08T20:30"), "time zone"),
+        (("features", "--as-of", "yesterday"), "yesterday"),
+        (("features", "--cutoff", "noon"), "noon"),
+        (("bars", "--adjusted", "fully"), "fully"),
+    ],
+)
+def test_a_wrong_call_exits_2_and_names_what_is_wrong(filled, arguments, named):
+    said = filled.orion(*arguments)
+
+    assert said.code == 2
+    assert said.out == ""
+    assert named in said.err
+
+
+def test_bars_are_as_traded_unless_asked(filled):
+    rows = answered(filled, "bars", "ACME", *SPAN)
+
+    assert [(row["close"], row["volume"]) for row in rows] == [(62.75, 2300.0), (32.0, 4800.0), (32.125, 5000.0)]
+    assert set(rows[0]) == set(CLEAN_DAILY_BARS.names) - {"known_until", "is_deleted"}
+
+
+def test_split_adjusted_bars_are_in_the_units_of_the_last_session(filled):
+    rows = answered(filled, "bars", "ACME", *SPAN, "--adjusted", "split")
+
+    assert [(row["close"], row["volume"]) for row in rows] == [(31.375, 4600.0), (32.0, 4800.0), (32.125, 5000.0)]
+
+
+def test_split_adjusted_bars_before_the_split_was_known_are_as_traded(filled):
+    arguments = ("bars", "ACME", "--from", "2014-07-03", "--as-of", "2014-07-03")
+
+    assert answered(filled, *arguments, "--adjusted", "split") == answered(filled, *arguments)
+
+
+def test_total_return_takes_the_dividend_out(filled):
+    before, after = answered(
+        filled, "bars", "BOLT", "--from", "2014-07-08", "--to", "2014-07-10", "--adjusted", "total_return"
+    )
+
+    traded = answered(filled, "bars", "BOLT", "--from", "2014-07-08", "--to", "2014-07-10")
+    assert after["close"] == pytest.approx(traded[1]["close"], rel=1e-12)
+    assert before["close"] == pytest.approx(traded[0]["close"] / (1 + 0.5 / traded[1]["close"]), rel=1e-12)
+
+
+def test_total_return_is_refused_where_no_dividends_are_supplied(market):
+    (market.folder / "mapping.toml").write_text(re.sub(r"\[\[dividends\]\]\n.*\n", "", MAPPING))
+    assert market.orion("backfill", "--to", "2014-06-18").code == 0
+
+    said = market.orion("bars", "ACME", "--adjusted", "total_return")
+
+    assert (said.code, said.out) == (2, "")
+    assert "dividends" in said.err
+
+
+def test_a_table_in_a_pipe_holds_every_column_and_no_cut_value(filled):
+    said = filled.run("features", "ACME", *SPAN)
+
+    assert (said.code, said.err) == (0, "")
+    assert columns_of(said.out) == [n for n in FEATURE_MATRIX.names if n not in ("known_until", "is_deleted")]
+    assert "…" not in said.out
+
+
+def test_a_long_table_says_on_stderr_how_many_rows_it_leaves_out(filled):
+    said = filled.orion("bars")
+
+    assert len([row for row in said.out.splitlines() if row.startswith(("ACME", "BOLT"))]) == 40
+    assert "9 rows more" in said.err
+    assert "rows more" not in said.out
+
+
+def test_text_in_brackets_is_shown_as_it_is(filled):
+    said = filled.orion("features", "[AAPL]", "[/x]")
+
+    assert said.code == 2
+    assert "[AAPL]" in said.err
+    assert "[/x]" in said.err

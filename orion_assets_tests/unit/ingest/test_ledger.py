@@ -1,0 +1,155 @@
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+
+from orion_assets.ingest.landing import Moment
+from orion_assets.ingest.ledger import (
+    covered_cells,
+    failed_cells,
+    is_by_ticker,
+    ledger_cells,
+    quarantined_cells,
+    rebuild,
+)
+from orion_assets.schemas import CLEAN_DAILY_BARS, QUARANTINE, RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS
+from orion_assets.sources.protocols import Ask
+from orion_assets.store.lake import Lake
+from orion_assets.store.state import State
+from orion_assets_tests.unit.transforms.rows import HOUR, MON, TUE, WED, bar, close_cutoff, rows, told, utc
+
+NOW = utc(date(2026, 1, 5), 12)
+MOMENT = Moment(NOW)
+
+
+def ask(*tickers: str, dataset="raw_daily_bars", end=WED) -> Ask:
+    return Ask(dataset, MON, end, tickers, NOW)
+
+
+def cell(ticker: str, session=MON, *, dataset="raw_daily_bars", cutoff="close", **more) -> dict:
+    given = {"dataset": dataset, "ticker": ticker, "session": session, "cutoff": cutoff, "state": "data", "rows": 1}
+    return {**given, "evidence": "e", "source": "files", "ts_ingested": NOW, **more}
+
+
+def coverage(*cells: dict) -> pl.DataFrame:
+    return rows(RAW_COVERAGE, *cells)
+
+
+def held(ticker="AAA", session=MON, rule="prices_positive", **more) -> dict:
+    place = {"origin": "raw_daily_bars", "source_file": "bars.csv", "source_row": 7}
+    given = {"ticker": ticker, "session": session, "rule": rule, "found": "close -1.0", "row_key": f"{ticker} {session}"}
+    return {**place, **given, **more}
+
+
+STATE = ("dataset", "ticker", "session", "state", "rows", "detail")
+
+
+def test_bars_are_kept_by_ticker_and_the_rest_by_session():
+    assert is_by_ticker("raw_daily_bars")
+    assert not is_by_ticker("raw_news")
+
+
+def test_the_ledger_takes_tickers_of_bars_and_the_market_of_the_rest_at_the_close():
+    given = coverage(
+        cell("*"),
+        cell("AAA"),
+        cell("*", cutoff="open"),
+        cell("*", dataset="raw_news"),
+        cell("*", dataset="raw_news", cutoff="open"),
+        cell("AAA", dataset="raw_news"),
+    )
+
+    assert told(covered_cells(given), *STATE) == [
+        ("raw_daily_bars", "AAA", MON, "data", 1, ""),
+        ("raw_news", "*", MON, "data", 1, ""),
+    ]
+
+
+def test_the_last_answer_about_a_cell_counts():
+    given = coverage(
+        cell("AAA", state="empty_confirmed", rows=0, ts_known=close_cutoff(MON) + HOUR),
+        cell("AAA", ts_known=close_cutoff(MON)),
+    )
+
+    assert told(covered_cells(given), "state", "rows", "ts_known", "ts_updated") == [
+        ("empty_confirmed", 0, close_cutoff(MON) + HOUR, NOW)
+    ]
+
+
+def test_what_an_answer_leaves_open_is_not_yet_with_the_reason():
+    found = ledger_cells(coverage(cell("AAA")), RAW_DAILY_BARS, ask("AAA", "BBB"), [TUE], MOMENT)
+
+    assert sorted(told(found, "ticker", "session", "state", "detail")) == [
+        ("AAA", MON, "data", ""),
+        ("AAA", TUE, "not_yet", "the close cut-off has not come"),
+        ("BBB", MON, "not_yet", "the source ends before this session"),
+        ("BBB", TUE, "not_yet", "the close cut-off has not come"),
+    ]
+
+
+def test_a_dataset_of_the_whole_market_has_one_cell_a_session():
+    found = ledger_cells(coverage(), RAW_NEWS, ask("AAA", "BBB", dataset="raw_news"), [], MOMENT)
+
+    assert told(found, "dataset", "ticker", "session") == [("raw_news", "*", MON), ("raw_news", "*", TUE)]
+
+
+def test_a_failed_ask_fails_each_of_its_cells_with_the_reason():
+    found = failed_cells(ask("BBB", "AAA"), RAW_DAILY_BARS, MOMENT, "the vendor sleeps")
+
+    assert sorted(told(found, *STATE)) == [
+        ("raw_daily_bars", ticker, session, "failed", 0, "the vendor sleeps")
+        for ticker in ("AAA", "BBB")
+        for session in (MON, TUE)
+    ]
+    assert found["ts_known"].unique().to_list() == [NOW]
+
+
+def test_a_cell_whose_only_row_is_held_back_is_quarantined_and_one_with_a_good_version_is_not():
+    quarantine = rows(QUARANTINE, held(), held("BBB"))
+
+    found = quarantined_cells(quarantine, rows(CLEAN_DAILY_BARS, bar(MON, 10.0, ticker="BBB")))
+
+    assert told(found, *STATE, "evidence") == [
+        ("raw_daily_bars", "AAA", MON, "quarantined", 1, "prices_positive: close -1.0", "bars.csv row 7")
+    ]
+
+
+def test_a_cell_held_twice_is_quarantined_for_the_last_reason():
+    later = held(rule="readable", found="x", ts_known=close_cutoff(MON) + HOUR)
+
+    found = quarantined_cells(rows(QUARANTINE, later, held()), CLEAN_DAILY_BARS.empty())
+
+    assert told(found, "detail") == [("readable: x",)]
+
+
+def test_held_rows_of_other_tables_leave_no_cell():
+    quarantine = rows(QUARANTINE, held("*") | {"origin": "raw_news"})
+
+    assert quarantined_cells(quarantine, CLEAN_DAILY_BARS.empty()).is_empty()
+
+
+@pytest.mark.parametrize("tickers", [(), ("AAA",)])
+def test_nothing_answered_nothing_held_gives_frames_of_no_rows(tickers):
+    assert covered_cells(RAW_COVERAGE.empty()).is_empty()
+    assert quarantined_cells(QUARANTINE.empty(), CLEAN_DAILY_BARS.empty()).is_empty()
+    assert ledger_cells(RAW_COVERAGE.empty(), RAW_DAILY_BARS, ask(*tickers, end=MON), [], MOMENT).is_empty()
+
+
+def test_the_ledger_can_be_made_anew_from_the_lake(tmp_path):
+    lake, state = Lake(str(tmp_path / "lake")), State(f"sqlite:///{tmp_path}/state.db")
+    span = {"start": MON, "end": MON + timedelta(days=3)}
+    given = coverage(cell("AAA"), cell("BBB"), cell("CCC", state="empty_confirmed", rows=0))
+    lake.append(RAW_COVERAGE, lambda _: given, **span)
+    lake.replace(QUARANTINE, rows(QUARANTINE, held("BBB"), held("AAA", ts_known=utc(MON, 21))), **span)
+    lake.replace(CLEAN_DAILY_BARS, rows(CLEAN_DAILY_BARS, bar(MON, 10.0)), **span)
+    state.record(failed_cells(ask("ZZZ"), RAW_DAILY_BARS, MOMENT, "of an earlier life"))
+
+    count = rebuild(lake, state, CLEAN_DAILY_BARS)
+
+    assert count == 3
+    assert told(state.cells(), "ticker", "session", "state") == [
+        ("AAA", MON, "data"),
+        ("BBB", MON, "quarantined"),
+        ("CCC", MON, "empty_confirmed"),
+    ]
+    state.close()

@@ -1,0 +1,213 @@
+from datetime import date
+
+import polars as pl
+import pytest
+
+from orion_assets.schemas import CORPORATE_ACTIONS, QUARANTINE, RAW_DIVIDENDS, RAW_SPLITS, SECURITIES
+from orion_assets.transforms.actions import corporate_actions
+from orion_assets_tests.pipeline import at
+from orion_assets_tests.unit.transforms.rows import FRI, HOUR, MON, NEXT_MON, NEXT_TUE, TUE, rows, told, utc
+
+T1 = utc(MON, 12)
+T2, T3, T4 = T1 + HOUR, T1 + 2 * HOUR, T1 + 3 * HOUR
+NAN = float("nan")
+
+
+def split(event: str, after: int | None, before: int | None = 1, known=T1, *, ticker="AAA", ex_date=FRI, **more):
+    return {
+        "event_id": event,
+        "ticker": ticker,
+        "session": ex_date,
+        "ex_date": ex_date,
+        "shares_after": after,
+        "shares_before": before,
+        "ts_known": known,
+        **more,
+    }
+
+
+def cash(event: str, amount: float | None, known=T1, *, ticker="AAA", ex_date=FRI, **more):
+    return {
+        "event_id": event,
+        "ticker": ticker,
+        "session": ex_date,
+        "ex_date": ex_date,
+        "cash_amount": amount,
+        "ts_known": known,
+        **more,
+    }
+
+
+def security(security_id: str, ticker: str, valid_from=date(1990, 1, 1), valid_to=None) -> dict:
+    return {"security_id": security_id, "ticker": ticker, "valid_from": valid_from, "valid_to": valid_to}
+
+
+AAA = security("files:AAA", "AAA")
+
+
+def made(splits=(), dividends=(), securities=(AAA,)):
+    found = corporate_actions(
+        rows(RAW_SPLITS, *splits), rows(RAW_DIVIDENDS, *dividends), rows(SECURITIES, *securities)
+    )
+    CORPORATE_ACTIONS.conform(found.rows)
+    QUARANTINE.conform(found.quarantine)
+    return found
+
+
+def test_a_split_and_a_dividend_of_one_day_are_two_actions():
+    found = made([split("s", 7)], [cash("d", 0.5)]).rows
+
+    assert told(found, "security_id", "ex_date", "kind", "shares_after", "shares_before", "cash_amount") == [
+        ("files:AAA", FRI, "dividend", None, None, 0.5),
+        ("files:AAA", FRI, "split", 7, 1, None),
+    ]
+
+
+def test_a_correction_is_a_version():
+    found = made([split("s", 2), split("s", 3, known=T2)]).rows
+
+    assert told(found, "shares_after", "ts_known", "known_until") == [(2, T1, T2), (3, T2, None)]
+
+
+def test_there_and_back_is_three_versions():
+    found = made([split("s", 2), split("s", 3, known=T2), split("s", 2, known=T3)]).rows
+
+    assert told(found, "shares_after", "ts_known") == [(2, T1), (3, T2), (2, T3)]
+
+
+def test_an_event_listed_twice_counts_once():
+    found = made(dividends=[cash("d1", 0.5), cash("d2", 0.5, T2)]).rows
+
+    assert told(found, "cash_amount", "ts_known", "known_until") == [(0.5, T1, None)]
+
+
+def test_among_twins_the_one_known_last_counts():
+    found = made(dividends=[cash("d2", 0.5), cash("d1", 0.6, T2)]).rows
+
+    assert told(found, "cash_amount", "ts_known") == [(0.5, T1), (0.6, T2)]
+
+
+def test_among_twins_of_one_instant_the_greatest_id_counts():
+    assert made(dividends=[cash("d2", 0.6), cash("d1", 0.5)]).rows["cash_amount"].to_list() == [0.6]
+
+
+def test_the_withdrawal_of_one_twin_leaves_the_other_standing():
+    found = made(dividends=[cash("d1", 0.5), cash("d2", 0.6, T2), cash("d2", 0.6, T3, is_deleted=True)]).rows
+
+    assert told(found, "cash_amount", "ts_known", "is_deleted") == [(0.5, T1, False), (0.6, T2, False), (0.5, T3, False)]
+
+
+def test_when_both_twins_are_withdrawn_the_action_is_gone_until_one_returns():
+    found = made(
+        dividends=[
+            cash("d1", 0.5),
+            cash("d2", 0.5),
+            cash("d1", 0.5, T2, is_deleted=True),
+            cash("d2", 0.5, T3, is_deleted=True),
+            cash("d1", 0.5, T4),
+        ]
+    ).rows
+
+    assert told(found, "ts_known", "is_deleted") == [(T1, False), (T3, True), (T4, False)]
+
+
+def test_an_event_moved_to_another_ex_date_leaves_the_first():
+    found = made([split("s", 2), split("s", 2, known=T2, ex_date=NEXT_MON)]).rows
+
+    assert told(at(found, T1), "ex_date") == [(FRI,)]
+    assert told(at(found, T2), "ex_date") == [(NEXT_MON,)]
+
+
+def test_an_event_moved_there_and_back_stands_where_it_was():
+    moved = [split("s", 2), split("s", 2, known=T2, ex_date=NEXT_MON), split("s", 2, known=T3)]
+
+    found = made(moved).rows
+
+    assert told(at(found, T2), "ex_date") == [(NEXT_MON,)]
+    assert told(at(found, T3), "ex_date") == [(FRI,)]
+
+
+def test_an_event_moved_away_from_its_twin_leaves_the_twin_standing():
+    found = made([split("s1", 2), split("s2", 2), split("s2", 2, known=T2, ex_date=NEXT_MON)]).rows
+
+    assert told(at(found, T2), "ex_date", "shares_after") == [(FRI, 2), (NEXT_MON, 2)]
+
+
+def test_a_split_and_a_dividend_with_one_event_id_are_different_events():
+    found = made([split("e", 2)], [cash("e", 0.5, T2, ex_date=NEXT_MON)]).rows
+
+    assert told(at(found, T2), "kind", "ex_date") == [("split", FRI), ("dividend", NEXT_MON)]
+
+
+def test_an_event_of_an_unknown_ticker_gets_an_id_that_says_so():
+    assert made([split("s", 2, ticker="ZZZ")]).rows["security_id"].to_list() == ["unknown:ZZZ"]
+    assert made([split("s", 2)], securities=()).rows["security_id"].to_list() == ["unknown:AAA"]
+
+
+@pytest.mark.parametrize(
+    ("ex_date", "security_id"),
+    [(date(2014, 5, 30), "unknown:AAA"), (MON, "old"), (TUE, "old"), (FRI, "new"), (NEXT_TUE, "new")],
+    ids=["before the first listing", "its first day", "within", "the day it changes hands", "after"],
+)
+def test_a_reused_ticker_belongs_to_the_security_that_bore_it_on_the_ex_date(ex_date, security_id):
+    holders = (security("old", "AAA", MON, FRI), security("new", "AAA", FRI))
+
+    assert made([split("s", 2, ex_date=ex_date)], securities=holders).rows["security_id"].to_list() == [security_id]
+
+
+def test_where_two_securities_claim_a_ticker_the_later_listing_counts():
+    holders = (security("new", "AAA", TUE), security("old", "AAA", MON))
+
+    assert made([split("s", 2)], securities=holders).rows["security_id"].to_list() == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "found"), [((0, 1), "0 for 1"), ((2, -1), "2 for -1"), ((None, 1), "nothing for 1"), ((2, None), "2 for nothing")]
+)
+def test_a_split_without_a_positive_ratio_is_held(bad, found):
+    held = made([split("s", *bad)])
+
+    assert held.rows.is_empty()
+    assert told(held.quarantine, "origin", "row_key", "rule", "found") == [("raw_splits", "s", "ratio_positive", found)]
+
+
+@pytest.mark.parametrize(
+    ("bad", "found"), [(0.0, "0.0"), (-0.5, "-0.5"), (None, "nothing"), (NAN, "NaN"), (float("inf"), "inf")]
+)
+def test_a_dividend_without_positive_cash_is_held(bad, found):
+    held = made(dividends=[cash("d", bad)])
+
+    assert held.rows.is_empty()
+    assert told(held.quarantine, "origin", "row_key", "rule", "found") == [("raw_dividends", "d", "cash_positive", found)]
+
+
+def test_an_unreadable_event_is_held_with_its_problem():
+    held = made([split("s", None, None, problem="ratio: 'two' is not a ratio")])
+
+    assert held.quarantine["rule"].to_list() == ["ratio_positive", "readable"]
+    assert "ratio: 'two' is not a ratio" in held.quarantine["found"].to_list()
+
+
+def test_a_bad_correction_leaves_the_good_version_standing():
+    found = made([split("s", 2), split("s", 0, known=T2)])
+
+    assert told(found.rows, "shares_after", "known_until") == [(2, None)]
+    assert found.quarantine.height == 1
+
+
+def test_no_events_give_two_empty_tables():
+    found = made()
+
+    assert found.rows.schema == CORPORATE_ACTIONS.schema
+    assert found.quarantine.schema == QUARANTINE.schema
+    assert found.rows.is_empty()
+
+
+def test_the_order_of_raw_rows_does_not_matter():
+    events = rows(RAW_DIVIDENDS, cash("d1", 0.5), cash("d2", 0.6), cash("d2", 0.6, T3, is_deleted=True))
+    none, holders = RAW_SPLITS.empty(), rows(SECURITIES, AAA)
+
+    one = corporate_actions(none, events, holders).rows
+
+    assert one.equals(corporate_actions(none, events.reverse(), holders).rows)
+    assert one.schema["cash_amount"] == pl.Float64

@@ -1,0 +1,97 @@
+from datetime import date
+
+import polars as pl
+
+from orion_assets.schemas import RAW_TICKERS, SECURITIES
+from orion_assets.transforms.securities import securities
+from orion_assets_tests.unit.transforms.rows import HOUR, rows, told, utc
+
+MAY, JUNE, JULY = date(2014, 5, 1), date(2014, 6, 2), date(2014, 7, 1)
+
+
+def ticker(ticker: str, snapshot: date, figi: str | None = None, **more) -> dict:
+    return {"ticker": ticker, "snapshot": snapshot, "figi": figi, "source": "files", **more}
+
+
+def made(*given: dict) -> pl.DataFrame:
+    return SECURITIES.conform(securities(rows(RAW_TICKERS, *given)))
+
+
+def test_the_id_is_the_figi_and_else_says_who_listed_the_ticker():
+    found = made(ticker("AAPL", JUNE, "BBG000B9XRY4"), ticker("ZZZ", JUNE))
+
+    assert told(found, "security_id", "ticker") == [("BBG000B9XRY4", "AAPL"), ("files:ZZZ", "ZZZ")]
+
+
+def test_the_interval_runs_from_the_listing_to_the_delisting():
+    found = made(ticker("AAA", JUNE, list_date=date(1999, 1, 4), delist_date=date(2014, 6, 20)))
+
+    assert told(found, "valid_from", "valid_to") == [(date(1999, 1, 4), date(2014, 6, 20))]
+
+
+def test_without_a_listing_date_the_first_snapshot_begins_the_interval():
+    found = made(ticker("AAA", JULY), ticker("AAA", MAY), ticker("AAA", JUNE))
+
+    assert told(found, "valid_from", "valid_to") == [(MAY, None)]
+
+
+def test_a_listing_date_named_once_holds_for_later_snapshots():
+    found = made(ticker("AAA", MAY, list_date=date(1999, 1, 4)), ticker("AAA", JUNE))
+
+    assert found["valid_from"].to_list() == [date(1999, 1, 4)]
+
+
+def test_names_are_those_of_the_last_snapshot():
+    found = made(
+        ticker("AAA", JUNE, name="New", type="ETF", exchange="ARCX"),
+        ticker("AAA", MAY, name="Old", type="CS", exchange="XNYS"),
+    )
+
+    assert told(found, "name", "type", "exchange") == [("New", "ETF", "ARCX")]
+
+
+def test_a_delisting_that_a_later_snapshot_no_longer_shows_is_taken_back():
+    assert made(ticker("AAA", MAY, delist_date=JUNE), ticker("AAA", JULY))["valid_to"].to_list() == [None]
+
+
+def test_a_ticker_listed_and_then_delisted_ends():
+    assert made(ticker("AAA", MAY), ticker("AAA", JULY, delist_date=JUNE))["valid_to"].to_list() == [JUNE]
+
+
+def test_the_last_version_of_a_snapshot_counts_and_a_withdrawn_one_does_not():
+    first, later = utc(JUNE, 12), utc(JUNE, 12) + HOUR
+
+    found = made(
+        ticker("AAA", JUNE, name="Wrong", ts_known=first),
+        ticker("AAA", JUNE, name="Right", ts_known=later),
+        ticker("BBB", JUNE, ts_known=first),
+        ticker("BBB", JUNE, ts_known=later, is_deleted=True),
+    )
+
+    assert told(found, "ticker", "name") == [("AAA", "Right")]
+
+
+def test_a_reused_ticker_is_two_securities():
+    found = made(
+        ticker("AAA", MAY, "F1", list_date=date(1999, 1, 4), delist_date=JUNE), ticker("AAA", JULY, "F2", list_date=JULY)
+    )
+
+    assert told(found, "security_id", "valid_from", "valid_to") == [
+        ("F1", date(1999, 1, 4), JUNE),
+        ("F2", JULY, None),
+    ]
+
+
+def test_a_rename_is_one_security_with_two_intervals_that_meet():
+    listed = date(2012, 5, 18)
+
+    found = made(ticker("FB", MAY, "F1", list_date=listed), ticker("META", JULY, "F1", list_date=listed))
+
+    assert told(found, "security_id", "ticker", "valid_from", "valid_to") == [
+        ("F1", "FB", listed, JULY),
+        ("F1", "META", JULY, None),
+    ]
+
+
+def test_no_snapshots_give_no_securities():
+    assert made().is_empty()
