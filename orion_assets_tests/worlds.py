@@ -36,9 +36,9 @@ def random_world(seed: int) -> World:
 def instants(seed: int, world: World, count: int) -> list[datetime]:
     """Moments worth looking at: clocks of rows, a tick before them, cut-offs and anything between."""
     rng = np.random.default_rng(seed + 1)
-    clocks = pl.concat(
-        frame.select(pl.coalesce(TS_STATED, TS_ASSUMED).alias("at")) for frame in world.said.values()
-    )["at"].to_list()
+    clocks = pl.concat(frame.select(pl.coalesce(TS_STATED, TS_ASSUMED).alias("at")) for frame in world.said.values())[
+        "at"
+    ].to_list()
     clocks += [clock - timedelta(microseconds=1) for clock in clocks]
     sessions = calendars.sessions(START, END)
     clocks += [*sessions["ts_open_cutoff"].to_list(), *sessions["ts_close_cutoff"].to_list()]

@@ -13,6 +13,7 @@ from orion_assets.cli.context import Call
 from orion_assets.cli.launch import DERIVED, Finding, Launch, Outcome
 from orion_assets.cli.output import ERR, OUT, Exit, document, refuse
 from orion_assets.ingest.landing import ANSWERED
+from orion_assets.ingest.ledger import stale_span
 from orion_assets.settings import Settings
 
 From = Annotated[str | None, typer.Option("--from", help="First session, YYYY-MM-DD; ORION_START when left out.")]
@@ -58,8 +59,13 @@ def update(ctx: typer.Context, until: Until = None, json: Json = False) -> None:
     answered = _last_answered(call)
     first = settings.start if answered is None else answered + timedelta(days=1)
     span = begun(first, max(first, calendars.session_under_way(instant)) + timedelta(days=1), instant)
-    if not span:
+    stale = stale_span(call.state())
+    if not span and stale is None:
         _finish(Outcome(is_done=True), Launch("daily"), as_json=json)
+        return
+    if not span and stale is not None:
+        launch = _derivation(Launch("daily", until=instant.isoformat() if until else ""), stale)
+        _finish(_run(settings, launch, show=not json), launch, as_json=json)
         return
     launch = Launch("daily", span[0], span[-1] + timedelta(days=1), until=instant.isoformat() if until else "")
     _finish(_fill(call, settings, launch, show=not json), launch, as_json=json)
@@ -91,21 +97,23 @@ def _fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outc
         if not reference.is_done:
             return reference
         outcome = execute(settings, launch, on, show=show)
-        # Also when nothing new was landed: the run that landed it may have died before it came here
-        later = _stale(call, launch) if outcome.is_done else None
-        if later is None:
+        stale = stale_span(call.state()) if outcome.is_done else None
+        if stale is None:
             return outcome
         # A series is computed from its first bar: what changed in the range changes what comes after it
-        healed = execute(settings, replace(launch, start=launch.end, end=later, assets=DERIVED), on, show=show)
+        healed = execute(settings, _derivation(launch, stale), on, show=show)
         return replace(outcome, is_done=healed.is_done, failure=healed.failure)
 
 
-def _stale(call: Call, launch: Launch) -> date | None:
-    """The end of the sessions after the range that hold derived rows."""
-    answered = _last_answered(call)
-    if answered is None or launch.end is None or answered < launch.end:
-        return None
-    return answered + timedelta(days=1)
+def _run(settings: Settings, launch: Launch, *, show: bool) -> Outcome:
+    from orion_assets.cli.run import execute, instance  # noqa: PLC0415 - likewise
+
+    with instance(settings) as on:
+        return execute(settings, launch, on, show=show)
+
+
+def _derivation(launch: Launch, span: tuple[date, date]) -> Launch:
+    return replace(launch, start=span[0], end=span[1], only=(), assets=DERIVED)
 
 
 def _last_answered(call: Call) -> date | None:

@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from orion_assets import calendars
 from orion_assets.errors import KnowledgeAhead
 from orion_assets.schemas import RAW_COVERAGE, UTC_US, Table
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer
@@ -18,7 +19,15 @@ from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer
 LOG: Final = logging.getLogger(__name__)
 WHOLE_MARKET: Final = "*"
 ANSWERED: Final = ("data", "empty_confirmed")
-_NOT_VALUES: Final = ("ts_known", "ts_ingested", "availability", "source", "source_file", "source_row", "source_hash")
+# What may differ between two landings of the same version
+NOT_VALUES: Final = ("ts_known", "ts_ingested", "availability", "source", "source_file", "source_row", "source_hash")
+# Where the key does not name the session: the column that decides it, and the end of a session it is held against
+_FILED_BY: Final = {
+    "raw_vix": ("date", "session"),
+    "raw_news": ("ts_event", "ts_close_cutoff"),
+    "raw_splits": ("ex_date", "session"),
+    "raw_dividends": ("ex_date", "session"),
+}
 
 
 @dataclass(frozen=True)
@@ -76,19 +85,7 @@ class Landing:
         mine = held.filter(pl.col("ticker").is_in(self.answer.tickers)) if self._is_by_ticker else held
         self._refuse_the_future(mine)
         stamped = self._at_home(self._stamped(coverage), mine)
-        missed = self._gone(stamped, mine.filter(self._is_spoken_of()))
-        return pl.concat([self._unseen(stamped, mine), missed]).select(self.table.names)
-
-    def _is_spoken_of(self) -> pl.Expr:
-        """Say of a held row whether the answer would show it if the source still had it."""
-        is_spoken_of = pl.lit(value=True)
-        if "session" not in self.table.key:
-            is_spoken_of &= pl.col("session").is_in(self.sessions.head(-1)["session"].to_list())
-        if self.answer.through is not None:
-            is_spoken_of &= pl.col("session") <= self.answer.through
-        if self.answer.tickers and "tickers" in self.table.names:
-            is_spoken_of &= pl.col("tickers").list.eval(pl.element().is_in(list(self.answer.tickers))).list.any()
-        return is_spoken_of
+        return pl.concat([self._unseen(stamped, mine), self._gone(stamped, mine)]).select(self.table.names)
 
     def _at_home(self, stamped: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
         """File every version of a key under the session of its first one.
@@ -145,7 +142,7 @@ class Landing:
 
     def _unseen(self, stamped: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
         key = list(self.table.key)
-        values = [name for name in self.table.names if name not in (*key, *_NOT_VALUES)]
+        values = [name for name in self.table.names if name not in (*key, *NOT_VALUES)]
         last = held.sort("ts_known").unique(key, keep="last").select(*key, _last="ts_known")
         same = pl.all_horizontal([pl.col(name).eq_missing(pl.col(f"{name}_held")) for name in values])
         stated = pl.col(TS_STATED).is_not_null()
@@ -193,7 +190,8 @@ class Landing:
             return last.clear().select(self.table.names)
         now = pl.lit(self.moment.now, UTC_US)
         return (
-            last.join(stamped.select(key).unique(), on=key, how="anti")
+            self._spoken_of(last)
+            .join(stamped.select(key).unique(), on=key, how="anti")
             .with_columns(_last="ts_known")
             .with_columns(
                 ts_known=self._after(now),
@@ -203,6 +201,21 @@ class Landing:
             )
             .select(self.table.names)
         )
+
+    def _spoken_of(self, last: pl.DataFrame) -> pl.DataFrame:
+        """Keep the rows that the answer would show if the source still had them."""
+        if self.table.name in _FILED_BY:
+            # A row that has moved is looked for where the source would file it now, not where it was first filed
+            column, bound = _FILED_BY[self.table.name]
+            filed = calendars.sessions().select(_filed="session", _bound=bound)
+            last = last.sort(column).join_asof(filed, left_on=column, right_on="_bound", strategy="forward")
+            last = last.filter(pl.col("_filed").is_in(self.sessions.head(-1)["session"].to_list()))
+        if self.answer.through is not None:
+            last = last.filter(pl.col("session") <= self.answer.through)
+        if self.answer.tickers and "tickers" in self.table.names:
+            is_tagged = pl.element().is_in(list(self.answer.tickers))
+            last = last.filter(pl.col("tickers").list.eval(is_tagged).list.any())
+        return last
 
     def new_coverage(self, asked: Sequence[str], coverage: pl.DataFrame) -> pl.DataFrame:
         """Give the RAW_COVERAGE rows to append: one for each asked cell whose state the answer changed.

@@ -1,18 +1,19 @@
 """The ledger: in which state every planned cell is. An index over raw_coverage and quarantine, which can rebuild it."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
 
 from orion_assets import calendars
-from orion_assets.ingest.landing import WHOLE_MARKET, Moment
+from orion_assets.ingest.landing import ANSWERED, WHOLE_MARKET, Moment
 from orion_assets.schemas import QUARANTINE, RAW_COVERAGE, UTC_US, Table
 from orion_assets.sources.protocols import Ask
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import LEDGER_SCHEMA, State
 
+PUBLISHED: Final = "feature_store"
 _CELL: Final = ("dataset", "ticker", "session")
 _ORIGINS: Final = ("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
 
@@ -72,13 +73,40 @@ def quarantined_cells(held: pl.DataFrame, clean: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def published_cells(start: date, end: date, moment: Moment) -> pl.DataFrame:
+    """Give the ledger rows of sessions [start, end) whose features were derived and published."""
+    sessions = calendars.sessions(start, end).select("session")
+    cells = sessions.with_columns(dataset=pl.lit(PUBLISHED), ticker=pl.lit(WHOLE_MARKET), state=pl.lit("data"))
+    return _conformed(_filled(cells.with_columns(detail=pl.lit("")), moment))
+
+
+def mark_stale(state: State, first: date, moment: Moment) -> None:
+    """Say that what was published from a session on awaits derivation: a series changes with what comes before it."""
+    published = state.cells(dataset=PUBLISHED, start=first).filter(pl.col("state") == "data")
+    stale = published.with_columns(
+        state=pl.lit("not_yet"),
+        detail=pl.lit("raw changed since: derive again with orion update"),
+        ts_ingested=pl.lit(moment.now, UTC_US),
+    )
+    state.record(_conformed(stale))
+
+
+def stale_span(state: State) -> tuple[date, date] | None:
+    """Give the sessions [start, end) that hold every one answered in raw and not published since; None without any."""
+    published = state.cells(dataset=PUBLISHED).filter(pl.col("state") == "data").select("session")
+    bars = state.cells(dataset="raw_daily_bars").filter(pl.col("state").is_in(ANSWERED)).select("session").unique()
+    stale = bars.join(published, on="session", how="anti")["session"].sort().to_list()
+    return (stale[0], stale[-1] + timedelta(days=1)) if stale else None
+
+
 def rebuild(lake: Lake, state: State, clean: Table) -> int:
     """Make the ledger anew from the lake; returns the number of cells."""
     cells = covered_cells(lake.read(RAW_COVERAGE))
     visible = lake.read(clean).filter(pl.col("known_until").is_null() & ~pl.col("is_deleted"))
     held = lake.read(QUARANTINE).filter(pl.col("origin").is_in(_ORIGINS))
+    published = state.cells(dataset=PUBLISHED).drop("attempts")
     state.clear()
-    state.record(cells)
+    state.record(pl.concat([cells, published]))
     state.record(quarantined_cells(held, visible))
     return cells.height
 

@@ -4,7 +4,7 @@ A crash between two steps leaves what is repeated at the next run; nothing is co
 """
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Final
 
@@ -12,8 +12,8 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.errors import OrionError
-from orion_assets.ingest.landing import Landing, Moment
-from orion_assets.ingest.ledger import failed_cells, ledger_cells
+from orion_assets.ingest.landing import NOT_VALUES, Landing, Moment
+from orion_assets.ingest.ledger import failed_cells, is_by_ticker, ledger_cells, mark_stale
 from orion_assets.schemas import RAW_COVERAGE, RAW_TICKERS, UTC_US, Table
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Source
 from orion_assets.store.archive import Archive
@@ -66,7 +66,8 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
         KnowledgeAhead: A replay finds rows known after its instant; nothing was written.
     """
     try:
-        answer = source.read(ask)
+        # A cell of the whole market would be answered falsely by some tickers only
+        answer = source.read(ask if is_by_ticker(table.name) else replace(ask, tickers=()))
     except OrionError as e:
         desk.state.record(failed_cells(ask, table, moment, str(e)))
         raise
@@ -81,6 +82,9 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
     def versions(held: pl.DataFrame) -> pl.DataFrame:
         nonlocal appended
         appended = table.conform(landing.new_versions(held, covered))
+        if appended.height:
+            # Before the rows: a run that dies in between must not leave later features looking fresh
+            mark_stale(desk.state, appended["session"].sort().to_list()[0], moment)
         return appended
 
     def cells(held: pl.DataFrame) -> pl.DataFrame:
@@ -104,15 +108,22 @@ def land_tickers(desk: Desk, source: Source, moment: Moment) -> Landed:
     for document in answer.documents:
         desk.archive.put(document.content)
     said = _stamped_reference(answer, moment)
-    values = [name for name in RAW_TICKERS.names if name not in ("ts_known", "ts_ingested", "availability")]
+    values = [name for name in RAW_TICKERS.names if name not in NOT_VALUES]
+    is_stated = pl.col("availability") == "observed"
 
     def versions(held: pl.DataFrame) -> pl.DataFrame:
-        new = said.join(held.select(values), on=values, how="anti", nulls_equal=True)
-        last = held.group_by(RAW_TICKERS.key).agg(_last=pl.col("ts_known").max())
+        last = held.sort("ts_known").unique(RAW_TICKERS.key, keep="last")
+        # A stated version may be any of those held, another is held against the last one: A -> B -> A is two changes
+        stated = said.filter(is_stated).join(held, on=[*values, "ts_known"], how="anti", nulls_equal=True)
+        changed = pl.concat([stated, said.filter(~is_stated)]).join(last, on=values, how="anti", nulls_equal=True)
+        clocks = last.select(*RAW_TICKERS.key, _last="ts_known")
         later = pl.max_horizontal(pl.lit(moment.now, UTC_US), pl.col("_last") + pl.duration(microseconds=1))
+        is_newest = (pl.col("ts_known") > pl.col("_last")).fill_null(value=True)
         return (
-            new.join(last, on=RAW_TICKERS.key, how="left")
-            .with_columns(ts_known=pl.when(pl.col("_last").is_null()).then("ts_known").otherwise(later))
+            changed.join(clocks, on=RAW_TICKERS.key, how="left")
+            .with_columns(
+                ts_known=pl.when(pl.col("_last").is_null() | (is_stated & is_newest)).then("ts_known").otherwise(later)
+            )
             .select(RAW_TICKERS.names)
         )
 

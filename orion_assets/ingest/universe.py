@@ -32,6 +32,14 @@ class Universe:
         return self.followed()
 
     def asked(self, source: Source, now: datetime) -> tuple[str, ...]:
-        """Give the tickers a run asks for: the followed ones, or those of them it is limited to."""
+        """Give the tickers a run asks for: the followed ones, or those of them it is limited to.
+
+        Raises:
+            ValueError: The run is limited to a ticker that is not followed; asking for none would ask for all.
+        """
         followed = self.seed(source, now)
+        unknown = sorted(set(self._only) - set(followed))
+        if unknown:
+            names = " ".join(unknown)
+            raise ValueError(f"tickers {names}: not followed. Follow them first: orion tickers add {names}")
         return tuple(ticker for ticker in followed if ticker in self._only) if self._only else followed

@@ -45,8 +45,6 @@ def _assert_same_view(one: pl.DataFrame, other: pl.DataFrame, where: str) -> Non
     name = where.rsplit(" ", 1)[1]
     order = [*TABLES[name].key, "ts_known"]
     try:
-        assert_frame_equal(
-            one.drop("known_until").sort(order), other.drop("known_until").sort(order), check_exact=True
-        )
+        assert_frame_equal(one.drop("known_until").sort(order), other.drop("known_until").sort(order), check_exact=True)
     except AssertionError as e:
         raise AssertionError(f"{where}: {e}") from e

@@ -177,7 +177,9 @@ def test_a_ticker_followed_later_is_backfilled_with_assumed_clocks():
     raw = Raw()
     raw.land(YEARS_LATER, bar(MON), tickers=("AAA",))
 
-    news, _ = raw.land(YEARS_LATER + HOUR, bar(MON), bar(MON, ticker="BBB"), asked=("AAA", "BBB"), tickers=("AAA", "BBB"))
+    news, _ = raw.land(
+        YEARS_LATER + HOUR, bar(MON), bar(MON, ticker="BBB"), asked=("AAA", "BBB"), tickers=("AAA", "BBB")
+    )
 
     assert told(news, "ticker", "ts_known", "availability") == [("BBB", utc(MON, 20, 15), "assumed")]
 
@@ -238,6 +240,14 @@ def test_an_article_of_a_ticker_that_was_not_asked_for_is_not_withdrawn():
     news, _ = raw.land(YEARS_LATER + HOUR, article("3", MON, "AAA", "BBB"), tickers=("AAA",))
 
     assert told(news, "article_id", "is_deleted") == [("1", True)]
+
+
+def test_an_article_that_has_lost_the_ticker_asked_for_is_not_withdrawn_for_its_past():
+    raw = Raw(RAW_NEWS)
+    raw.land(YEARS_LATER, article("1", MON, "AAA"))
+    raw.land(YEARS_LATER + HOUR, article("1", MON, "BBB"))
+
+    assert raw.land(YEARS_LATER + 2 * HOUR, tickers=("AAA",))[0].is_empty()
 
 
 def test_an_article_that_gains_the_ticker_asked_for_is_a_correction():
@@ -305,6 +315,7 @@ def test_a_vix_day_of_a_closed_day_is_judged_by_the_session_it_is_filed_under():
     news, _ = raw.land(utc(NEXT_TUE, 12), {**day, TS_ASSUMED: utc(SATURDAY, 20, 15)}, start=NEXT_MON, end=NEXT_TUE)
 
     assert told(news, "ts_known", "availability") == [(utc(NEXT_TUE, 12), "observed")]
+
 
 def test_a_stated_clock_is_kept_and_counts_as_observed():
     news, _ = Raw().land(YEARS_LATER, bar(MON, stated=utc(WED, 9)))
@@ -420,6 +431,7 @@ def test_an_older_version_rewritten_stays_as_it_was_landed_and_is_warned_of(capl
         "raw_daily_bars: the source rewrote 1 versions that are older than the last; they stay as landed"
     ]
 
+
 @pytest.mark.parametrize("now", [utc(FRI, 20, 30), utc(FRI, 22)])
 def test_a_replay_stamps_as_a_backfill_made_later_would(now):
     news, cells = Raw().land(now, bar(THU), bar(FRI), is_replay=True)
@@ -478,6 +490,7 @@ def test_who_is_no_replay_may_land_on_what_is_known_later():
     raw.land(utc(FRI, 20), bar(MON, stated=utc(FRI, 22)))
 
     assert raw.land(utc(FRI, 21), bar(MON, stated=utc(FRI, 22)))[0].is_empty()
+
 
 CELL = ("ticker", "session", "cutoff", "state", "rows", "ts_known", "availability")
 

@@ -37,7 +37,13 @@ def coverage(*cells: dict) -> pl.DataFrame:
 
 def held(ticker="AAA", session=MON, rule="prices_positive", **more) -> dict:
     place = {"origin": "raw_daily_bars", "source_file": "bars.csv", "source_row": 7}
-    given = {"ticker": ticker, "session": session, "rule": rule, "found": "close -1.0", "row_key": f"{ticker} {session}"}
+    given = {
+        "ticker": ticker,
+        "session": session,
+        "rule": rule,
+        "found": "close -1.0",
+        "row_key": f"{ticker} {session}",
+    }
     return {**place, **given, **more}
 
 

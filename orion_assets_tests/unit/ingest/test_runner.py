@@ -1,7 +1,7 @@
 """Landing on a real lake, archive and state database, with sources that say what a test lets them say."""
 
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import polars as pl
 import pytest
@@ -10,7 +10,6 @@ from orion_assets.errors import KnowledgeAhead, SourceRejected
 from orion_assets.ingest.landing import Moment
 from orion_assets.ingest.runner import Desk, land, land_tickers
 from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, TABLES
-from orion_assets.sources.none import NoSource
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Document
 from orion_assets.store.archive import FolderArchive
 from orion_assets.store.lake import Lake
@@ -168,12 +167,12 @@ def test_an_article_that_moves_to_another_session_is_still_one(desk):
 MAPPING = """
 [[splits]]
 files = ["splits.csv"]
-columns = { ticker = "ticker", ex_date = "date", shares_after = "after" }
+columns = { ticker = "ticker", ex_date = "date", shares_after = "after", shares_before = "before" }
 [[news]]
 files = ["news.csv"]
 columns = { ticker = "ticker", article_id = "id", published = "at", title = "title" }
 """
-SPLITS = "ticker,date,after\nAAA,2014-06-03,2\nBBB,2014-06-03,7\n"
+SPLITS = "ticker,date,after,before\nAAA,2014-06-03,2,1\nBBB,2014-06-03,7,1\n"
 NEWS = "ticker,id,at,title\nAAA,1,2014-06-03T12:00:00Z,Good\nBBB,2,2014-06-03T12:00:00Z,Bad\n"
 
 
@@ -214,7 +213,8 @@ def test_a_stated_reference_keeps_its_clock(desk):
 
 
 def test_a_repeated_reference_adds_nothing(desk):
-    source = Teller([reference("AAA", "Old"), reference("AAA", "New", stated=utc(TUE, 9)), reference("BBB")])
+    versions = (reference("AAA", "Old", stated=utc(MON, 9)), reference("AAA", "New", stated=utc(TUE, 9)))
+    source = Teller([*versions, reference("BBB")])
     land_tickers(desk, source, Moment(YEARS_LATER))
 
     assert land_tickers(desk, source, Moment(YEARS_LATER + HOUR)).rows == 0
@@ -228,6 +228,15 @@ def test_a_reference_of_other_bytes_that_says_the_same_adds_nothing(desk):
     assert land_tickers(desk, again, Moment(YEARS_LATER + HOUR)).rows == 0
 
 
+def test_a_version_of_a_reference_stated_later_keeps_its_clock(desk):
+    first, second = reference("AAA", "Old", stated=utc(MON, 9)), reference("AAA", "New", stated=utc(TUE, 9))
+    land_tickers(desk, Teller([first]), Moment(YEARS_LATER))
+
+    land_tickers(desk, Teller([first, second]), Moment(YEARS_LATER + HOUR))
+
+    assert told(desk.lake.read(RAW_TICKERS), "name", "ts_known") == [("Old", utc(MON, 9)), ("New", utc(TUE, 9))]
+
+
 def test_a_changed_reference_is_known_when_it_lands_and_a_return_is_a_change_too(desk):
     for hours, name in enumerate(("Old", "New", "Old")):
         land_tickers(desk, Teller([reference("AAA", name)]), Moment(YEARS_LATER + hours * HOUR))
@@ -238,10 +247,3 @@ def test_a_changed_reference_is_known_when_it_lands_and_a_return_is_a_change_too
         ("Old", YEARS_LATER + 2 * HOUR),
     ]
 
-
-def test_without_a_source_there_is_no_reference_to_land(desk):
-    if RAW_TICKERS.name in NoSource().datasets:
-        pytest.fail("the source of nothing fills no table")
-
-    assert NoSource().listed_tickers() == ()
-    assert timedelta(0) == utc(MON, 0) - utc(MON, 0)

@@ -46,9 +46,7 @@ AAA = security("files:AAA", "AAA")
 
 
 def made(splits=(), dividends=(), securities=(AAA,)):
-    found = corporate_actions(
-        rows(RAW_SPLITS, *splits), rows(RAW_DIVIDENDS, *dividends), rows(SECURITIES, *securities)
-    )
+    found = corporate_actions(rows(RAW_SPLITS, *splits), rows(RAW_DIVIDENDS, *dividends), rows(SECURITIES, *securities))
     CORPORATE_ACTIONS.conform(found.rows)
     QUARANTINE.conform(found.quarantine)
     return found
@@ -94,7 +92,11 @@ def test_among_twins_of_one_instant_the_greatest_id_counts():
 def test_the_withdrawal_of_one_twin_leaves_the_other_standing():
     found = made(dividends=[cash("d1", 0.5), cash("d2", 0.6, T2), cash("d2", 0.6, T3, is_deleted=True)]).rows
 
-    assert told(found, "cash_amount", "ts_known", "is_deleted") == [(0.5, T1, False), (0.6, T2, False), (0.5, T3, False)]
+    assert told(found, "cash_amount", "ts_known", "is_deleted") == [
+        (0.5, T1, False),
+        (0.6, T2, False),
+        (0.5, T3, False),
+    ]
 
 
 def test_when_both_twins_are_withdrawn_the_action_is_gone_until_one_returns():
@@ -162,7 +164,8 @@ def test_where_two_securities_claim_a_ticker_the_later_listing_counts():
 
 
 @pytest.mark.parametrize(
-    ("bad", "found"), [((0, 1), "0 for 1"), ((2, -1), "2 for -1"), ((None, 1), "nothing for 1"), ((2, None), "2 for nothing")]
+    ("bad", "found"),
+    [((0, 1), "0 for 1"), ((2, -1), "2 for -1"), ((None, 1), "nothing for 1"), ((2, None), "2 for nothing")],
 )
 def test_a_split_without_a_positive_ratio_is_held(bad, found):
     held = made([split("s", *bad)])
@@ -178,7 +181,9 @@ def test_a_dividend_without_positive_cash_is_held(bad, found):
     held = made(dividends=[cash("d", bad)])
 
     assert held.rows.is_empty()
-    assert told(held.quarantine, "origin", "row_key", "rule", "found") == [("raw_dividends", "d", "cash_positive", found)]
+    assert told(held.quarantine, "origin", "row_key", "rule", "found") == [
+        ("raw_dividends", "d", "cash_positive", found)
+    ]
 
 
 def test_an_unreadable_event_is_held_with_its_problem():

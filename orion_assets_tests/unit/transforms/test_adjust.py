@@ -173,7 +173,9 @@ def test_back_adjusted_for_splits_is_in_units_of_the_last_session():
 
 
 def test_back_adjusted_for_total_return_moves_prices_by_both_and_volume_by_splits_alone():
-    found = back_adjusted(bars(100.0, 50.0, 40.0), actions(split(TUE, 2, 1, KNOWN), dividend(WED, 10.0)), "total_return")
+    found = back_adjusted(
+        bars(100.0, 50.0, 40.0), actions(split(TUE, 2, 1, KNOWN), dividend(WED, 10.0)), "total_return"
+    )
 
     # R = 1, 2, 2 * (1 + 10/40) = 2.5
     assert found["close"].to_list() == pytest.approx([40.0, 40.0, 40.0], rel=1e-15)

@@ -241,6 +241,8 @@ def test_instants_come_in_the_order_of_time():
 
 
 def test_asked_keeps_cells_inside_the_range_once():
-    coverage = pl.concat([answered("raw_vix", *both(MON, TUE, WED)), answered("raw_vix", (TUE, "open"), known=utc(FRI, 1))])
+    coverage = pl.concat(
+        [answered("raw_vix", *both(MON, TUE, WED)), answered("raw_vix", (TUE, "open"), known=utc(FRI, 1))]
+    )
 
     assert told(asked(coverage, june(), TUE, WED), "session", "cutoff") == [(TUE, "open"), (TUE, "close")]

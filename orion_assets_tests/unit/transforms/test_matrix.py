@@ -179,7 +179,11 @@ def test_a_bar_that_returns_brings_its_rows_back():
 
     found = matrix([day(MON, 10.0), day(MON, None, gone, is_deleted=True), day(MON, 10.0, back)])
 
-    assert of(found, MON, "close", "is_deleted", "ts_known") == [(False, close_cutoff(MON)), (True, gone), (False, back)]
+    assert of(found, MON, "close", "is_deleted", "ts_known") == [
+        (False, close_cutoff(MON)),
+        (True, gone),
+        (False, back),
+    ]
     assert of(found, TUE, "open", "is_deleted", "ts_known") == [(False, open_cutoff(TUE))]
 
 

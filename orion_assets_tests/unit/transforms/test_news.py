@@ -77,7 +77,15 @@ def test_the_scored_text_is_the_title_and_the_description():
         (utc(date(2014, 6, 8), 12), (NEXT_MON, NEXT_MON)),
         (utc(NEXT_MON, 14), (NEXT_TUE, NEXT_MON)),
     ],
-    ids=["at the open", "a tick later", "at the close", "a tick later yet", "Friday evening", "Sunday", "in the session"],
+    ids=[
+        "at the open",
+        "a tick later",
+        "at the close",
+        "a tick later yet",
+        "Friday evening",
+        "Sunday",
+        "in the session",
+    ],
 )
 def test_an_article_enters_the_first_cut_off_of_each_kind_at_or_after_it(known, sessions):
     assert told(cleaned(article("1", known)).rows, "open_session", "close_session") == [sessions]
@@ -110,7 +118,11 @@ def test_copies_of_one_text_tell_the_story_of_the_first():
 
 
 def test_letters_and_digits_are_compared_and_nothing_else():
-    same = [article("1", NOON, "AAA beats: Q3 up 5%!"), article("2", NOON, "aaa  BEATS q3, up 5"), article("3", NOON, "Ärger")]
+    same = [
+        article("1", NOON, "AAA beats: Q3 up 5%!"),
+        article("2", NOON, "aaa  BEATS q3, up 5"),
+        article("3", NOON, "Ärger"),
+    ]
 
     assert stories(*same, article("4", NOON, "ärger")) == ["1", "1", "3", "3"]
 
@@ -158,7 +170,9 @@ def test_what_comes_before_the_range_is_read_for_its_stories_and_not_returned():
 
 
 def test_an_unreadable_article_is_held():
-    found = cleaned(article("1", NOON, "", problem="title: is empty"), article("0", NOON, "", session=MON, problem="x"), start=TUE)
+    found = cleaned(
+        article("1", NOON, "", problem="title: is empty"), article("0", NOON, "", session=MON, problem="x"), start=TUE
+    )
 
     assert found.rows.is_empty()
     assert told(found.quarantine, "origin", "ticker", "row_key", "rule", "found") == [

@@ -73,7 +73,8 @@ def test_the_last_version_of_a_snapshot_counts_and_a_withdrawn_one_does_not():
 
 def test_a_reused_ticker_is_two_securities():
     found = made(
-        ticker("AAA", MAY, "F1", list_date=date(1999, 1, 4), delist_date=JUNE), ticker("AAA", JULY, "F2", list_date=JULY)
+        ticker("AAA", MAY, "F1", list_date=date(1999, 1, 4), delist_date=JUNE),
+        ticker("AAA", JULY, "F2", list_date=JULY),
     )
 
     assert told(found, "security_id", "valid_from", "valid_to") == [

@@ -185,9 +185,7 @@ def test_a_mood_decays_by_half_in_three_sessions():
 
 
 def test_the_decayed_mean_over_four_sessions_by_hand():
-    found = moods(
-        article("1", MON, 0.8), article("2", TUE, -0.4), article("3", TUE, -0.2), article("4", THU, 0.6)
-    )
+    found = moods(article("1", MON, 0.8), article("2", TUE, -0.4), article("3", TUE, -0.2), article("4", THU, 0.6))
 
     decayed = [of(found, session, "close", "sentiment_decayed")[0][0] for session in WEEK[:4]]
     tuesday = (0.8 * DECAY - 0.6) / (DECAY + 2)

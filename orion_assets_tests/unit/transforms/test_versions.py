@@ -218,7 +218,9 @@ def test_epochs_are_second_versions_withdrawals_and_older_points():
 
 
 def test_the_last_version_counts_and_then_the_withdrawn_fall_out():
-    given = points(point(MON, 10.0, C1), point(MON, 11.0, C2), point(TUE, 5.0, C2), point(TUE, 5.0, C3, is_deleted=True))
+    given = points(
+        point(MON, 10.0, C1), point(MON, 11.0, C2), point(TUE, 5.0, C2), point(TUE, 5.0, C3, is_deleted=True)
+    )
 
     assert visible(given, SERIES.key)["close"].to_list() == [11.0]
     assert visible(given, SERIES.key, at=C2)["close"].to_list() == [11.0, 5.0]
@@ -242,7 +244,9 @@ def test_a_withdrawal_of_what_was_not_there_is_dropped_wherever_it_stands():
     of_another = point(TUE, 1.0, C1, is_deleted=True)
     again = point(TUE, 1.0, C4, is_deleted=True)
 
-    assert changes(first, point(MON, 1.0, C2), of_another, point(TUE, 1.0, C2), point(TUE, 1.0, C3, is_deleted=True), again) == [
+    assert changes(
+        first, point(MON, 1.0, C2), of_another, point(TUE, 1.0, C2), point(TUE, 1.0, C3, is_deleted=True), again
+    ) == [
         (MON, 1.0, C2, None, False),
         (TUE, 1.0, C2, C3, False),
         (TUE, 1.0, C3, None, True),

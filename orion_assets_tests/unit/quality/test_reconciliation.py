@@ -1,0 +1,42 @@
+import polars as pl
+
+from orion_assets.quality.reconciliation import disagreements
+from orion_assets.schemas import CLEAN_DAILY_BARS, CORPORATE_ACTIONS
+from orion_assets_tests.unit.transforms.rows import FRI, MON, THU, TUE, WED, bar, dividend, rows, split, told, utc
+
+WEEK = (MON, TUE, WED, THU, FRI)
+# 2:1 on Wednesday, one dollar of fifty on Thursday
+BARS = rows(CLEAN_DAILY_BARS, *(bar(day, close) for day, close in zip(WEEK, (100.0, 100.0, 50.0, 50.0, 50.0), strict=True)))
+ACTIONS = rows(CORPORATE_ACTIONS, split(WED, 2, 1, utc(MON, 12)), dividend(THU, 1.0))
+
+
+def reference(basis: str, *closes: float) -> pl.DataFrame:
+    return pl.DataFrame({"ticker": "AAA", "session": WEEK, "close": closes, "basis": basis, "source_file": "other.csv"})
+
+
+def test_a_vendor_that_adjusts_for_the_same_split_agrees_in_whatever_units():
+    assert disagreements(reference("split_adjusted", 5.0, 5.0, 5.0, 5.0, 5.0), BARS, ACTIONS).is_empty()
+
+
+def test_a_vendor_that_misses_the_split_disagrees_on_its_side_of_it():
+    found = disagreements(reference("split_adjusted", 100.0, 100.0, 50.0, 50.0, 50.0), BARS, ACTIONS)
+
+    assert told(found, "session", "own_close", "reference_close", "difference_ratio") == [
+        (MON, 50.0, 100.0, 1.0),
+        (TUE, 50.0, 100.0, 1.0),
+    ]
+
+
+def test_a_fully_adjusted_series_is_held_against_total_return():
+    grown = 1 + 1.0 / 50.0
+    fully = reference("fully_adjusted", *(50.0 / grown,) * 3, 50.0, 50.0)
+
+    assert disagreements(fully, BARS, ACTIONS).is_empty()
+    assert told(disagreements(reference("fully_adjusted", *(50.0,) * 5), BARS, ACTIONS), "session") == [(THU,), (FRI,)]
+
+
+def test_sessions_that_only_one_side_has_are_not_compared():
+    half = reference("split_adjusted", 50.0, 50.0, 50.0, 50.0, 50.0).head(2)
+
+    assert disagreements(half, BARS.tail(2), ACTIONS).is_empty()
+    assert disagreements(half, CLEAN_DAILY_BARS.empty(), CORPORATE_ACTIONS.empty()).is_empty()
