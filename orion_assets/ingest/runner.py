@@ -84,7 +84,7 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
         appended = table.conform(landing.new_versions(held, covered))
         if appended.height:
             # Before the rows: a run that dies in between must not leave later features looking fresh
-            mark_stale(desk.state, appended["session"].sort().to_list()[0], moment)
+            mark_stale(desk.state, _first_touched(appended), moment)
         return appended
 
     def cells(held: pl.DataFrame) -> pl.DataFrame:
@@ -98,7 +98,8 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
     not_due = sessions.filter(pl.col("ts_close_cutoff") > moment.now)["session"].to_list()
     desk.state.record(ledger_cells(_coverage(desk.lake, table, ask), table, ask, not_due, moment))
     LOG.info("%s: %d versions landed for %d sessions", table.name, appended.height, sessions.height)
-    return Landed(table.name, appended.height, appended["session"].min(), tuple(not_due))  # pyright: ignore[reportArgumentType]
+    first_change = _first_touched(appended) if appended.height else None
+    return Landed(table.name, appended.height, first_change, tuple(not_due))
 
 
 def land_tickers(desk: Desk, source: Source, moment: Moment) -> Landed:
@@ -137,6 +138,12 @@ def _stamped_reference(answer: Answer, moment: Moment) -> pl.DataFrame:
         ts_ingested=pl.lit(moment.now, UTC_US),
         availability=pl.when(pl.col(TS_STATED).is_null()).then(pl.lit("assumed")).otherwise(pl.lit("observed")),
     ).select(RAW_TICKERS.names)
+
+
+def _first_touched(rows: pl.DataFrame) -> date:
+    """Find the first session that rows bear upon: a moved ex-date may lie before the session they are filed under."""
+    days = [rows[name].sort().to_list()[0] for name in ("session", "ex_date") if name in rows.columns]
+    return min(days)
 
 
 def _coverage(lake: Lake, table: Table, ask: Ask) -> pl.DataFrame:

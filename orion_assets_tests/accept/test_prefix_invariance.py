@@ -11,7 +11,7 @@ pytestmark = needs_data
 
 # Between the cut-offs of a half-day, in the week of the clock change, on 4 July, a tick before and after cut-offs
 INSTANTS = (
-    "2014-01-02T14:25:00Z",
+    "2014-01-03T14:25:00Z",
     "2014-03-10T13:24:59.999999Z",
     "2014-03-10T13:25:00Z",
     "2014-06-06",

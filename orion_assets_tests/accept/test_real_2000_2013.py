@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import warnings
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -48,25 +49,21 @@ def _contradicts(row: dict) -> bool:
 
 def test_a_withheld_split_is_suspected_and_a_crash_is_not(tmp_path):
     mapping = _withheld()
-    split = deployment(tmp_path / "split", mapping, start="2005-01-03")
-    crash = deployment(tmp_path / "crash", mapping, start="2000-08-15")
+    split = deployment(tmp_path / "split", mapping, start="2005-02-14")
+    crash = deployment(tmp_path / "crash", mapping, start="2000-09-14")
 
-    around_split = split.backfill("2005-01-03", "2005-03-15")
-    around_crash = crash.backfill("2000-08-15", "2000-10-14")
+    around_split = split.orion("backfill", "--from", "2005-02-14", "--to", "2005-03-05")
+    around_crash = crash.backfill("2000-09-14", "2000-10-05")
 
-    [suspected] = _findings(around_split, "feature_indicators", "suspected_missing_split")
-    assert suspected["rows"] == 1
-    assert (suspected["accused"][0]["ticker"], suspected["accused"][0]["session"]) == ("AAPL", "2005-02-28")
-    assert suspected["accused"][0]["ratio"] == 2.0
+    said = [line.strip() for line in around_split.err.splitlines() if "suspected" in line]
+    assert said[0].endswith("suspected missing split: 1 rows, first: ticker AAPL, session 2005-02-28")
+    assert len(said) == 1
     assert _findings(around_crash, "feature_indicators", "suspected_missing_split") == []
     assert crash.of_lake("quarantine").is_empty()
     fell = crash.table("feature_indicators").filter(
         (pl.col("ticker") == "AAPL") & (pl.col("session") == date(2000, 9, 29))
     )
     assert math.exp(fell["ret_log"][0]) == pytest.approx(0.481, abs=0.001)
-    assert "suspected missing split: 1 rows, first: ticker AAPL, session 2005-02-28" in split.orion(
-        "backfill", "--from", "2005-01-03", "--to", "2005-03-15"
-    ).err.replace("\n", "")
 
 
 @pytest.mark.accept
@@ -97,7 +94,8 @@ def test_the_whole_vix_file_is_reported_and_makes_no_session(tmp_path):
     settings = environment.load(run.env)
     # Two assets of the daily job: all sixteen over nine thousand sessions take a quarter of an hour
     launch = Launch("daily", date(1990, 1, 2), date(2026, 10, 1), assets=("raw_vix", "clean_vix"))
-    with instance(settings) as on:
+    with instance(settings) as on, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         outcome = asdict(execute(settings, launch, on, show=False))
     assert outcome["is_done"], outcome["failure"]
 
@@ -122,11 +120,11 @@ def test_the_whole_vix_file_is_reported_and_makes_no_session(tmp_path):
 
 @needs_data
 def test_vix_rows_of_closed_days_and_contradictions_are_kept_and_reported(tmp_path):
-    run = deployment(tmp_path / "run", HERE / "vix.toml", root=DATA, start="2004-06-01")
+    run = deployment(tmp_path / "run", HERE / "vix.toml", root=DATA, start="2004-06-07")
 
-    outcome = run.backfill("2004-06-01", "2004-06-30")
+    outcome = run.backfill("2004-06-07", "2004-06-17")
 
-    said = [row for row in _vix() if date(2004, 6, 1) <= row["date"] < date(2004, 6, 30)]
+    said = [row for row in _vix() if date(2004, 6, 7) <= row["date"] < date(2004, 6, 17)]
     [closed] = _findings(outcome, "clean_vix", "on_exchange_days")
     assert [row["date"] for row in closed["accused"]] == ["2004-06-11"]
     contradictions = _findings(outcome, "clean_vix", "prices_in_order")

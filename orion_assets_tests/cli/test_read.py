@@ -82,7 +82,7 @@ def test_a_repeated_answer_is_the_same_bytes(filled):
     [
         (("features", "ACM"), "ACME"),
         (("features", "acme"), "ACME"),
-        (("bars", "CROW"), "CROW"),
+        (("bars", "NOPE"), "NOPE"),
         (("features", "--columns", "rsi14"), "rsi_14"),
         (("features", "--from", "2014-07-40"), "2014-07-40"),
         (("features", "--from", "2014-07-08", "--to", "2014-07-01"), "2014-07-08"),

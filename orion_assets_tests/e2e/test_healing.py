@@ -1,12 +1,14 @@
 """However the runs were ordered, cut or begun again, the store holds the same."""
 
 import json
+from datetime import date
 
 import pytest
 
 from orion_assets_tests import own_market
 
-TABLES = ("clean_daily_bars", "corporate_actions", "feature_indicators", "feature_matrix")
+# Eleven sessions around the half-day, the closed 4 July, the split and the dividend
+FIRST, END = "2014-06-30", "2014-07-16"
 
 
 def hashes(market) -> dict[str, str]:
@@ -30,15 +32,15 @@ def of(market, ticker: str, as_of: str) -> list[dict]:
 def in_order(tmp_path_factory):
     """The whole market, all tickers followed from the start, filled in order."""
     market = own_market.write(tmp_path_factory.mktemp("in_order"))
-    fill(market, "--to", "2014-07-22", ORION_TICKERS="")
+    fill(market, "--from", FIRST, "--to", END, ORION_TICKERS="")
     return market
 
 
 def test_an_earlier_range_filled_after_a_later_one_gives_the_same_content(tmp_path, in_order):
     market = own_market.write(tmp_path)
 
-    fill(market, "--from", "2014-07-03", "--to", "2014-07-22", ORION_TICKERS="")
-    fill(market, "--from", "2014-06-16", "--to", "2014-07-03", ORION_TICKERS="")
+    fill(market, "--from", "2014-07-03", "--to", END, ORION_TICKERS="")
+    fill(market, "--from", FIRST, "--to", "2014-07-03", ORION_TICKERS="")
 
     assert hashes(market) == hashes(in_order)
 
@@ -46,20 +48,20 @@ def test_an_earlier_range_filled_after_a_later_one_gives_the_same_content(tmp_pa
 def test_a_gap_filled_at_last_gives_the_same_content(tmp_path, in_order):
     market = own_market.write(tmp_path)
 
-    fill(market, "--from", "2014-06-16", "--to", "2014-06-20", ORION_TICKERS="")
-    fill(market, "--from", "2014-07-08", "--to", "2014-07-22", ORION_TICKERS="")
-    fill(market, "--from", "2014-06-20", "--to", "2014-07-08", ORION_TICKERS="")
+    fill(market, "--from", FIRST, "--to", "2014-07-02", ORION_TICKERS="")
+    fill(market, "--from", "2014-07-08", "--to", END, ORION_TICKERS="")
+    fill(market, "--from", "2014-07-02", "--to", "2014-07-08", ORION_TICKERS="")
 
     assert hashes(market) == hashes(in_order)
 
 
 def test_a_run_that_dies_before_it_heals_what_comes_later_is_healed_by_the_next(tmp_path, in_order):
     market = own_market.write(tmp_path)
-    fill(market, "--from", "2014-07-03", "--to", "2014-07-22", ORION_TICKERS="")
+    fill(market, "--from", "2014-07-03", "--to", END, ORION_TICKERS="")
     # What a kill leaves behind between the run over the range and the one over the sessions after it
-    assert market.materialize(own_market.START, own_market.SPLIT.replace(day=2), tickers=()).success
+    assert market.materialize(date(2014, 6, 30), date(2014, 7, 2), tickers=()).success
 
-    fill(market, "--from", "2014-06-16", "--to", "2014-07-03", ORION_TICKERS="")
+    fill(market, "--from", FIRST, "--to", "2014-07-03", ORION_TICKERS="")
 
     assert hashes(market) == hashes(in_order)
 
@@ -68,17 +70,17 @@ def test_a_run_that_dies_before_it_heals_what_comes_later_is_healed_by_the_next(
 def added(tmp_path_factory):
     """The same market, with ACME, its split and its news followed only after a first backfill of the others."""
     market = own_market.write(tmp_path_factory.mktemp("added"))
-    fill(market, "--to", "2014-07-22", ORION_TICKERS="BOLT,CROW")
+    fill(market, "--from", FIRST, "--to", END, ORION_TICKERS="BOLT,CROW")
     assert market.orion("tickers", "add", "ACME").code == 0
-    fill(market, "--to", "2014-07-22", ORION_TICKERS="BOLT,CROW")
+    fill(market, "--from", FIRST, "--to", END, ORION_TICKERS="BOLT,CROW")
     return market
 
 
 def test_a_ticker_added_after_a_backfill_has_its_holes_filled_by_the_same_backfill(added):
     (cells,) = [c for c in json.loads(added.orion("status", "--json").out)["cells"] if c["dataset"] == "raw_daily_bars"]
 
-    assert (cells["tickers"], cells["data"], cells["quarantined"]) == (3, 74, 1)
-    assert len(of(added, "ACME", "2036-01-01")) == 49
+    assert (cells["tickers"], cells["data"], cells["quarantined"]) == (3, 33, 0)
+    assert len(of(added, "ACME", "2036-01-01")) == 21
 
 
 def test_a_ticker_added_later_has_the_bars_it_would_have_had(added, in_order):
@@ -87,7 +89,7 @@ def test_a_ticker_added_later_has_the_bars_it_would_have_had(added, in_order):
 
 @pytest.mark.parametrize("ticker", ["BOLT", "CROW"])
 def test_a_ticker_added_later_leaves_the_others_alone(added, in_order, ticker):
-    assert of(added, ticker, "2014-07-21") == of(in_order, ticker, "2014-07-21")
+    assert of(added, ticker, "2014-07-15") == of(in_order, ticker, "2014-07-15")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_a_ticker_added_later_leaves_the_others_alone(added, in_order, ticker):
 )
 def test_a_ticker_added_later_has_the_features_it_would_have_had(added, in_order, columns):
     then, now = (
-        [tuple(row[name] for name in ("session", "cutoff", *columns)) for row in of(market, "ACME", "2014-07-21")]
+        [tuple(row[name] for name in ("session", "cutoff", *columns)) for row in of(market, "ACME", "2014-07-15")]
         for market in (in_order, added)
     )
 

@@ -38,7 +38,7 @@ def ask(port: int, query: str) -> dict:
         return json.load(response)
 
 
-def wait_for(port: int, server: subprocess.Popen, log: Path, seconds: float = 90) -> None:
+def wait_for(port: int, server: subprocess.Popen, log: Path, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         assert server.poll() is None, log.read_text()

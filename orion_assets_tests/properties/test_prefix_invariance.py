@@ -19,11 +19,21 @@ BATCH = 20
 
 @pytest.mark.parametrize("batch", range(WORLDS // BATCH))
 def test_a_store_built_until_t_equals_the_full_store_as_of_t(batch):
-    for seed in range(batch * BATCH, (batch + 1) * BATCH):
+    _hold_the_law(range(batch * BATCH, (batch + 1) * BATCH), count=1)
+
+
+@pytest.mark.accept
+@pytest.mark.parametrize("batch", range(2000 // BATCH))
+def test_it_does_so_at_many_instants_of_many_worlds(batch):
+    _hold_the_law(range(10_000 + batch * BATCH, 10_000 + (batch + 1) * BATCH), count=3)
+
+
+def _hold_the_law(seeds, *, count):
+    for seed in seeds:
         full = random_world(seed)
         full.land(LATER)
         tables = full.derive()
-        for instant in instants(seed, full, count=2):
+        for instant in instants(seed, full, count=count):
             then = random_world(seed)
             then.land(Moment(instant, is_replay=True))
             for name, frame in then.derive().items():

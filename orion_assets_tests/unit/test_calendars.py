@@ -138,6 +138,11 @@ def test_the_session_under_way_ends_with_its_close_cut_off(instant, session):
     assert calendars.session_under_way(instant) == session
 
 
+def test_an_instant_after_the_calendars_end_is_refused():
+    with pytest.raises(ValueError, match=r"2037-01-01T00:00:00\+00:00 is outside the calendar, 1990-01-01 to 2036"):
+        calendars.session_under_way(at(2037, 1, 1))
+
+
 def test_closed_dates_are_weekdays_without_trading():
     assert calendars.closed_dates(date(2014, 7, 1), date(2014, 9, 2)) == [date(2014, 7, 4), date(2014, 9, 1)]
     assert calendars.closed_dates(date(2001, 9, 8), date(2001, 9, 17)) == [date(2001, 9, day) for day in range(11, 15)]

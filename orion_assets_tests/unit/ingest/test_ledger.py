@@ -5,18 +5,22 @@ import pytest
 
 from orion_assets.ingest.landing import Moment
 from orion_assets.ingest.ledger import (
+    PUBLISHED,
     covered_cells,
     failed_cells,
     is_by_ticker,
     ledger_cells,
+    mark_stale,
+    published_cells,
     quarantined_cells,
     rebuild,
+    stale_span,
 )
 from orion_assets.schemas import CLEAN_DAILY_BARS, QUARANTINE, RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS
 from orion_assets.sources.protocols import Ask
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
-from orion_assets_tests.unit.transforms.rows import HOUR, MON, TUE, WED, bar, close_cutoff, rows, told, utc
+from orion_assets_tests.unit.transforms.rows import HOUR, MON, THU, TUE, WED, bar, close_cutoff, rows, told, utc
 
 NOW = utc(date(2026, 1, 5), 12)
 MOMENT = Moment(NOW)
@@ -139,6 +143,44 @@ def test_nothing_answered_nothing_held_gives_frames_of_no_rows(tickers):
     assert covered_cells(RAW_COVERAGE.empty()).is_empty()
     assert quarantined_cells(QUARANTINE.empty(), CLEAN_DAILY_BARS.empty()).is_empty()
     assert ledger_cells(RAW_COVERAGE.empty(), RAW_DAILY_BARS, ask(*tickers, end=MON), [], MOMENT).is_empty()
+
+
+@pytest.fixture
+def state(tmp_path):
+    made = State(f"sqlite:///{tmp_path}/state.db")
+    yield made
+    made.close()
+
+
+def test_what_was_answered_and_not_published_since_awaits_derivation(state):
+    state.record(covered_cells(coverage(cell("AAA"), cell("AAA", TUE), cell("AAA", WED, state="empty_confirmed"))))
+
+    before = stale_span(state)
+    state.record(published_cells(MON, WED, MOMENT))
+
+    assert before == (MON, THU)
+    assert stale_span(state) == (WED, THU)
+
+
+def test_a_change_makes_what_was_published_from_its_session_on_stale(state):
+    state.record(covered_cells(coverage(cell("AAA"), cell("AAA", TUE), cell("AAA", WED))))
+    state.record(published_cells(MON, THU, MOMENT))
+
+    mark_stale(state, TUE, Moment(NOW + HOUR))
+
+    assert stale_span(state) == (TUE, THU)
+    assert told(state.cells(dataset=PUBLISHED), "session", "state") == [
+        (MON, "data"),
+        (TUE, "not_yet"),
+        (WED, "not_yet"),
+    ]
+
+
+def test_nothing_answered_and_nothing_published_is_nothing_stale(state):
+    mark_stale(state, MON, MOMENT)
+
+    assert stale_span(state) is None
+    assert state.cells().is_empty()
 
 
 def test_the_ledger_can_be_made_anew_from_the_lake(tmp_path):

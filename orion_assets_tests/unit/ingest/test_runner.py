@@ -8,6 +8,7 @@ import pytest
 
 from orion_assets.errors import KnowledgeAhead, SourceRejected
 from orion_assets.ingest.landing import Moment
+from orion_assets.ingest.ledger import PUBLISHED, published_cells
 from orion_assets.ingest.runner import Desk, land, land_tickers
 from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, TABLES
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Document
@@ -16,7 +17,7 @@ from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
 from orion_assets_tests import files_worlds
 from orion_assets_tests.pipeline import said
-from orion_assets_tests.unit.transforms.rows import HOUR, MON, TICK, TUE, WED, close_cutoff, told, utc
+from orion_assets_tests.unit.transforms.rows import HOUR, MON, THU, TICK, TUE, WED, close_cutoff, told, utc
 
 YEARS_LATER = utc(date(2026, 1, 5), 12)
 BYTES = b"ticker,session\n"
@@ -164,6 +165,20 @@ def test_an_article_that_moves_to_another_session_is_still_one(desk):
     ]
 
 
+def test_a_split_that_moves_to_an_earlier_ex_date_bears_upon_the_sessions_from_there_on(desk):
+    at_wednesday = {"ts_event": utc(WED, 13, 30), TS_ASSUMED: utc(WED, 13, 30), "session": WED, "ex_date": WED}
+    split = {"event_id": "1", "ticker": "AAA", "shares_after": 2, "shares_before": 1, **at_wednesday}
+    asked(desk, Teller([split]), table=RAW_SPLITS, end=THU)
+    desk.state.record(published_cells(MON, THU, Moment(YEARS_LATER)))
+
+    moved = Teller([{**split, "session": TUE, "ex_date": TUE}])
+    landed = asked(desk, moved, YEARS_LATER + HOUR, table=RAW_SPLITS, end=THU)
+
+    published = desk.state.cells(dataset=PUBLISHED)
+    assert landed.first_change == TUE
+    assert told(published, "session", "state") == [(MON, "data"), (TUE, "not_yet"), (WED, "not_yet")]
+
+
 MAPPING = """
 [[splits]]
 files = ["splits.csv"]
@@ -246,4 +261,3 @@ def test_a_changed_reference_is_known_when_it_lands_and_a_return_is_a_change_too
         ("New", YEARS_LATER + HOUR),
         ("Old", YEARS_LATER + 2 * HOUR),
     ]
-

@@ -6,7 +6,9 @@ from orion_assets_tests.unit.transforms.rows import FRI, MON, THU, TUE, WED, bar
 
 WEEK = (MON, TUE, WED, THU, FRI)
 # 2:1 on Wednesday, one dollar of fifty on Thursday
-BARS = rows(CLEAN_DAILY_BARS, *(bar(day, close) for day, close in zip(WEEK, (100.0, 100.0, 50.0, 50.0, 50.0), strict=True)))
+BARS = rows(
+    CLEAN_DAILY_BARS, *(bar(day, close) for day, close in zip(WEEK, (100.0, 100.0, 50.0, 50.0, 50.0), strict=True))
+)
 ACTIONS = rows(CORPORATE_ACTIONS, split(WED, 2, 1, utc(MON, 12)), dividend(THU, 1.0))
 
 

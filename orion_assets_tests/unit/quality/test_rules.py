@@ -190,7 +190,9 @@ def test_ordinary_days_are_not_suspected(opening, close):
     assert suspects(series(APPLE, [(50.0, 1e6)] * 4, opening, close, 1e6)) == []
 
 
-@pytest.mark.parametrize(("opening", "is_found"), [(50.0, True), (51.2, True), (51.3, False), (48.8, True), (48.7, False)])
+@pytest.mark.parametrize(
+    ("opening", "is_found"), [(50.0, True), (51.2, True), (51.3, False), (48.8, True), (48.7, False)]
+)
 def test_the_open_must_be_within_two_and_a_half_percent_of_the_ratio(opening, is_found):
     assert bool(suspects(series(APPLE, [(100.0, 1e6)] * 4, opening, opening, 2e6))) is is_found
 

@@ -79,6 +79,17 @@ def test_a_split_learned_late_adds_versions_from_its_ex_date_on_and_no_other():
     assert found.filter(pl.col("session") == NEXT_MON)["split_factor"].to_list() == [2.0]
 
 
+def test_a_split_learned_on_the_evening_of_its_ex_date_restates_that_session():
+    evening = close_cutoff(WED) + HOUR
+
+    found = features([*HALVED[:3]], split(WED, 2, 1, evening)).filter(pl.col("session") == WED)
+
+    assert told(found, "split_factor", "ret_simple", "ts_known") == [
+        (1.0, -0.5, close_cutoff(WED)),
+        (2.0, 0.0, evening),
+    ]
+
+
 def test_before_a_late_split_is_known_reads_show_the_fall_and_after_it_none():
     found = features([*HALVED], split(WED, 2, 1, LATE))
 
