@@ -64,6 +64,7 @@ n4,2014-07-03T17:20:00Z,ACME,Half-day: ACME disappoints badly
 n5,2014-07-04T14:00:00Z,ACME,Holiday: ACME celebrates
 n6,2014-07-14T13:20:00Z,CROW,CROW is happy
 n7,2014-07-15T20:14:00Z,BOLT,BOLT fails to impress
+n8,2014-07-21T12:00:00Z,ACME,ACME opens its last week
 """
 
 

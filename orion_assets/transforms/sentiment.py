@@ -135,9 +135,11 @@ def _decayed(sums: pl.DataFrame, sessions: pl.DataFrame, end: date) -> pl.DataFr
         .with_columns(pl.col("_sum", "news_count").fill_null(0.0))
         .sort("ticker", "cutoff", "session", nulls_last=False)
     )
+    # The ratio moves with an article only; carried on, it does not fade to 0 / 0 in years of silence
+    has_news = series["news_count"] > 0
     weighted = series.with_columns(
         pl.col("_sum", "news_count").ewm_mean(alpha=1 - _DECAY, adjust=False).over("ticker", "cutoff")
-    )
+    ).with_columns(sentiment_decayed=pl.when(has_news).then(pl.col("_sum") / pl.col("news_count")))
     return weighted.filter(pl.col("session").is_not_null()).select(
-        *_KEY, sentiment_decayed=(pl.col("_sum") / pl.col("news_count")).fill_nan(None)
+        *_KEY, pl.col("sentiment_decayed").forward_fill().over("ticker", "cutoff")
     )

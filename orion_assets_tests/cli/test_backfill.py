@@ -7,7 +7,8 @@ import pytest
 
 from orion_assets_tests import own_market
 
-DATASETS = ("raw_daily_bars", "raw_dividends", "raw_news", "raw_splits", "raw_vix")
+RAW = ("raw_daily_bars", "raw_dividends", "raw_news", "raw_splits", "raw_vix")
+DATASETS = ("feature_store", *RAW)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_a_repeated_backfill_as_json_is_one_document_and_changes_nothing(grown):
     assert (said.code, said.err) == (0, "")
     assert told["range"] == ["2014-06-16", "2014-06-27"]
     assert (told["is_done"], told["changed_raw"]) == (True, False)
-    assert {name: told["rows"][name] for name in DATASETS} == dict.fromkeys(DATASETS, 0)
+    assert {name: told["rows"][name] for name in RAW} == dict.fromkeys(RAW, 0)
     assert {(each["asset"], each["check"]) for each in told["findings"]} >= {("clean_daily_bars", "quarantine")}
     assert content(market) == before
 
@@ -60,6 +61,7 @@ def test_status_counts_every_cell_once_and_names_what_needs_attention(grown):
 
     assert tuple(cells["dataset"] for cells in told["cells"]) == DATASETS
     assert {c["dataset"]: (c["data"], c["empty_confirmed"], c["quarantined"]) for c in told["cells"]} == {
+        "feature_store": (9, 0, 0),
         "raw_daily_bars": (17, 0, 1),
         "raw_dividends": (0, 9, 0),
         "raw_news": (2, 7, 0),
@@ -87,7 +89,7 @@ def test_status_is_a_table_for_people(grown):
     said = market.orion("status")
 
     assert (said.code, said.err) == (0, "")
-    assert [line.split()[0] for line in said.out.splitlines() if line.startswith("raw_")] == [
+    assert [line.split()[0] for line in said.out.splitlines() if line.startswith(("raw_", "feature_"))] == [
         *DATASETS,
         "raw_daily_bars",
     ]
