@@ -15,6 +15,7 @@ from orion_assets.cli.output import ERR, OUT, Exit, document, refuse
 from orion_assets.ingest.landing import ANSWERED
 from orion_assets.ingest.ledger import stale_span
 from orion_assets.settings import Settings
+from orion_assets.sources.protocols import Source
 
 From = Annotated[str | None, typer.Option("--from", help="First session, YYYY-MM-DD; ORION_START when left out.")]
 To = Annotated[str | None, typer.Option("--to", help="First session no longer meant; after today when left out.")]
@@ -34,14 +35,14 @@ def backfill(
     """Fill a range of sessions [--from, --to) from raw to the feature store; repeat it at will."""
     call: Call = ctx.obj
     settings = call.with_source()
-    call.source()
+    source = call.source()
     instant = context.moment(until)
     first = context.day("--from", start) or settings.start
-    last = context.day("--to", end) or calendars.session_under_way(instant) + timedelta(days=1)
+    last = context.day("--to", end) or _open_end(source, instant)
     span = _due(settings, (first, last), instant)
     launch = Launch("daily", *span, until=instant.isoformat() if until else "")
     only = context.names(tickers)
-    followed = call.state().universe() or settings.tickers or call.source().listed_tickers()
+    followed = call.state().universe() or settings.tickers or source.listed_tickers()
     unknown = sorted(set(only) - set(followed))
     if unknown:
         refuse(
@@ -54,11 +55,11 @@ def update(ctx: typer.Context, until: Until = None, json: Json = False) -> None:
     """Fill what has become due since the last answered session."""
     call: Call = ctx.obj
     settings = call.with_source()
-    call.source()
+    source = call.source()
     instant = context.moment(until)
     answered = _last_answered(call)
     first = settings.start if answered is None else answered + timedelta(days=1)
-    span = begun(first, max(first, calendars.session_under_way(instant)) + timedelta(days=1), instant)
+    span = begun(first, max(first, _open_end(source, instant)), instant)
     stale = stale_span(call.state())
     if not span and stale is None:
         _finish(Outcome(is_done=True), Launch("daily"), as_json=json)
@@ -82,6 +83,13 @@ def _due(settings: Settings, span: tuple[date, date], instant: datetime) -> tupl
     if not due:
         refuse(f"no session in [{start}, {end}) has begun by {instant.isoformat()}; there is nothing to ask for")
     return due[0], due[-1] + timedelta(days=1)
+
+
+def _open_end(source: Source, instant: datetime) -> date:
+    """The end of a range that was given none: after the session under way, or where the source ends before it."""
+    last = calendars.session_under_way(instant)
+    of_source = source.last_session()
+    return (last if of_source is None else min(last, of_source)) + timedelta(days=1)
 
 
 def begun(start: date, end: date, instant: datetime) -> list[date]:

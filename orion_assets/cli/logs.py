@@ -25,6 +25,8 @@ def configure(settings: Settings) -> None:
     )
     orion = logging.getLogger("orion_assets")
     orion.handlers[:] = [handler]
-    # INFO is the run's log; at a terminal it would bury the progress bar
-    orion.setLevel(settings.log_level if is_json or settings.log_level != "INFO" else "WARNING")
+    # INFO is the run's log; at a terminal it would bury the progress bar. Dagster sets the logger's level anew
+    level = settings.log_level if is_json or settings.log_level != "INFO" else "WARNING"
+    handler.setLevel(level)
+    orion.setLevel(level)
     logging.getLogger("dagster").setLevel(logging.DEBUG)

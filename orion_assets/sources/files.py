@@ -121,6 +121,10 @@ class FilesSource:
             return None
         return self._said(dated).rows.select(pl.col("session").max()).item()
 
+    def last_session(self) -> date | None:
+        """The last session the files have bars of; None where no bars are mapped."""
+        return self._through(RAW_DAILY_BARS.name)
+
     def listed_tickers(self) -> tuple[str, ...]:
         """Every ticker the files have bars of, sorted."""
         if RAW_DAILY_BARS.name not in self.datasets:

@@ -29,6 +29,10 @@ class NoSource:
         """Refuse to answer."""
         return _refuse()
 
+    def last_session(self) -> date | None:
+        """Refuse: where data ends depends on the source."""
+        return _refuse()
+
     def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
         """Give no rows: there is nothing to compare with."""
         return pl.DataFrame(schema=RECONCILIATION)

@@ -88,6 +88,10 @@ class Source(Protocol):
         """
         ...
 
+    def last_session(self) -> date | None:
+        """The last session the source has bars of; None where it goes on by itself."""
+        ...
+
     def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
         """Give adjusted closes to compare with, never to use as bars; no rows where the source has none.
 

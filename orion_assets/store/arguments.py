@@ -54,7 +54,7 @@ def public_columns(table: Table, columns: Sequence[str] | None) -> tuple[str, ..
     asked = (columns,) if isinstance(columns, str) else columns
     for name in asked:
         if name not in shown:
-            raise unknown("column", [name], shown, "`orion features describe` lists them all")
+            raise unknown("column", [name], shown, "docs/reference/tables.md lists them all")
     return tuple(dict.fromkeys((*table.key, *(name for name in asked if name != "ts_known"), "ts_known")))
 
 

@@ -1,10 +1,11 @@
 """However the runs were ordered, cut or begun again, the store holds the same."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
+from orion_assets.schemas import RAW_DAILY_BARS
 from orion_assets_tests import own_market
 
 # Eleven sessions around the half-day, the closed 4 July, the split and the dividend
@@ -102,3 +103,14 @@ def test_a_ticker_added_later_has_the_features_it_would_have_had(added, in_order
     )
 
     assert now == then
+
+
+def test_without_an_end_a_range_ends_where_the_files_end(tmp_path):
+    market = own_market.write(tmp_path)
+
+    filled = json.loads(market.orion("backfill", "--from", "2014-07-14", "--json").out)
+    again = json.loads(market.orion("update", "--json").out)
+
+    last = market.read(RAW_DAILY_BARS)["session"].max()
+    assert filled["range"] == ["2014-07-14", (last + timedelta(days=1)).isoformat()]
+    assert again["range"] == [None, None]

@@ -197,7 +197,7 @@ class TestRefusals:
             (lambda s: s.latest("ZZZZ"), "ticker ZZZZ is not in the store; there are 4"),
             (
                 lambda s: s.features(columns=["rsi14"]),
-                "column rsi14 is not in the store; near: rsi_14. Remedy: `orion features describe`",
+                "column rsi14 is not in the store; near: rsi_14. Remedy: docs/reference/tables.md",
             ),
             (lambda s: s.features(columns=["is_deleted"]), "column is_deleted is not in the store"),
             (
