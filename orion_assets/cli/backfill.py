@@ -110,7 +110,7 @@ def _fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outc
             return outcome
         # A series is computed from its first bar: what changed in the range changes what comes after it
         healed = execute(settings, _derivation(launch, stale), on, show=show)
-        return replace(outcome, is_done=healed.is_done, failure=healed.failure)
+        return replace(healed, rows=outcome.rows, findings=[*outcome.findings, *healed.findings])
 
 
 def _run(settings: Settings, launch: Launch, *, show: bool) -> Outcome:

@@ -55,4 +55,3 @@ class Outcome:
     failure: str = ""
     findings: list[Finding] = field(default_factory=list[Finding])
     rows: dict[str, int] = field(default_factory=dict[str, int])
-    changed_raw: bool = False

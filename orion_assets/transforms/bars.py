@@ -117,8 +117,13 @@ def screen(origin: Table, raw: pl.DataFrame, rules: Sequence[Rule]) -> tuple[pl.
 
     Withdrawals carry no values worth holding against a rule and pass.
     """
+    # What could not be read is one fault, not one more for each value it left empty
+    is_judged = ~pl.col("is_deleted") & pl.col("problem").is_null()
     judged = raw.with_columns(
-        (rule.is_broken.fill_null(value=False) & ~pl.col("is_deleted")).alias(f"_{rule.name}") for rule in rules
+        (rule.is_broken.fill_null(value=False) & (~pl.col("is_deleted") if rule is UNREADABLE else is_judged)).alias(
+            f"_{rule.name}"
+        )
+        for rule in rules
     )
     flags = [f"_{rule.name}" for rule in rules]
     good = judged.filter(~pl.any_horizontal(flags)).drop(flags)

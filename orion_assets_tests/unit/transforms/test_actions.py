@@ -189,7 +189,7 @@ def test_a_dividend_without_positive_cash_is_held(bad, found):
 def test_an_unreadable_event_is_held_with_its_problem():
     held = made([split("s", None, None, problem="ratio: 'two' is not a ratio")])
 
-    assert held.quarantine["rule"].to_list() == ["ratio_positive", "readable"]
+    assert held.quarantine["rule"].to_list() == ["readable"]
     assert "ratio: 'two' is not a ratio" in held.quarantine["found"].to_list()
 
 
