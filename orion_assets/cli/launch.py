@@ -55,3 +55,4 @@ class Outcome:
     failure: str = ""
     findings: list[Finding] = field(default_factory=list[Finding])
     rows: dict[str, int] = field(default_factory=dict[str, int])
+    changed_raw: bool = False

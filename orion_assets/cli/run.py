@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from orion_assets import calendars
-from orion_assets.cli.launch import Finding, Launch, Outcome
+from orion_assets.cli.launch import RAW, Finding, Launch, Outcome
 from orion_assets.cli.output import ERR
 from orion_assets.definitions import build_definitions
 from orion_assets.settings import Settings
@@ -85,6 +85,7 @@ def _count(outcome: Outcome, made: dg.AssetMaterialization) -> None:
     name = made.asset_key.path[-1]
     count: Any = made.metadata["dagster/row_count"].value if "dagster/row_count" in made.metadata else 0
     outcome.rows[name] = int(count)
+    outcome.changed_raw |= name in RAW and int(count) > 0
 
 
 def _reason(event: dg.DagsterEvent) -> str:
