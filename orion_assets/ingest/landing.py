@@ -120,11 +120,14 @@ class Landing:
         now = pl.lit(self.moment.now, UTC_US)
         landed = self._is_seen() | pl.col("_is_again").fill_null(value=False)
         is_observed = landed & pl.lit(not self.moment.is_replay)
-        dated = self._with_next_open(self.answer.rows)
-        return dated.join(answered, on=self.cell, how="left", maintain_order="left").with_columns(
+        dated = self._with_next_open(self.answer.rows).with_columns(_says_clock=pl.col(TS_STATED).is_not_null())
+        # A row without a clock beside one of its key that has one is that key's first version, not a new answer
+        is_first = pl.col("_says_clock").any().over(self.table.key)
+        told = dated.with_columns(pl.when(is_first).then(pl.coalesce(TS_STATED, TS_ASSUMED)).alias(TS_STATED))
+        return told.join(answered, on=self.cell, how="left", maintain_order="left").with_columns(
             ts_known=pl.coalesce(TS_STATED, pl.when(is_observed).then(now).otherwise(TS_ASSUMED)),
             ts_ingested=now,
-            availability=pl.when(pl.col(TS_STATED).is_not_null() | is_observed)
+            availability=pl.when(pl.col("_says_clock") | (is_observed & pl.col(TS_STATED).is_null()))
             .then(pl.lit("observed"))
             .otherwise(pl.lit("assumed")),
         )

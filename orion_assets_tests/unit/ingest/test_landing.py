@@ -605,3 +605,17 @@ def test_an_empty_answer_on_an_empty_table_adds_no_rows_and_all_coverage(table):
     assert news.schema == table.schema
     assert news.is_empty()
     assert cells.height == 10
+
+
+def test_a_correction_beside_a_row_without_a_clock_stays_when_the_file_is_filled_again():
+    raw = Raw()
+    given = (bar(MON), bar(MON, 11.0, utc(TUE, 14)))
+
+    first, _ = raw.land(YEARS_LATER, *given)
+    again, _ = raw.land(YEARS_LATER + HOUR, *given)
+
+    assert told(first, *VERSION) == [
+        (10.0, utc(MON, 20, 15), "assumed", False),
+        (11.0, utc(TUE, 14), "observed", False),
+    ]
+    assert again.is_empty()
