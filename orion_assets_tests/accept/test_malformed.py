@@ -43,7 +43,7 @@ REFUSED = {
 }  # fmt: skip
 HELD = {
     "wrong type": ("649.90,651.26", "abc,651.26", "readable", "abc"),
-    "negative price": ("649.90,651.26", "-649.90,651.26", "prices_positive", "-649.9"),
+    "negative price": ("649.90,651.26", "-649.90,651.26", "readable", "-649.9"),
     "NaN": ("649.90,651.26", "NaN,651.26", "readable", "NaN"),
     "high below low": ("649.90,651.26,644.47", "649.90,644.47,651.26", "high_not_below_low", "644.47"),
 }
