@@ -270,7 +270,7 @@ class AsOfReader(ABC):
             return
         known = self._tickers()
         if absent := sorted(missing - known):
-            remedy = f"add and fetch with `orion backfill --tickers {','.join(absent[:10])}`"
+            remedy = f"follow with `orion tickers add {' '.join(absent[:10])}`, then `orion backfill`"
             raise unknown("ticker", absent, known, remedy)
 
     def _tickers(self) -> set[str]:

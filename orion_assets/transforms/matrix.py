@@ -1,12 +1,10 @@
 """feature_matrix: the point-in-time join of what a model may read of a ticker at a decision instant."""
 
-from datetime import date
 from typing import Final
 
 import polars as pl
 
 from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MARKET, FEATURE_MATRIX, FEATURE_SENTIMENT, Table
-from orion_assets.transforms.market import asked
 from orion_assets.transforms.versions import change_points
 
 _KEY: Final = FEATURE_MATRIX.key
@@ -51,11 +49,6 @@ def feature_matrix(
     blanked = joined.with_columns(pl.when(~pl.col("is_deleted")).then(pl.col(name)).alias(name) for name in values)
     stamped = blanked.with_columns(ts_event="ts_cutoff", ts_known="_at")
     return change_points(stamped, _KEY, values).select(FEATURE_MATRIX.names)
-
-
-def matrix_cells(coverage: pl.DataFrame, sessions: pl.DataFrame, start: date, end: date) -> pl.DataFrame:
-    """Give the cut-offs in [start, end) at which bars were asked, for `feature_matrix`."""
-    return asked(coverage, sessions, start, end)
 
 
 def _changes(rows: pl.DataFrame, frame: pl.DataFrame, on: list[str]) -> pl.DataFrame:

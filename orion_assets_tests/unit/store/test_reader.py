@@ -190,7 +190,7 @@ class TestRefusals:
         [
             (
                 lambda s: s.bars("a"),
-                "ticker a is not in the store; near: A. Remedy: add and fetch with `orion backfill --tickers a`",
+                "ticker a is not in the store; near: A. Remedy: follow with `orion tickers add a`, then",
             ),
             (lambda s: s.features(["A", "ZZZZ"]), r"ticker ZZZZ is not in the store; there are 4: A, B, C, b"),
             (lambda s: s.news("ZZZZ"), "ticker ZZZZ is not in the store"),

@@ -14,7 +14,7 @@ from orion_assets.schemas import (
 )
 from orion_assets.transforms.daily import feature_indicators
 from orion_assets.transforms.market import asked
-from orion_assets.transforms.matrix import feature_matrix, matrix_cells
+from orion_assets.transforms.matrix import feature_matrix
 from orion_assets_tests.pipeline import at
 from orion_assets_tests.unit.transforms.rows import (
     FRI,
@@ -218,7 +218,7 @@ def test_only_cut_offs_that_were_asked_have_rows():
 def test_the_cells_of_the_matrix_are_those_at_which_bars_were_asked():
     coverage = answered("raw_daily_bars", (MON, "close"), (TUE, "open"))
 
-    found = matrix_cells(coverage, june(), MON, WED)
+    found = asked(coverage, june(), MON, WED)
 
     assert told(found, "session", "cutoff", "ts_cutoff", "bar_session") == [
         (MON, "close", close_cutoff(MON), MON),
@@ -228,11 +228,11 @@ def test_the_cells_of_the_matrix_are_those_at_which_bars_were_asked():
 
 def test_the_first_session_of_the_calendar_has_no_open_row():
     calendar = june().filter(pl.col("session") >= MON)
-    first = matrix_cells(answered("raw_daily_bars", *both(MON)), calendar, MON, TUE)
+    first = asked(answered("raw_daily_bars", *both(MON)), calendar, MON, TUE)
 
     assert told(matrix([day(MON, 10.0)], over=first), "session", "cutoff") == [(MON, "close")]
 
 
 def test_no_bars_and_no_cells_give_no_rows():
     assert matrix((), [mood(MON, "close", 0.5)], [vix(MON, "close", 12.0)]).is_empty()
-    assert matrix([day(MON, 10.0)], over=matrix_cells(RAW_COVERAGE.empty(), june(), MON, FRI)).is_empty()
+    assert matrix([day(MON, 10.0)], over=asked(RAW_COVERAGE.empty(), june(), MON, FRI)).is_empty()
