@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from dagster_aws.s3 import S3Resource
 
 from orion_assets import settings as environment
 from orion_assets.defs import resources as res
@@ -49,32 +48,14 @@ def build_definitions(
 
 def resources(settings: Settings) -> dict[str, Any]:
     """Give the resources that the settings name."""
-    options = settings.storage_options()
-    secret = settings.aws_secret_access_key.get_secret_value() if settings.aws_secret_access_key else None
-    key = settings.aws_access_key_id.get_secret_value() if settings.aws_access_key_id else None
     return {
-        "lake": res.LakeResource(url=settings.lake_url, storage_options=options),
-        "lake_io": res.LakeIO(url=settings.lake_url, storage_options=options),
-        "desk": res.DeskResource(
-            lake_url=settings.lake_url,
-            archive_url=settings.archive_url,
-            state_url=settings.state_url,
-            storage_options=options,
-            s3=S3Resource(
-                endpoint_url=settings.s3_endpoint_url or None,
-                region_name=settings.aws_region,
-                aws_access_key_id=key,
-                aws_secret_access_key=secret,
-            ),
-        ),
-        "state": res.StateResource(url=settings.state_url),
-        "universe": res.UniverseResource(state_url=settings.state_url, tickers=list(settings.tickers)),
-        "store": res.StoreResource(url=settings.store_url),
-        "source": res.SourceResource(
-            source=settings.source,
-            mappings=[str(path) for path in settings.files_mapping],
-            root=str(settings.files_root or ""),
-        ),
+        "lake": res.lake(settings),
+        "lake_io": res.lake_io(settings),
+        "desk": res.desk(settings),
+        "state": res.state(settings),
+        "universe": res.universe(settings),
+        "store": res.store(settings),
+        "source": res.source(settings),
         "moment": res.MomentResource(),
     }
 

@@ -214,6 +214,9 @@ RAW_TICKERS: Final = Table(
         *_RAW,
     ),
 )
+RAW_UNIVERSE: Final = Table(
+    "raw_universe", "One ticker and from when on it was followed or no longer.", ("ticker",), (_TICKER, *_RAW_CLOCKS)
+)
 RAW_COVERAGE: Final = Table(
     "raw_coverage",
     "One answer of a source about a cell: what was asked, what came, when that was known.",
@@ -230,6 +233,8 @@ RAW_COVERAGE: Final = Table(
         Column("source", pl.String(), "Who answered"),
     ),
 )
+# Coverage states in which a source has spoken of a cell
+ANSWERED: Final = ("data", "empty_confirmed")
 QUARANTINE: Final = Table(
     "quarantine",
     "One row that was landed and not let through, with the reason.",
@@ -382,7 +387,8 @@ FEATURE_MATRIX: Final = Table(
 )
 
 _ALL = (
-    *(RAW_DAILY_BARS, RAW_VIX, RAW_NEWS, RAW_SPLITS, RAW_DIVIDENDS, RAW_TICKERS, RAW_COVERAGE, QUARANTINE),
+    *(RAW_DAILY_BARS, RAW_VIX, RAW_NEWS, RAW_SPLITS, RAW_DIVIDENDS, RAW_TICKERS, RAW_UNIVERSE),
+    *(RAW_COVERAGE, QUARANTINE),
     *(SECURITIES, CORPORATE_ACTIONS, CLEAN_DAILY_BARS, CLEAN_VIX, CLEAN_NEWS),
     *(FEATURE_INDICATORS, FEATURE_SENTIMENT, FEATURE_MARKET, FEATURE_MATRIX),
 )

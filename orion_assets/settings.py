@@ -1,21 +1,29 @@
 """The only module that reads the environment and `.env`. Every setting has a default; nothing is read at import."""
 
+import os
+import re
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orion_assets.errors import SettingsError
 
 NO_SOURCE: Final = "none"
+_PASSWORD: Final = re.compile(r"(://[^:/@]*):.*@")
+_POSTGRES: Final = re.compile(r"[\w+]+://([^:/@]*(:[^@]*)?@)?(\[[^]@]*\]|[^]:/?@[]*)(:\d*)?(/[^?@]*)?(\?.*)?")
 
 
 class Settings(BaseSettings):
     """What a deployment decides. Names in the environment: ORION_ and the field in capitals, unless said otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="ORION_", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ORION_", extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    )
 
     source: Literal["none", "files"] = NO_SOURCE
     files_mapping: Annotated[tuple[Path, ...], NoDecode] = ()
@@ -44,6 +52,25 @@ class Settings(BaseSettings):
     def _blank_is_none(cls, value: object) -> object:
         return value or None
 
+    @field_validator("state_url", "store_url")
+    @classmethod
+    def _is_whole(cls, value: str) -> str:
+        # Else the rest of the password would be taken, and shown, as host, port or name of the database
+        if value.startswith("postgres") and not _POSTGRES.fullmatch(value):
+            raise ValueError("write postgresql://user:password@host:port/name; percent-encode @ : / in the password")
+        return value
+
+    @field_validator("aws_access_key_id", "aws_secret_access_key")
+    @classmethod
+    def _is_one_word(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and re.search(r"\s", value.get_secret_value()):
+            raise ValueError("holds white space; a key has none, paste it anew")
+        return value
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Give what `repr` shows: every setting, without the passwords that URLs hold."""
+        return [(name, _without_password(value)) for name, value in super().__repr_args__()]
+
     def storage_options(self) -> dict[str, str]:
         """Give the object-store options for `s3://` URLs; empty for folders."""
         if not self.lake_url.startswith("s3://"):
@@ -56,6 +83,11 @@ class Settings(BaseSettings):
             is_plain = self.s3_endpoint_url.startswith("http://")
             options |= {"AWS_ENDPOINT_URL": self.s3_endpoint_url, "AWS_ALLOW_HTTP": str(is_plain).lower()}
         return options
+
+
+def export_dagster_home(home: Path) -> None:
+    """Put DAGSTER_HOME into the environment, where Dagster's own configuration looks for it, if only `.env` says it."""
+    os.environ["DAGSTER_HOME"] = str(home)
 
 
 def load(env_file: Path | None = None) -> Settings:
@@ -72,10 +104,18 @@ def load(env_file: Path | None = None) -> Settings:
     try:
         return Settings(_env_file=env_file or ".env")  # pyright: ignore[reportCallIssue]
     except ValidationError as e:
-        lines = "; ".join(f"{_variable(error['loc'])} is {error['input']!r}: {error['msg']}" for error in e.errors())
+        lines = "; ".join(_fault(error) for error in e.errors())
         raise SettingsError(f"settings: {lines}. Correct it in the environment or .env") from e
 
 
-def _variable(location: tuple[int | str, ...]) -> str:
-    name = str(location[0])
-    return name if name.isupper() else f"ORION_{name.upper()}"
+def _fault(error: ErrorDetails) -> str:
+    place = str(error["loc"][0])
+    variable = place if place.isupper() else f"ORION_{place.upper()}"
+    found = str(error["input"])
+    # Whatever landed there, a key or a URL with a password must not reach a log
+    is_shown = "://" not in found and not variable.startswith("AWS_")
+    return f"{variable} {f'is {found!r}' if is_shown else '(not shown)'}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _without_password(value: object) -> object:
+    return _PASSWORD.sub(r"\1:***@", value) if isinstance(value, str) else value

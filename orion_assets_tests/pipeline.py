@@ -1,13 +1,14 @@
 """The daily graph as plain functions: what the assets wire, without a lake, a store or Dagster."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
 from orion_assets import calendars, schemas
-from orion_assets.ingest.landing import Landing, Moment
+from orion_assets.ingest.landing import Landing
+from orion_assets.ingest.moment import Moment
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, said_schema
 from orion_assets.transforms.actions import corporate_actions
 from orion_assets.transforms.bars import clean_daily_bars, clean_vix
@@ -28,15 +29,23 @@ RAW = {
     )
 }
 
+# After its event a vendor's row is there, unless the world says later
+DELAY = timedelta(minutes=15)
+
 
 @dataclass
 class World:
-    """What a source would say of each raw table, in `said_schema`; `moment` plays the clock."""
+    """What a source would say of each raw table, in `said_schema`; `moment` plays the clock.
+
+    A world with `has_clocks` is a file that states when each version became known; one without is a vendor, who shows
+    how things stand when he is asked.
+    """
 
     said: dict[str, pl.DataFrame]
     tickers: Sequence[str]
     start: date
     end: date
+    has_clocks: bool = True
     held: dict[str, pl.DataFrame] = field(default_factory=dict)
     coverage: dict[str, pl.DataFrame] = field(default_factory=dict)
 
@@ -46,10 +55,7 @@ class World:
         for name, table in RAW.items():
             if name not in self.said:
                 continue
-            rows = self.said[name].filter(
-                pl.col("session").is_between(start, end, closed="left")
-                & (pl.coalesce(TS_STATED, TS_ASSUMED) <= moment.now)
-            )
+            rows = self._told(name, moment.now).filter(pl.col("session").is_between(start, end, closed="left"))
             held = self.held.get(name, table.empty())
             covered = self.coverage.get(name, schemas.RAW_COVERAGE.empty())
             mine = pl.col("session").is_between(start, end, closed="left")
@@ -60,6 +66,24 @@ class World:
             self.held[name] = table.conform(pl.concat([held, news]))
             self.coverage[name] = pl.concat([covered, cells])
 
+    def _told(self, name: str, now: datetime) -> pl.DataFrame:
+        clock = pl.coalesce(TS_STATED, TS_ASSUMED)
+        known = self.said[name].filter(clock <= now)
+        if self.has_clocks:
+            return known
+        last = known.sort(clock).unique(RAW[name].key, keep="last", maintain_order=True).filter(~pl.col("is_deleted"))
+        assumed = pl.min_horizontal(TS_ASSUMED, pl.col("ts_event") + DELAY)
+        return last.with_columns(assumed.alias(TS_ASSUMED), pl.lit(None, pl.Datetime("us", "UTC")).alias(TS_STATED))
+
+    def cut(self, instant: datetime) -> "World":
+        """Give this world as its lake stood at an instant: nothing known later."""
+        known = pl.col("ts_known") <= instant
+        return replace(
+            self,
+            held={name: frame.filter(known) for name, frame in self.held.items()},
+            coverage={name: frame.filter(known) for name, frame in self.coverage.items()},
+        )
+
     def derive(self, start: date | None = None, end: date | None = None) -> dict[str, pl.DataFrame]:
         """Derive every table for the sessions in [start, end) from what was landed."""
         start, end = start or self.start, end or self.end
@@ -68,14 +92,19 @@ class World:
         raw = {name: frame.filter(pl.col("session") < end) for name, frame in raw.items()}
         covered = {name: self.coverage.get(name, schemas.RAW_COVERAGE.empty()) for name in RAW}
         bars = clean_daily_bars(raw["raw_daily_bars"], calendar)
-        actions = corporate_actions(raw["raw_splits"], raw["raw_dividends"], securities_of(self.tickers))
+        actions = corporate_actions(
+            self.held.get("raw_splits", schemas.RAW_SPLITS.empty()),
+            self.held.get("raw_dividends", schemas.RAW_DIVIDENDS.empty()),
+            securities_of(self.tickers),
+            calendar,
+        )
         vix = clean_vix(raw["raw_vix"])
         news = clean_news(raw["raw_news"], calendar, date(1990, 1, 1))
         before = calendars.sessions(end=start).tail(1)["session"][0]
         indicators = feature_indicators(bars.rows, actions.rows, before, end)
-        sentiment = feature_sentiment(news.rows, covered["raw_news"], calendar, self.tickers, (start, end))
-        market = feature_market(vix.rows, covered["raw_vix"], calendar, start, end)
-        cells = asked(covered["raw_daily_bars"], calendar, start, end)
+        sentiment = feature_sentiment(news.rows, covered["raw_news"], calendar, universe_of(self.tickers), (start, end))
+        cells, days = (asked(covered[name], calendar, start, end) for name in ("raw_daily_bars", "raw_vix"))
+        market = feature_market(vix.rows, days, cells, calendar)
         matrix = feature_matrix(indicators, sentiment, market, cells)
         frames = {
             "clean_daily_bars": bars.rows,
@@ -109,6 +138,14 @@ def securities_of(tickers: Sequence[str]) -> pl.DataFrame:
             schema=schemas.SECURITIES.schema,
         )
     )
+
+
+def universe_of(tickers: Sequence[str]) -> pl.DataFrame:
+    """These tickers, followed since ever."""
+    ever = datetime(1990, 1, 1, tzinfo=UTC)
+    clocks = dict.fromkeys(("ts_event", "ts_known", "ts_ingested"), ever)
+    rows = [{"ticker": ticker, "is_deleted": False, "availability": "observed", **clocks} for ticker in tickers]
+    return pl.DataFrame(rows, schema=schemas.RAW_UNIVERSE.schema)
 
 
 def said(name: str, rows: pl.DataFrame) -> pl.DataFrame:

@@ -1,17 +1,18 @@
 """Small random worlds in which everything that can go wrong with time does; every value from one seed."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import polars as pl
 
 from orion_assets import calendars
+from orion_assets.ingest.moment import Moment
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED
-from orion_assets_tests.pipeline import World, said
+from orion_assets_tests.pipeline import DELAY, World, said
 
 TICKERS = ("AAA", "BBB")
 START, END = date(2014, 6, 20), date(2014, 7, 15)
-DELAY = timedelta(minutes=15)
 WORDS = ("great", "terrible", "profit", "loss", "soars", "crash", "quarter", "report", "happy", "lawsuit")
 
 
@@ -33,12 +34,31 @@ def random_world(seed: int) -> World:
     )
 
 
+def live_world(seed: int) -> World:
+    """The same world lived through: landed by morning and evening runs, some missed, some asking days anew."""
+    world = replace(random_world(seed), has_clocks=seed % 2 == 0)
+    rng = np.random.default_rng(seed + 2)
+    sessions = calendars.sessions(START, END)
+    days = sessions["session"].to_list()
+    unasked = 0
+    for number, row in enumerate(sessions.iter_rows(named=True)):
+        for name in ("open", "close"):
+            if rng.random() < 0.3:
+                continue
+            first = max(0, min(unasked, number - int(rng.integers(0, 4) if rng.random() < 0.3 else 0)))
+            now = row[f"ts_{name}_cutoff"] + timedelta(minutes=int(rng.integers(0, 90)))
+            world.land(Moment(now), days[first], days[number] + timedelta(days=1))
+            unasked = number + (name == "close")
+    world.land(Moment(sessions["ts_close_cutoff"].to_list()[-1] + timedelta(days=int(rng.integers(0, 9)))))
+    return world
+
+
 def instants(seed: int, world: World, count: int) -> list[datetime]:
     """Moments worth looking at: clocks of rows, a tick before them, cut-offs and anything between."""
     rng = np.random.default_rng(seed + 1)
-    clocks = pl.concat(frame.select(pl.coalesce(TS_STATED, TS_ASSUMED).alias("at")) for frame in world.said.values())[
-        "at"
-    ].to_list()
+    said = pl.concat(frame.select(pl.coalesce(TS_STATED, TS_ASSUMED).alias("at")) for frame in world.said.values())
+    landed = [frame["ts_known"].alias("at") for frame in (*world.held.values(), *world.coverage.values())]
+    clocks = pl.concat([said["at"], *landed]).to_list()
     clocks += [clock - timedelta(microseconds=1) for clock in clocks]
     sessions = calendars.sessions(START, END)
     clocks += [*sessions["ts_open_cutoff"].to_list(), *sessions["ts_close_cutoff"].to_list()]

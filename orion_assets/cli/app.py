@@ -4,6 +4,8 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -13,7 +15,7 @@ from orion_assets.cli import market, store, tickers
 from orion_assets.cli.backfill import backfill, update
 from orion_assets.cli.context import Call
 from orion_assets.cli.logs import configure
-from orion_assets.cli.output import Exit, complain
+from orion_assets.cli.output import OUT, Exit, complain
 from orion_assets.cli.read import bars, features
 from orion_assets.cli.status import status
 from orion_assets.errors import OrionError, SettingsError
@@ -22,7 +24,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Orion: market data to features that say when they became known.",
+    help=(
+        "Orion: market data to features that say when they became known.\n\n"
+        "First: orion backfill, then orion features. Later, once a session: orion update. Settings come from the"
+        " environment or .env; .env.example lists them."
+    ),
 )
 for each in (backfill, update, status, features, bars):
     app.command()(each)
@@ -31,15 +37,29 @@ app.add_typer(market.app, name="market")
 app.add_typer(store.app, name="store")
 
 
+def _print_version(*, is_asked: bool) -> None:
+    if is_asked:
+        OUT.print(f"orion {version('orion-assets')}")
+        raise typer.Exit
+
+
 @app.callback()
 def orion(
     ctx: typer.Context,
-    env_file: Annotated[Path | None, typer.Option(help="File of settings to read in place of .env.")] = None,
+    env_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="File of settings to read in place of ./.env."),
+    ] = None,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
 ) -> None:
     """Take what all commands share."""
     call = Call(env_file)
     ctx.obj = call
-    configure(call.settings)
+    # Help, and what needs no settings, must work where they are wrong; whoever needs them reads them again
+    with suppress(SettingsError):
+        configure(call.settings)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -71,10 +71,25 @@ def day(name: str, text: str | None) -> date | None:
 
 def moment(text: str | None, name: str = "--until") -> datetime:
     """Parse an instant of the command line; the machine's time when it is not given."""
+    return instant(name, text) or now()
+
+
+def instant(name: str, text: str | None) -> datetime | None:
+    """Parse an instant of the command line, within what the calendar knows."""
+    if text is None:
+        return None
     try:
-        return now() if text is None else calendars.instant(text)
+        found = calendars.instant(text)
+        day = found.astimezone(calendars.NEW_YORK).date()
     except ValueError as e:
         refuse(f"{name}: {str(e).removeprefix('as_of: ')}")
+    except OverflowError:
+        # The first and last days there are have no counterpart in another time zone
+        found, day = None, date.max
+    if not calendars.FIRST_DATE <= day <= calendars.LAST_DATE:
+        within = f"{calendars.FIRST_DATE} to {calendars.LAST_DATE}"
+        refuse(f"{name} {text} is outside the calendar, {within}; name an instant within it")
+    return found
 
 
 def names(text: str | None) -> list[str]:

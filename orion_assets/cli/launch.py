@@ -6,8 +6,8 @@ from datetime import date
 from typing import Any
 
 from orion_assets.schemas import STORED
-from orion_assets.settings import Settings
 
+REFERENCE = ("raw_tickers", "securities")
 RAW = ("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
 DERIVED = (*(table.name for table in STORED), "feature_store")
 
@@ -26,14 +26,13 @@ class Launch:
     @property
     def steps(self) -> int:
         """How many assets the run makes."""
-        everything = 2 if self.job == "reference" else len(DERIVED) + len(RAW)
+        everything = len(REFERENCE) if self.job == "reference" else len(DERIVED) + len(RAW)
         return len(self.assets) or everything
 
-    def run_config(self, settings: Settings) -> dict[str, Any]:
-        """Give the resources' configuration that this run overrides; it replaces a resource's settings whole."""
+    def run_config(self) -> dict[str, Any]:
+        """Give the resources' configuration that this run overrides; Dagster keeps it with the run."""
         moment = {"moment": {"config": {"until": self.until}}} if self.until else {}
-        followed = {"state_url": settings.state_url, "tickers": list(settings.tickers), "only": list(self.only)}
-        universe = {"universe": {"config": followed}} if self.only else {}
+        universe = {"universe": {"config": {"only": list(self.only)}}} if self.only else {}
         return {"resources": {**moment, **universe}} if moment or universe else {}
 
 
@@ -49,10 +48,20 @@ class Finding:
 
 @dataclass
 class Outcome:
-    """What came of a run of a job."""
+    """What came of a run of a job.
+
+    Attributes:
+        is_done: Whether it ended well.
+        failure: Why it did not.
+        findings: Checks that did not pass.
+        rows: By table; of a raw one those that are new or changed.
+        changed_raw: Whether any raw row is new or changed.
+        derived_again: Sessions [start, end) outside the run's own that had to be derived anew for it.
+    """
 
     is_done: bool
     failure: str = ""
     findings: list[Finding] = field(default_factory=list[Finding])
     rows: dict[str, int] = field(default_factory=dict[str, int])
     changed_raw: bool = False
+    derived_again: tuple[date, date] | None = None

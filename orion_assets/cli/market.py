@@ -8,11 +8,10 @@ import typer
 
 from orion_assets import calendars
 from orion_assets.cli import context
-from orion_assets.cli.output import OUT, Exit, document, frame
+from orion_assets.cli.options import At, From, Json, To
+from orion_assets.cli.output import OUT, Exit, cell, document, frame
 
 app = typer.Typer(no_args_is_help=True, help="The exchange's calendar: status, sessions, should-run.")
-At = Annotated[str | None, typer.Option("--at", help="Instant with a zone; now when left out.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command()
@@ -26,28 +25,26 @@ def status(at: At = None, json: Json = False) -> None:
     if json:
         document(told)
     else:
-        OUT.print(
-            f"{'open' if is_open else 'closed'}; session {session}: opens {row['ts_open']}, closes {row['ts_close']}"
-        )
+        opens, closes = cell(row["ts_open"]), cell(row["ts_close"])
+        OUT.print(f"{'open' if is_open else 'closed'}; session {session}: opens {opens}, closes {closes}")
 
 
 @app.command()
-def sessions(
-    start: Annotated[str, typer.Option("--from", help="First date.")],
-    end: Annotated[str, typer.Option("--to", help="First date no longer meant.")],
-    json: Json = False,
-) -> None:
-    """List the sessions in [--from, --to) with their opens, closes and cut-offs (UTC)."""
+def sessions(start: From, end: To, json: Json = False) -> None:
+    """List the sessions from --from up to, not including, --to: opens, closes and cut-offs, in UTC."""
     frame(calendars.sessions(context.day("--from", start), context.day("--to", end)).drop("position"), as_json=json)
 
 
 @app.command("should-run")
 def should_run(
-    cutoff: Annotated[Literal["open", "close"], typer.Option(help="Decision instant.")] = "close",
-    within: Annotated[int, typer.Option(help="Minutes after the cut-off in which a run is due.")] = 60,
+    cutoff: Annotated[Literal["open", "close"], typer.Option(help="Which of a session's two cut-offs.")] = "close",
+    within: Annotated[int, typer.Option(min=0, max=1440, help="Minutes after the cut-off in which a run is due.")] = 60,
     at: At = None,
 ) -> None:
-    """Exit 0 within some minutes after today's cut-off, else 1: `orion market should-run && orion update`."""
+    """Exit with 0 within some minutes after a session's cut-off, else with 1.
+
+    For cron: orion market should-run && orion update
+    """
     instant = context.moment(at, "--at")
     column = pl.col(f"ts_{cutoff}_cutoff")
     due = calendars.sessions().filter(column.is_between(instant - timedelta(minutes=within), instant))

@@ -2,20 +2,21 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import date, datetime
 from enum import IntEnum
 from typing import NoReturn
 
 import polars as pl
-from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 # A pipe has no width: give rows the room they need, and let a terminal break nothing
 OUT = Console(soft_wrap=True, highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 10_000)
 ERR = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 _SHOWN_ROWS = 40
+_GAP = 3
 
 
 class Exit(IntEnum):
@@ -28,35 +29,59 @@ class Exit(IntEnum):
 
 
 def frame(rows: pl.DataFrame, *, as_json: bool, title: str = "") -> None:
-    """Print rows as a table, or as a JSON array of objects with sorted names."""
+    """Print rows as a table, or as a JSON array of objects with sorted names.
+
+    A terminal gets the columns that fit and the first rows; a file or a pipe gets all of them.
+    """
     if as_json:
         document(rows.to_dicts())
         return
-    texts = [[cell(value) for value in row] for row in rows.head(_SHOWN_ROWS).iter_rows()]
-    shown = _fitting(rows.columns, texts)
-    table = Table(
-        title=title or None, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False, show_edge=False
-    )
-    for name in rows.columns[:shown]:
-        table.add_column(name, justify="right" if rows.schema[name].is_numeric() else "left", no_wrap=True)
+    limit = _SHOWN_ROWS if sys.stdout.isatty() else rows.height
+    texts = [[cell(value) for value in row] for row in rows.head(limit).iter_rows()]
+    widths = [
+        max([cell_len(name), *(cell_len(row[position]) for row in texts)]) for position, name in enumerate(rows.columns)
+    ]
+    shown = _fitting(widths)
+    to_right = [dtype.is_numeric() for dtype in rows.dtypes[:shown]]
+    if title:
+        OUT.print(Text(title, "italic"))
+    OUT.print(Text(_line(rows.columns, widths, to_right), "bold"))
+    OUT.print("─" * (sum(widths[:shown]) + _GAP * (shown - 1)))
     for row in texts:
-        table.add_row(*row[:shown])
-    OUT.print(table)
+        OUT.print(_line(row, widths, to_right))
     OUT.print()
     if shown < rows.width:
         ERR.print(f"{rows.width - shown} columns more: {', '.join(rows.columns[shown:])}; name them, or use --json")
-    if rows.height > _SHOWN_ROWS:
-        ERR.print(f"{rows.height - _SHOWN_ROWS} rows more; --json prints all")
+    if rows.height > limit:
+        ERR.print(f"{rows.height - limit} rows more; into a file or a pipe all are printed, as with --json")
 
 
-def _fitting(names: list[str], texts: list[list[str]]) -> int:
+def lines(texts: Sequence[str], *, title: str) -> None:
+    """Print a list under its title; a terminal gets the first of a long one."""
+    limit = _SHOWN_ROWS if sys.stdout.isatty() else len(texts)
+    OUT.print(Text(title, "italic"))
+    for text in texts[:limit]:
+        OUT.print(f"  {text}")
+    if len(texts) > limit:
+        ERR.print(f"{len(texts) - limit} lines more; into a file or a pipe all are printed, as with --json")
+
+
+def _fitting(widths: list[int]) -> int:
     """Count the leading columns that fit into the width: a cut value is worse than a column less."""
     used = 0
-    for position, name in enumerate(names):
-        used += 3 + max([len(name), *(len(row[position]) for row in texts)])
+    for position, width in enumerate(widths):
+        used += width + (_GAP if position else 0)
         if used > OUT.width:
             return position
-    return len(names)
+    return len(widths)
+
+
+def _line(texts: Sequence[str], widths: Sequence[int], to_right: Sequence[bool]) -> str:
+    padded = [
+        " " * (width - cell_len(text)) + text if right else text + " " * (width - cell_len(text))
+        for text, width, right in zip(texts, widths, to_right, strict=False)
+    ]
+    return (" " * _GAP).join(padded).rstrip()
 
 
 def cell(value: object) -> str:
@@ -70,6 +95,11 @@ def cell(value: object) -> str:
     if isinstance(value, list):
         return " ".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return str(value)
+
+
+def counted(count: int, what: str) -> str:
+    """Write how many there are of something."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def document(value: object) -> None:

@@ -2,49 +2,61 @@
 
 from typing import Annotated, Literal
 
+import polars as pl
 import typer
 
+from orion_assets.calendars import CUTOFFS
 from orion_assets.cli import context
 from orion_assets.cli.context import Call
+from orion_assets.cli.options import AsOf, Columns, From, Json, Tickers, To
 from orion_assets.cli.output import frame
-
-Which = Annotated[list[str] | None, typer.Argument(help="Tickers; all when left out.")]
-From = Annotated[str | None, typer.Option("--from", help="First session, YYYY-MM-DD.")]
-To = Annotated[str | None, typer.Option("--to", help="First session no longer meant.")]
-AsOf = Annotated[str | None, typer.Option("--as-of", help="Date (end of that New York day) or instant with a zone.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def features(
     ctx: typer.Context,
-    tickers: Which = None,
+    tickers: Tickers = None,
     start: From = None,
     end: To = None,
-    cutoff: Annotated[Literal["open", "close", "both"], typer.Option(help="Decision instant.")] = "close",
-    columns: Annotated[str | None, typer.Option(help="Columns, comma-separated; all when left out.")] = None,
+    cutoff: Annotated[
+        Literal["open", "close", "both"],
+        typer.Option(help="Instant of the decision: open is 09:25 New York, close is 30 minutes after the close."),
+    ] = "close",
+    columns: Columns = None,
     as_of: AsOf = None,
     json: Json = False,
 ) -> None:
-    """Show the feature matrix as it was known."""
+    """Show features: a row for a ticker, session and cut-off, as it is known now or was known at --as-of.
+
+    Sessions run from --from up to, not including, --to; without them, all that are stored.
+    """
     call: Call = ctx.obj
+    wanted = context.names(columns) or None
+    known = context.instant("--as-of", as_of)
     with call.store() as store:
-        rows = store.features(
-            tickers, start=start, end=end, columns=context.names(columns) or None, cutoff=cutoff, as_of=as_of
-        )
-    frame(rows, as_json=json)
+        rows = store.features(tickers, start=start, end=end, columns=wanted, cutoff=cutoff, as_of=known)
+    # The day's order; the store sorts by the letters, close before open
+    in_order = rows.sort("ticker", "session", pl.col("cutoff").cast(pl.Enum(CUTOFFS)))
+    frame(rows if json else in_order, as_json=json)
 
 
 def bars(
     ctx: typer.Context,
-    tickers: Which = None,
+    tickers: Tickers = None,
     start: From = None,
     end: To = None,
-    adjusted: Annotated[Literal["none", "split", "total_return"], typer.Option(help="Price basis.")] = "none",
+    adjusted: Annotated[
+        Literal["none", "split", "total_return"],
+        typer.Option(help="Prices as traded, or adjusted for splits, or for dividends too."),
+    ] = "none",
     as_of: AsOf = None,
     json: Json = False,
 ) -> None:
-    """Show daily bars: as traded, or in the units of the last visible session."""
+    """Show daily bars: prices as traded, or in the units of the last session known.
+
+    Sessions run from --from up to, not including, --to; without them, all that are stored.
+    """
     call: Call = ctx.obj
+    known = context.instant("--as-of", as_of)
     with call.store() as store:
-        rows = store.bars(tickers, start=start, end=end, adjusted=adjusted, as_of=as_of)
+        rows = store.bars(tickers, start=start, end=end, adjusted=adjusted, as_of=known)
     frame(rows, as_json=json)

@@ -22,7 +22,7 @@ from orion_assets import calendars
 from orion_assets.cli.launch import RAW, Finding, Launch, Outcome
 from orion_assets.cli.output import ERR
 from orion_assets.definitions import build_definitions
-from orion_assets.settings import Settings
+from orion_assets.settings import Settings, export_dagster_home
 
 
 def instance(settings: Settings) -> AbstractContextManager[DagsterInstance]:
@@ -31,6 +31,7 @@ def instance(settings: Settings) -> AbstractContextManager[DagsterInstance]:
         return DagsterInstance.ephemeral()
     home = Path(settings.dagster_home).resolve()
     home.mkdir(parents=True, exist_ok=True)
+    export_dagster_home(home)
     return DagsterInstance.from_config(str(home))
 
 
@@ -52,7 +53,7 @@ def execute(settings: Settings, launch: Launch, on: DagsterInstance, *, show: bo
             raise_on_error=False,
             asset_selection=[dg.AssetKey(name) for name in launch.assets] or None,
             tags=_tags(launch),
-            run_config={**launch.run_config(settings), "loggers": {"console": {}}},
+            run_config={**launch.run_config(), "loggers": {"console": {}}},
         )
     return _outcome(result)
 
@@ -83,9 +84,12 @@ def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
 
 def _count(outcome: Outcome, made: dg.AssetMaterialization) -> None:
     name = made.asset_key.path[-1]
-    count: Any = made.metadata["dagster/row_count"].value if "dagster/row_count" in made.metadata else 0
-    outcome.rows[name] = int(count)
-    outcome.changed_raw |= name in RAW and int(count) > 0
+    # A publication counts the rows of each table
+    counts: list[Any] = [
+        value.value for key, value in made.metadata.items() if key == "dagster/row_count" or key.startswith("rows_")
+    ]
+    outcome.rows[name] = sum(map(int, counts))
+    outcome.changed_raw |= name in RAW and outcome.rows[name] > 0
 
 
 def _reason(event: dg.DagsterEvent) -> str:

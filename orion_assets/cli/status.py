@@ -1,17 +1,26 @@
 """`orion status`: what there is and what is missing, from the coverage ledger."""
 
-from typing import Annotated
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Final
 
 import polars as pl
 import typer
 
-from orion_assets.cli.context import Call
-from orion_assets.cli.output import OUT, document, frame
+from orion_assets import calendars
+from orion_assets.cli.context import Call, now
+from orion_assets.cli.options import Json
+from orion_assets.cli.output import OUT, counted, document, frame, lines
 from orion_assets.ingest import ledger
-from orion_assets.schemas import CLEAN_DAILY_BARS
+from orion_assets.schemas import ANSWERED, CLEAN_DAILY_BARS, RAW_DAILY_BARS
+from orion_assets.store.state import STATES
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-STATES = ("data", "empty_confirmed", "not_yet", "quarantined", "failed")
+# What is always shown; of the other states, those that occur
+_USUAL: Final = ("data", "empty_confirmed", "not_yet", "quarantined", "failed")
+_SPAN: Final = (
+    pl.len().alias("cells"),
+    pl.col("session").min().alias("first"),
+    pl.col("session").max().alias("last"),
+)
 
 
 def status(
@@ -19,23 +28,28 @@ def status(
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the ledger anew from the lake first.")] = False,
     json: Json = False,
 ) -> None:
-    """Count the cells of every dataset by state; name those that need attention."""
+    """Show what there is, what is missing and what to do about it.
+
+    Counted are cells: a dataset, a ticker or the whole market, a session.
+    """
     call: Call = ctx.obj
     state = call.state()
     if rebuild:
-        ledger.rebuild(call.lake(), state, CLEAN_DAILY_BARS)
+        ledger.rebuild(call.lake(), state, RAW_DAILY_BARS, CLEAN_DAILY_BARS)
     cells = state.cells()
+    due, attention = _due(cells, now()), _attention(cells)
     if json:
-        document({"cells": _counts(cells).to_dicts(), "attention": _attention(cells).to_dicts()})
+        document({"cells": _counts(cells).to_dicts(), "due": due.to_dicts(), "attention": attention.to_dicts()})
         return
     if cells.is_empty():
         OUT.print("nothing was asked for yet; start with: orion backfill")
         return
-    shown = _counts(cells).drop("tickers").rename({"empty_confirmed": "empty"})
-    frame(shown, as_json=False, title="Cells by state (a cell: dataset, ticker or the whole market, session)")
-    attention = _attention(cells)
-    if attention.height:
-        frame(attention, as_json=False, title="Needs attention")
+    counts = _counts(cells)
+    shown = [name for name in STATES if name in _USUAL or counts[name].sum()]
+    table = counts.select("dataset", "first", "last", *shown).rename({"empty_confirmed": "empty"})
+    frame(table, as_json=False, title="Cells by state (a cell: dataset, ticker or the whole market, session)")
+    told = [*map(_told_due, due.to_dicts()), *_told(attention)]
+    lines(told, title="Needs attention" if told else "Nothing needs attention")
 
 
 def _counts(cells: pl.DataFrame) -> pl.DataFrame:
@@ -51,9 +65,56 @@ def _counts(cells: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _due(cells: pl.DataFrame, instant: datetime) -> pl.DataFrame:
+    """Give a row for each dataset with cells whose close cut-off has come and that nobody answered."""
+    closes = calendars.sessions().select("session", "ts_close_cutoff")
+    waiting = cells.filter(pl.col("state") == "not_yet").join(closes, on="session", how="left")
+    due = (
+        waiting.filter(pl.col("ts_close_cutoff") <= instant)
+        .group_by("dataset")
+        .agg(*_SPAN, pl.col("detail").unique().sort().str.join("; "))
+        .sort("dataset")
+    )
+    bars = cells.filter((pl.col("dataset") == RAW_DAILY_BARS.name) & pl.col("state").is_in(ANSWERED))
+    answered: date | None = bars.select(pl.col("session").max()).item()
+    commands = [_remedy(row, answered) for row in due.to_dicts()]
+    return due.with_columns(command=pl.Series(commands, dtype=pl.String))
+
+
+def _remedy(due: dict[str, Any], answered: date | None) -> str:
+    # update goes on after the last session with bars, and derives what is stale; a hole before it needs its range
+    if due["dataset"] == ledger.PUBLISHED or answered is None or due["first"] > answered:
+        return "orion update"
+    return f"orion backfill --from {due['first']} --to {due['last'] + timedelta(days=1)}"
+
+
 def _attention(cells: pl.DataFrame) -> pl.DataFrame:
     return (
         cells.filter(pl.col("state").is_in(["quarantined", "failed"]))
         .sort("dataset", "session", "ticker")
         .select("dataset", "ticker", "session", "state", "detail")
     )
+
+
+def _told_due(row: dict[str, Any]) -> str:
+    where = f"{counted(row['cells'], 'cell')} due and not answered, {_sessions(row)}"
+    return f"{row['dataset']}: {where}: {row['detail']}. To fill them: {row['command']}"
+
+
+def _told(attention: pl.DataFrame) -> list[str]:
+    """Write a line for the cells of a dataset that say the same of themselves."""
+    same = ["dataset", "state", "detail"]
+    grouped = attention.group_by(same, maintain_order=True).agg(*_SPAN, pl.col("ticker").unique().sort())
+    return [
+        f"{row['dataset']}: {counted(row['cells'], 'cell')} {row['state']}, {_tickers(row['ticker'])}{_sessions(row)}:"
+        f" {row['detail']}"
+        for row in grouped.to_dicts()
+    ]
+
+
+def _tickers(names: list[str]) -> str:
+    return "" if names == ["*"] else f"{names[0]} " if len(names) == 1 else f"{len(names)} tickers, "
+
+
+def _sessions(row: dict[str, Any]) -> str:
+    return str(row["first"]) if row["first"] == row["last"] else f"{row['first']} to {row['last']}"

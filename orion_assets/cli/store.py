@@ -1,19 +1,17 @@
 """`orion store`: the feature store as a thing that can be hashed and made again."""
 
 from datetime import timedelta
-from typing import Annotated
 
-import polars as pl
 import typer
 
 from orion_assets.cli.context import Call, now
 from orion_assets.cli.launch import DERIVED, Launch
+from orion_assets.cli.options import Json
 from orion_assets.cli.output import OUT, Exit, document, refuse
-from orion_assets.ingest.landing import WHOLE_MARKET
-from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, SECURITIES, STORED
+from orion_assets.schemas import RAW_COVERAGE, RAW_UNIVERSE, SECURITIES, STORED
+from orion_assets.transforms.versions import visible
 
 app = typer.Typer(no_args_is_help=True, help="The feature store: hash, rebuild.")
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command("hash")
@@ -36,15 +34,14 @@ def rebuild(ctx: typer.Context, json: Json = False) -> None:
     """Derive every session anew from raw and publish it."""
     call: Call = ctx.obj
     settings = call.settings
-    coverage = call.lake().read(RAW_COVERAGE)
-    asked = coverage["session"]
+    asked = call.lake().read(RAW_COVERAGE)["session"]
     if asked.is_empty():
         refuse("store rebuild: the lake is empty; start with: orion backfill", Exit.FAILED)
     first, last = asked.min(), asked.max()
     if not call.state().universe():
-        # Raw alone was brought here: followed are the tickers that bars were asked of
-        bars = coverage.filter((pl.col("dataset") == RAW_DAILY_BARS.name) & (pl.col("ticker") != WHOLE_MARKET))
-        call.state().add_tickers(bars["ticker"].unique().sort().to_list(), ts_added=now())
+        # Raw alone was brought here
+        followed = visible(call.lake().read(RAW_UNIVERSE), RAW_UNIVERSE.key)
+        call.state().add_tickers(followed["ticker"].to_list(), ts_added=now())
     from orion_assets.cli.run import execute, instance  # noqa: PLC0415 - Dagster takes seconds to load
 
     with instance(settings) as on:

@@ -1,16 +1,13 @@
 """`orion tickers`: the followed universe."""
 
-from typing import Annotated
-
 import polars as pl
 import typer
 
 from orion_assets.cli.context import Call, now
+from orion_assets.cli.options import Json, Named
 from orion_assets.cli.output import OUT, document, frame, refuse
 
 app = typer.Typer(no_args_is_help=True, help="The followed universe: list, add, remove.")
-Which = Annotated[list[str], typer.Argument(help="Tickers as the source lists them; case matters.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command("list")
@@ -21,7 +18,7 @@ def listed(ctx: typer.Context, json: Json = False) -> None:
 
 
 @app.command()
-def add(ctx: typer.Context, tickers: Which, json: Json = False) -> None:
+def add(ctx: typer.Context, tickers: Named, json: Json = False) -> None:
     """Follow tickers; the next backfill of a range fills the holes they make."""
     call: Call = ctx.obj
     known = call.source().listed_tickers()
@@ -36,7 +33,7 @@ def add(ctx: typer.Context, tickers: Which, json: Json = False) -> None:
 
 
 @app.command()
-def remove(ctx: typer.Context, tickers: Which, json: Json = False) -> None:
+def remove(ctx: typer.Context, tickers: Named, json: Json = False) -> None:
     """Stop following tickers; what was stored stays."""
     call: Call = ctx.obj
     unknown = sorted(set(tickers) - set(call.state().universe()))

@@ -1,15 +1,16 @@
 """The one IO manager: tables of the lake in, tables of the lake out; a range is one commit.
 
 An input's metadata `orion/reads` says how much of the table it wants:
-`history` (from the first session to the run's last), `all` (later sessions too), or `coverage` (the answers about the
-table, in place of its rows); without it, what the partition mapping names. Keep data processing out of this module.
+`history` (from the first session to the run's last), `all` (later sessions too), `coverage` (the answers about the
+table, in place of its rows) or `universe` (of whom they were asked); without it, what the partition mapping names. Keep
+data processing out of this module.
 """
 
 import dagster as dg
 import polars as pl
 
 from orion_assets.defs.partitions import span_of
-from orion_assets.schemas import RAW_COVERAGE, TABLES
+from orion_assets.schemas import RAW_COVERAGE, RAW_UNIVERSE, TABLES
 from orion_assets.store.lake import Lake
 
 READS = "orion/reads"
@@ -37,6 +38,8 @@ class LakeIOManager(dg.IOManager):
         reads = (context.definition_metadata or {}).get(READS)
         if reads == "all" or not context.has_asset_partitions:
             return self._lake.read(table)
+        if reads == "universe":
+            return self._lake.read(RAW_UNIVERSE)
         start, end = span_of(context.asset_partition_key_range)
         if reads == "coverage":
             return self._lake.read(RAW_COVERAGE, start=start, end=end).filter(pl.col("dataset") == table.name)

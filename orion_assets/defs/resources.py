@@ -1,20 +1,26 @@
-"""What assets receive: lake, source, store, state database, clock; built from the settings once a run."""
+"""What assets receive: lake, source, store, state database, clock; built from the settings once a run.
+
+The parts close over the settings of their process. Dagster keeps and shows every value of a resource's configuration,
+in the location's snapshot and in each run: nothing but what a run may override is one, never a key or a URL.
+"""
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 from dagster_aws.s3 import S3Resource
+from pydantic import SecretStr
 
 from orion_assets import calendars
 from orion_assets.clock import SystemClock
 from orion_assets.defs.io import LakeIOManager
-from orion_assets.ingest.landing import Moment
+from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Desk
 from orion_assets.ingest.universe import Universe
-from orion_assets.settings import NO_SOURCE
+from orion_assets.settings import Settings
 from orion_assets.sources.protocols import Source
 from orion_assets.sources.registry import open_source
 from orion_assets.store.archive import Archive, FolderArchive, S3Archive
@@ -23,106 +29,110 @@ from orion_assets.store.opening import open_writer
 from orion_assets.store.protocols import FeatureWriter
 from orion_assets.store.state import State
 
-
-class LakeResource(dg.ConfigurableResource[Lake]):
-    """The lake of Delta tables at a folder or `s3://` URL."""
-
-    url: str
-    storage_options: dict[str, str] = {}
-
-    def create_resource(self, context: dg.InitResourceContext) -> Lake:
-        """Open the lake."""
-        return Lake(self.url, self.storage_options)
+_NOTHING: Final[dict[str, Any]] = {}
 
 
-class LakeIO(dg.ConfigurableIOManagerFactory[LakeIOManager]):
-    """The IO manager over the lake."""
+def lake(settings: Settings) -> dg.ResourceDefinition:
+    """Define the lake of Delta tables at a folder or `s3://` URL."""
 
-    url: str
-    storage_options: dict[str, str] = {}
+    def opened(_: dg.InitResourceContext) -> Lake:
+        return Lake(settings.lake_url, settings.storage_options())
 
-    def create_io_manager(self, context: dg.InitResourceContext) -> LakeIOManager:
-        """Open the lake and hand it to the IO manager."""
-        return LakeIOManager(Lake(self.url, self.storage_options))
+    return dg.ResourceDefinition(opened, _NOTHING, "The lake of Delta tables: ORION_LAKE_URL.")
 
 
-class DeskResource(dg.ConfigurableResource[Desk]):
-    """Where raw assets land what they are told: the lake, the archive of bytes, the state database."""
+def lake_io(settings: Settings) -> dg.IOManagerDefinition:
+    """Define the IO manager over the lake."""
 
-    lake_url: str
-    archive_url: str
-    state_url: str
-    storage_options: dict[str, str] = {}
-    s3: S3Resource
+    def opened(_: dg.InitResourceContext) -> LakeIOManager:
+        return LakeIOManager(Lake(settings.lake_url, settings.storage_options()))
 
-    def create_resource(self, context: dg.InitResourceContext) -> Desk:
-        """Open the three."""
-        return Desk(Lake(self.lake_url, self.storage_options), self._archive(), State(self.state_url))
-
-    def _archive(self) -> Archive:
-        if not self.archive_url.startswith("s3://"):
-            return FolderArchive(Path(self.archive_url))
-        bucket, _, prefix = self.archive_url.removeprefix("s3://").partition("/")
-        client: Any = self.s3.get_client()
-        return S3Archive(client, bucket, prefix)
+    return dg.IOManagerDefinition(opened, _NOTHING, "Tables of the lake in, tables of the lake out: ORION_LAKE_URL.")
 
 
-class StateResource(dg.ConfigurableResource[State]):
-    """The state database: ledger and universe."""
+def desk(settings: Settings) -> dg.ResourceDefinition:
+    """Define where raw assets land what they are told: the lake, the archive of bytes, the state database."""
 
-    url: str
+    def opened(_: dg.InitResourceContext) -> Desk:
+        return Desk(Lake(settings.lake_url, settings.storage_options()), archive(settings), State(settings.state_url))
 
-    def create_resource(self, context: dg.InitResourceContext) -> State:
-        """Open the database."""
-        return State(self.url)
+    text = "Where answers are landed: ORION_LAKE_URL, ORION_ARCHIVE_URL, ORION_STATE_URL."
+    return dg.ResourceDefinition(opened, _NOTHING, text)
 
 
-class StoreResource(dg.ConfigurableResource[FeatureWriter]):
-    """The feature store that is published to."""
+def archive(settings: Settings) -> Archive:
+    """Open the archive of bytes that the settings name."""
+    if not settings.archive_url.startswith("s3://"):
+        return FolderArchive(Path(settings.archive_url))
+    bucket, _, prefix = settings.archive_url.removeprefix("s3://").partition("/")
+    # Built here and handed to nobody, so that its keys are no configuration; dg.EnvVar would not see an env file
+    s3 = S3Resource(
+        endpoint_url=settings.s3_endpoint_url or None,
+        region_name=settings.aws_region,
+        aws_access_key_id=_said(settings.aws_access_key_id),
+        aws_secret_access_key=_said(settings.aws_secret_access_key),
+    )
+    client: Any = s3.get_client()
+    return S3Archive(client, bucket, prefix)
 
-    url: str
+
+def _said(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
+def state(settings: Settings) -> dg.ResourceDefinition:
+    """Define the state database: ledger and universe."""
+
+    def opened(_: dg.InitResourceContext) -> State:
+        return State(settings.state_url)
+
+    return dg.ResourceDefinition(opened, _NOTHING, "The state database, ledger and universe: ORION_STATE_URL.")
+
+
+def store(settings: Settings) -> dg.ResourceDefinition:
+    """Define the feature store that is published to; a run gives it back at its end."""
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[FeatureWriter]:
-        """Open the store for writing and give it back at the end of the run."""
-        store = open_writer(self.url)
+    def opened(_: dg.InitResourceContext) -> Generator[FeatureWriter]:
+        writer = open_writer(settings.store_url)
         try:
-            yield store
+            yield writer
         finally:
-            store.close()
+            writer.close()
+
+    return dg.ResourceDefinition(opened, _NOTHING, "The feature store: ORION_STORE_URL.")
 
 
-class SourceResource(dg.ConfigurableResource[Source]):
-    """Whom raw assets ask."""
+def source(settings: Settings) -> dg.ResourceDefinition:
+    """Define whom raw assets ask; without a source they fail with what to set, and derived ones work."""
 
-    source: str = NO_SOURCE
-    mappings: list[str] = []
-    root: str = ""
+    def opened(_: dg.InitResourceContext) -> Source:
+        return open_source(settings.source, settings.files_mapping, settings.files_root)
 
-    def create_resource(self, context: dg.InitResourceContext) -> Source:
-        """Open the source; without one, raw assets fail with what to set and derived ones work."""
-        return open_source(self.source, [Path(name) for name in self.mappings], Path(self.root) if self.root else None)
+    return dg.ResourceDefinition(opened, _NOTHING, "Whom raw assets ask: ORION_SOURCE.")
+
+
+def universe(settings: Settings) -> dg.ResourceDefinition:
+    """Define who is followed: the state database, at first filled from the settings, else from the source."""
+
+    def opened(context: dg.InitResourceContext) -> Universe:
+        return Universe(State(settings.state_url), settings.tickers, tuple(context.resource_config["only"]))
+
+    only = dg.Field([str], default_value=[], description="Followed tickers to ask for; empty asks for all followed.")
+    return dg.ResourceDefinition(opened, {"only": only}, "The followed tickers: the state database, ORION_TICKERS.")
 
 
 class MomentResource(dg.ConfigurableResource[Moment]):
     """The clock of a run: the machine's, or `until`, as if it were that instant."""
 
     until: str = ""
+    takes_back: bool = False
 
     def create_resource(self, context: dg.InitResourceContext) -> Moment:
-        """Take the instant once, so that all of a run shares it."""
+        """Take the instant at which a step begins to ask, and that at which its run began."""
         if self.until:
-            return Moment(calendars.instant(self.until), is_replay=True)
-        return Moment(SystemClock().now())
-
-
-class UniverseResource(dg.ConfigurableResource[Universe]):
-    """Who is followed: the state database, at first filled from the settings, else from the source."""
-
-    state_url: str
-    tickers: list[str] = []
-    only: list[str] = []
-
-    def create_resource(self, context: dg.InitResourceContext) -> Universe:
-        """Open the universe."""
-        return Universe(State(self.state_url), tuple(self.tickers), tuple(self.only))
+            return Moment(calendars.instant(self.until), is_replay=True, takes_back=self.takes_back)
+        clock, run = SystemClock(), context.run.run_id if context.run else ""
+        record = context.instance.get_run_record_by_id(run) if context.instance and run else None
+        began = datetime.fromtimestamp(record.start_time, UTC) if record and record.start_time else None
+        return Moment(clock.now(), clock=clock, run=run, started=began, takes_back=self.takes_back)

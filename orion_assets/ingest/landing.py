@@ -12,13 +12,16 @@ from typing import Final
 import polars as pl
 
 from orion_assets import calendars
-from orion_assets.errors import KnowledgeAhead
-from orion_assets.schemas import RAW_COVERAGE, UTC_US, Table
+from orion_assets.errors import KnowledgeAhead, SourceRejected
+from orion_assets.ingest.moment import Moment
+from orion_assets.schemas import RAW_COVERAGE, TABLES, UTC_US, Table
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer
 
 LOG: Final = logging.getLogger(__name__)
 WHOLE_MARKET: Final = "*"
-ANSWERED: Final = ("data", "empty_confirmed")
+# An answer that takes back more than this many rows, and this share of what it speaks of, looks like a lost file
+MOST_GONE: Final = 5
+MOST_GONE_SHARE: Final = 0.1
 # What may differ between two landings of the same version
 NOT_VALUES: Final = ("ts_known", "ts_ingested", "availability", "source", "source_file", "source_row", "source_hash")
 # Where the key does not name the session: the column that decides it, and the end of a session it is held against
@@ -30,17 +33,9 @@ _FILED_BY: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Moment:
-    """When a landing takes place.
-
-    Attributes:
-        now: The instant, UTC.
-        is_replay: The run builds as if it were `now`: its clocks are those of a backfill made later, none is observed.
-    """
-
-    now: datetime
-    is_replay: bool = False
+def is_by_ticker(dataset: str) -> bool:
+    """Say whether a raw dataset's cells are kept by ticker; the others have one cell a session, `*`."""
+    return TABLES[dataset].key == ("ticker", "session")
 
 
 @dataclass(frozen=True)
@@ -51,18 +46,26 @@ class Landing:
         table: The raw table.
         answer: What the source said.
         sessions: calendars.sessions() rows of the asked range and the one session after it.
-        moment: When this is.
+        moment: When the source was asked.
+        landed: When the rows are committed; None means when the source was asked.
+        is_partial: Only some of the followed tickers were asked for: no answer about the whole market.
     """
 
     table: Table
     answer: Answer
     sessions: pl.DataFrame
     moment: Moment
+    landed: datetime | None = None
+    is_partial: bool = False
+
+    @property
+    def _now(self) -> pl.Expr:
+        return pl.lit(self.landed or self.moment.now, UTC_US)
 
     @property
     def cell(self) -> list[str]:
         """Columns that name a cell of the dataset."""
-        return ["ticker", "session"] if self.table.key == ("ticker", "session") else ["session"]
+        return ["ticker", "session"] if is_by_ticker(self.table.name) else ["session"]
 
     def new_versions(self, held: pl.DataFrame, coverage: pl.DataFrame) -> pl.DataFrame:
         """Give the rows to append so that the table says what the source now says.
@@ -81,6 +84,7 @@ class Landing:
 
         Raises:
             KnowledgeAhead: A replay finds rows known after its instant.
+        SourceRejected: The answer lacks most of what was landed, as it does when a file is lost.
         """
         mine = held.filter(pl.col("ticker").is_in(self.answer.tickers)) if self._is_by_ticker else held
         self._refuse_the_future(mine)
@@ -117,7 +121,6 @@ class Landing:
     def _stamped(self, coverage: pl.DataFrame) -> pl.DataFrame:
         cells = coverage.filter(pl.col("cutoff") == "close").select(self.cell).unique()
         answered = cells.with_columns(_is_again=pl.lit(value=True))
-        now = pl.lit(self.moment.now, UTC_US)
         landed = self._is_seen() | pl.col("_is_again").fill_null(value=False)
         is_observed = landed & pl.lit(not self.moment.is_replay)
         dated = self._with_next_open(self.answer.rows).with_columns(_says_clock=pl.col(TS_STATED).is_not_null())
@@ -125,8 +128,8 @@ class Landing:
         is_first = pl.col("_says_clock").any().over(self.table.key)
         told = dated.with_columns(pl.when(is_first).then(pl.coalesce(TS_STATED, TS_ASSUMED)).alias(TS_STATED))
         return told.join(answered, on=self.cell, how="left", maintain_order="left").with_columns(
-            ts_known=pl.coalesce(TS_STATED, pl.when(is_observed).then(now).otherwise(TS_ASSUMED)),
-            ts_ingested=now,
+            ts_known=pl.coalesce(TS_STATED, pl.when(is_observed).then(self._now).otherwise(TS_ASSUMED)),
+            ts_ingested=self._now,
             availability=pl.when(pl.col("_says_clock") | (is_observed & pl.col(TS_STATED).is_null()))
             .then(pl.lit("observed"))
             .otherwise(pl.lit("assumed")),
@@ -134,7 +137,7 @@ class Landing:
 
     def _is_seen(self) -> pl.Expr:
         """Landed before the next session opens: seen, not assumed."""
-        return pl.lit(self.moment.now, UTC_US) < pl.col("_next_open")
+        return self._now < pl.col("_next_open")
 
     def _with_next_open(self, rows: pl.DataFrame) -> pl.DataFrame:
         opens = self.sessions.select(_session="session", _next_open="ts_open_cutoff")
@@ -175,34 +178,45 @@ class Landing:
                 rewritten.height,
             )
         kept = fresh.filter(~is_rewritten)
-        now = pl.lit(self.moment.now, UTC_US)
         seen = "assumed" if self.moment.is_replay else "observed"
         return kept.with_columns(
-            ts_known=pl.when(changed).then(self._after(now)).otherwise("ts_known"),
+            ts_known=pl.when(changed).then(self._after()).otherwise("ts_known"),
             availability=pl.when(changed).then(pl.lit(seen)).otherwise("availability"),
         ).select(self.table.names)
 
-    @staticmethod
-    def _after(now: pl.Expr) -> pl.Expr:
-        return pl.max_horizontal(now, pl.col("_last") + pl.duration(microseconds=1))
+    def _after(self) -> pl.Expr:
+        return pl.max_horizontal(self._now, pl.col("_last") + pl.duration(microseconds=1))
 
     def _gone(self, stamped: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
         key = list(self.table.key)
         last = held.sort("ts_known").unique(key, keep="last", maintain_order=True).filter(~pl.col("is_deleted"))
         if self.moment.is_replay:
             return last.clear().select(self.table.names)
-        now = pl.lit(self.moment.now, UTC_US)
+        spoken_of = self._spoken_of(last)
+        gone = spoken_of.join(stamped.select(key).unique(), on=key, how="anti", maintain_order="left")
+        self._refuse_a_lost_file(gone, spoken_of.height)
         return (
-            self._spoken_of(last)
-            .join(stamped.select(key).unique(), on=key, how="anti")
-            .with_columns(_last="ts_known")
+            gone.with_columns(_last="ts_known")
             .with_columns(
-                ts_known=self._after(now),
-                ts_ingested=now,
+                ts_known=self._after(),
+                ts_ingested=self._now,
                 is_deleted=pl.lit(value=True),
                 availability=pl.lit("observed"),
             )
             .select(self.table.names)
+        )
+
+    def _refuse_a_lost_file(self, gone: pl.DataFrame, held: int) -> None:
+        if self.moment.takes_back or gone.height <= max(MOST_GONE, MOST_GONE_SHARE * held):
+            return
+        first = gone.row(0, named=True)
+        key = " ".join(str(first[name]) for name in self.table.key)
+        raise SourceRejected(
+            f"{self.table.name}: the source no longer has {gone.height} of {held} rows it had, the first {key} of"
+            f" {first['source_file']} row {first['source_row']}. A lost or cut file looks like this, so nothing was"
+            " landed. Bring the rows back, or take them back on purpose: orion backfill --accept-withdrawals",
+            file=first["source_file"],
+            row=first["source_row"],
         )
 
     def _spoken_of(self, last: pl.DataFrame) -> pl.DataFrame:
@@ -229,7 +243,8 @@ class Landing:
 
         Returns:
             Rows for the cut-offs that have come by now and that the source can speak of: one for the whole market (`*`)
-            at each cut-off, and one a ticker at the close where the dataset is kept by ticker.
+            at each cut-off, and one a ticker at the close where the dataset is kept by ticker. A partial ask says of
+            the whole market only that it has data, never that it has none.
         """
         cells = self._cells(asked)
         last = (
@@ -237,7 +252,6 @@ class Landing:
             .unique(RAW_COVERAGE.key, keep="last")
             .select(*RAW_COVERAGE.key, _state="state", _last="ts_known")
         )
-        now = pl.lit(self.moment.now, UTC_US)
         is_observed = (pl.col("_last").is_not_null() | self._is_seen()) & pl.lit(not self.moment.is_replay)
         return (
             cells.join(last, on=RAW_COVERAGE.key, how="left")
@@ -245,11 +259,11 @@ class Landing:
             .with_columns(
                 ts_event="ts_cutoff",
                 ts_known=pl.when(pl.col("_last").is_not_null())
-                .then(self._after(now))
+                .then(self._after())
                 .when(is_observed)
-                .then(now)
+                .then(self._now)
                 .otherwise("ts_cutoff"),
-                ts_ingested=now,
+                ts_ingested=self._now,
                 is_deleted=pl.lit(value=False),
                 availability=pl.when(is_observed).then(pl.lit("observed")).otherwise(pl.lit("assumed")),
                 evidence=pl.lit(self.answer.evidence),
@@ -262,7 +276,7 @@ class Landing:
         if self.answer.through is not None:
             due = due.filter(pl.col("session") <= self.answer.through)
         market = due.with_columns(ticker=pl.lit(WHOLE_MARKET))
-        counted = [market.join(self._counts(["session"]), on="session", how="left")]
+        counted = [market.join(self._counts(["session"]), on="session", how="inner" if self.is_partial else "left")]
         if self.cell == ["ticker", "session"]:
             followed = pl.DataFrame({"ticker": sorted(asked)}, schema={"ticker": pl.String})
             by_ticker = due.filter(pl.col("cutoff") == "close").join(followed, how="cross")

@@ -4,24 +4,25 @@ A crash between two steps leaves what is repeated at the next run; nothing is co
 """
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
 
 from orion_assets import calendars
-from orion_assets.errors import OrionError
-from orion_assets.ingest.landing import NOT_VALUES, Landing, Moment
-from orion_assets.ingest.ledger import failed_cells, is_by_ticker, ledger_cells, mark_stale
-from orion_assets.schemas import RAW_COVERAGE, RAW_TICKERS, UTC_US, Table
-from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Source
+from orion_assets.errors import SettingsError, SourceRejected, SourceUnavailable
+from orion_assets.ingest.landing import Landing, is_by_ticker
+from orion_assets.ingest.ledger import failed_cells, ledger_cells, mark_stale
+from orion_assets.ingest.moment import Moment
+from orion_assets.schemas import RAW_COVERAGE, Table
+from orion_assets.sources.protocols import Answer, Ask, Source
 from orion_assets.store.archive import Archive
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
 
 LOG: Final = logging.getLogger(__name__)
-# How far an edit may move an article's publication or a split's ex-date and still be seen as the same row
+# How far an edit may move an article's publication and still be seen as the same row
 MOVES_WITHIN: Final = timedelta(days=45)
 
 
@@ -41,14 +42,21 @@ class Landed:
     Attributes:
         table: The raw table.
         rows: Versions appended.
-        first_change: First session whose rows changed; None when none did.
+        first_change: First session whose features the rows bear upon; None when nothing changed.
         not_due: Asked sessions whose close cut-off has not come.
+        withdrawn: The rows among those appended that the source no longer has, with the table's columns.
     """
 
-    table: str
+    table: Table
     rows: int
     first_change: date | None
-    not_due: tuple[date, ...] = field(default=())
+    not_due: tuple[date, ...]
+    withdrawn: pl.DataFrame
+
+    @classmethod
+    def nothing(cls, table: Table) -> "Landed":
+        """Give what comes of not asking."""
+        return cls(table, 0, None, (), table.empty())
 
 
 def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> Landed:
@@ -62,88 +70,78 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
         moment: The clock of the landing.
 
     Raises:
-        SourceRejected, SourceUnavailable: Nothing was written but the failed cells in the ledger.
+        SourceRejected, SourceUnavailable, SettingsError: Nothing was written but the failed cells in the ledger.
         KnowledgeAhead: A replay finds rows known after its instant; nothing was written.
     """
     try:
         # A cell of the whole market would be answered falsely by some tickers only
         answer = source.read(ask if is_by_ticker(table.name) else replace(ask, tickers=()))
-    except OrionError as e:
+        appended, held = _append(desk, ask, table, answer, moment)
+    except (SourceRejected, SourceUnavailable, SettingsError) as e:
         desk.state.record(failed_cells(ask, table, moment, str(e)))
         raise
+    sessions = calendars.sessions(ask.start, ask.end)
+    not_due = sessions.filter(pl.col("ts_close_cutoff") > moment.now)["session"].to_list()
+    desk.state.record(ledger_cells(_coverage(desk.lake, table, ask), table, ask, not_due, moment))
+    LOG.info("%s: %d versions landed for %d sessions", table.name, appended.height, sessions.height)
+    first_change = _first_touched(appended, held) if appended.height else None
+    withdrawn = appended.filter(pl.col("is_deleted"))
+    return Landed(table, appended.height, first_change, tuple(not_due), withdrawn)
+
+
+def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Commit bytes, rows and coverage; returns the rows that were new and those held before."""
     for document in answer.documents:
         desk.archive.put(document.content)
-    sessions = calendars.sessions(ask.start, ask.end)
-    following = calendars.sessions(ask.start).head(sessions.height + 1)
-    landing = Landing(table, answer, following, moment)
+    following = calendars.sessions(ask.start).head(calendars.sessions(ask.start, ask.end).height + 1)
+    landing = Landing(table, answer, following, moment, is_partial=ask.is_partial)
     covered = _coverage(desk.lake, table, ask)
-    appended = pl.DataFrame()
+    appended, before = table.empty(), table.empty()
 
     def versions(held: pl.DataFrame) -> pl.DataFrame:
-        nonlocal appended
-        appended = table.conform(landing.new_versions(held, covered))
+        nonlocal appended, before
+        # The instant of the commit, not of the ask: until then nobody could have read the rows
+        fresh = replace(landing, landed=moment.landing()).new_versions(held, covered)
+        appended, before = table.conform(fresh), held
         if appended.height:
             # Before the rows: a run that dies in between must not leave later features looking fresh
-            mark_stale(desk.state, _first_touched(appended), moment)
+            mark_stale(desk.state, _first_touched(appended, held), moment)
         return appended
 
     def cells(held: pl.DataFrame) -> pl.DataFrame:
         mine = held.filter(pl.col("dataset") == table.name)
-        return RAW_COVERAGE.conform(landing.new_coverage(ask.tickers or answer.tickers, mine))
+        told = replace(landing, landed=moment.landing()).new_coverage(ask.tickers or answer.tickers, mine)
+        return RAW_COVERAGE.conform(told)
 
+    start, end = _span(desk.lake, table, ask, answer)
     # Rows before coverage: a cell must not count as answered while its rows may still be lost
-    around = timedelta(0) if "session" in table.key else MOVES_WITHIN
-    desk.lake.append(table, versions, start=ask.start - around, end=ask.end + around)
+    desk.lake.append(table, versions, start=start, end=end)
+    if appended.height:
+        # Again, for who began in between: he may have read what was there before
+        mark_stale(desk.state, _first_touched(appended, before), moment)
     desk.lake.append(RAW_COVERAGE, cells, start=ask.start, end=ask.end)
-    not_due = sessions.filter(pl.col("ts_close_cutoff") > moment.now)["session"].to_list()
-    desk.state.record(ledger_cells(_coverage(desk.lake, table, ask), table, ask, not_due, moment))
-    LOG.info("%s: %d versions landed for %d sessions", table.name, appended.height, sessions.height)
-    first_change = _first_touched(appended) if appended.height else None
-    return Landed(table.name, appended.height, first_change, tuple(not_due))
+    return appended, before
 
 
-def land_tickers(desk: Desk, source: Source, moment: Moment) -> Landed:
-    """Ask and land the reference snapshot of every ticker the source lists."""
-    ask = Ask(RAW_TICKERS.name, calendars.FIRST_DATE, calendars.LAST_DATE, (), moment.now)
-    answer = source.read(ask)
-    for document in answer.documents:
-        desk.archive.put(document.content)
-    said = _stamped_reference(answer, moment)
-    values = [name for name in RAW_TICKERS.names if name not in NOT_VALUES]
-    is_stated = pl.col("availability") == "observed"
-
-    def versions(held: pl.DataFrame) -> pl.DataFrame:
-        last = held.sort("ts_known").unique(RAW_TICKERS.key, keep="last")
-        # A stated version may be any of those held, another is held against the last one: A -> B -> A is two changes
-        stated = said.filter(is_stated).join(held, on=[*values, "ts_known"], how="anti", nulls_equal=True)
-        changed = pl.concat([stated, said.filter(~is_stated)]).join(last, on=values, how="anti", nulls_equal=True)
-        clocks = last.select(*RAW_TICKERS.key, _last="ts_known")
-        later = pl.max_horizontal(pl.lit(moment.now, UTC_US), pl.col("_last") + pl.duration(microseconds=1))
-        is_newest = (pl.col("ts_known") > pl.col("_last")).fill_null(value=True)
-        return (
-            changed.join(clocks, on=RAW_TICKERS.key, how="left")
-            .with_columns(
-                ts_known=pl.when(pl.col("_last").is_null() | (is_stated & is_newest)).then("ts_known").otherwise(later)
-            )
-            .select(RAW_TICKERS.names)
-        )
-
-    commit = desk.lake.append(RAW_TICKERS, versions, start=None, end=None)
-    return Landed(RAW_TICKERS.name, commit.rows, None)
+def _span(lake: Lake, table: Table, ask: Ask, answer: Answer) -> tuple[date, date]:
+    """Find the sessions that hold every row the answer may be about: one that moved stays where it was first filed."""
+    if "session" in table.key:
+        return ask.start, ask.end
+    if "ex_date" not in table.names:
+        return ask.start - MOVES_WITHIN, ask.end + MOVES_WITHIN
+    # A mistyped year moves an ex-date far, and there are few actions
+    is_asked = pl.col("ex_date").is_between(ask.start - timedelta(days=7), ask.end, closed="left")
+    is_told = pl.col("event_id").is_in(answer.rows["event_id"].to_list())
+    homes = lake.read(table).filter(is_asked | is_told)["session"].to_list()
+    return min([ask.start, *homes]), max([ask.end, *(home + timedelta(days=1) for home in homes)])
 
 
-def _stamped_reference(answer: Answer, moment: Moment) -> pl.DataFrame:
-    return answer.rows.with_columns(
-        ts_known=pl.coalesce(TS_STATED, TS_ASSUMED),
-        ts_ingested=pl.lit(moment.now, UTC_US),
-        availability=pl.when(pl.col(TS_STATED).is_null()).then(pl.lit("assumed")).otherwise(pl.lit("observed")),
-    ).select(RAW_TICKERS.names)
-
-
-def _first_touched(rows: pl.DataFrame) -> date:
-    """Find the first session that rows bear upon: a moved ex-date may lie before the session they are filed under."""
-    days = [rows[name].sort().to_list()[0] for name in ("session", "ex_date") if name in rows.columns]
-    return min(days)
+def _first_touched(rows: pl.DataFrame, held: pl.DataFrame) -> date:
+    """Find the first session that rows bear upon: a moved ex-date was, or is, elsewhere than where they are filed."""
+    days = [rows["session"]]
+    if "ex_date" in rows.columns:
+        days += [rows["ex_date"], held.join(rows, on="event_id", how="semi")["ex_date"]]
+    return pl.concat([each.alias("day") for each in days]).sort().to_list()[0]
 
 
 def _coverage(lake: Lake, table: Table, ask: Ask) -> pl.DataFrame:

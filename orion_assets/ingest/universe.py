@@ -1,8 +1,16 @@
-"""The followed universe: which tickers a run asks for and features are kept of."""
+"""The followed universe: which tickers a run asks for and features are kept of; chosen in the state, landed in raw."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
+import polars as pl
+
+from orion_assets import calendars
+from orion_assets.ingest.ledger import mark_stale
+from orion_assets.ingest.moment import Moment
+from orion_assets.schemas import RAW_UNIVERSE, UTC_US
 from orion_assets.sources.protocols import Source
+from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
 
 
@@ -43,3 +51,38 @@ class Universe:
             names = " ".join(unknown)
             raise ValueError(f"tickers {names}: not followed. Follow them first: orion tickers add {names}")
         return tuple(ticker for ticker in followed if ticker in self._only) if self._only else followed
+
+
+def land_universe(lake: Lake, state: State, followed: Sequence[str], moment: Moment) -> int:
+    """Land who is followed, for features are kept of them: raw alone must be enough to make them again.
+
+    Args:
+        lake: Where RAW_UNIVERSE lies.
+        state: The state database; what was published awaits derivation when somebody is followed anew or no longer.
+        followed: The tickers followed now.
+        moment: The clock of the landing.
+
+    Returns:
+        How many tickers are followed anew or no longer.
+    """
+    now = pl.DataFrame({"ticker": sorted(followed)}, schema={"ticker": pl.String})
+
+    def changes(held: pl.DataFrame) -> pl.DataFrame:
+        last = held.sort("ts_known").unique("ticker", keep="last", maintain_order=True)
+        kept = last.filter(~pl.col("is_deleted"))
+        added, gone = now.join(kept, on="ticker", how="anti"), kept.select("ticker").join(now, on="ticker", how="anti")
+        told = pl.concat(
+            frame.with_columns(is_deleted=pl.lit(value)) for frame, value in ((added, False), (gone, True))
+        )
+        at = pl.lit(moment.landing(), UTC_US)
+        later = pl.max_horizontal(at, pl.col("_last") + pl.duration(microseconds=1))
+        clocked = told.join(last.select("ticker", _last="ts_known"), on="ticker", how="left")
+        seen = pl.lit("assumed" if moment.is_replay else "observed")
+        return RAW_UNIVERSE.conform(
+            clocked.with_columns(ts_event=later, ts_known=later, ts_ingested=at, availability=seen).drop("_last")
+        )
+
+    count = lake.append(RAW_UNIVERSE, changes).rows
+    if count:
+        mark_stale(state, calendars.FIRST_DATE, moment)
+    return count

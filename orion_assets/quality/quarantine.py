@@ -1,11 +1,15 @@
-"""Rows that were landed and not let through: kept with their reason, counted by checks, never deleted."""
+"""Rows that were landed and not let through: kept with their reason and counted by checks."""
 
-from datetime import date
+from datetime import date, timedelta
+from typing import Final
 
 import polars as pl
 
-from orion_assets.schemas import QUARANTINE
+from orion_assets.schemas import QUARANTINE, Table
 from orion_assets.store.lake import Lake
+
+_IDENTITY: Final = [*QUARANTINE.key, "ts_known"]
+_DAY: Final = timedelta(days=1)
 
 
 def hold(lake: Lake, held: pl.DataFrame, start: date, end: date) -> int:
@@ -19,9 +23,30 @@ def hold(lake: Lake, held: pl.DataFrame, start: date, end: date) -> int:
     """
     if held.is_empty():
         return 0
-    identity = [*QUARANTINE.key, "ts_known"]
 
     def unseen(current: pl.DataFrame) -> pl.DataFrame:
-        return QUARANTINE.conform(held.join(current.select(identity), on=identity, how="anti"))
+        return QUARANTINE.conform(held.join(current.select(_IDENTITY), on=_IDENTITY, how="anti"))
 
     return lake.append(QUARANTINE, unseen, start=start, end=end).rows
+
+
+def hold_all(lake: Lake, origin: Table, held: pl.DataFrame) -> int:
+    """Make `held` all that the quarantine holds of a table every row of which was judged; returns how many it added.
+
+    A row held before and no longer leaves the quarantine; what other tables have there stays.
+
+    Args:
+        lake: Where the quarantine lies.
+        origin: The table, one that no range of sessions cuts.
+        held: QUARANTINE rows of it, whatever their sessions.
+    """
+    stored = lake.read(QUARANTINE)
+    healed = stored.filter(pl.col("origin") == origin.name).join(held, on=_IDENTITY, how="anti")
+    for session in healed["session"].unique().sort():
+        # Sessions where nothing healed are left alone: a row another run adds to one while this reads it would be lost
+        standing = stored.filter(pl.col("session") == session).join(healed, on=_IDENTITY, how="anti")
+        lake.replace(QUARANTINE, standing, start=session, end=session + _DAY)
+    if held.is_empty():
+        return 0
+    days = held["session"].sort()
+    return hold(lake, held, days[0], days[-1] + _DAY)

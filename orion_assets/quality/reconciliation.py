@@ -1,27 +1,52 @@
 """Hold Orion's adjusted view against what another vendor shows; neither is changed."""
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Final
 
 import polars as pl
 
+from orion_assets.sources.protocols import RECONCILIATION, Source
 from orion_assets.transforms.adjust import total_return_factors
 from orion_assets.transforms.versions import visible
 
 TOLERANCE: Final = 0.005
 
 
-def disagreements(reference: pl.DataFrame, bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
-    """Find the sessions on which another vendor's adjusted close moves otherwise than Orion's.
+def compared(
+    source: Source, bars: pl.DataFrame, actions: pl.DataFrame, tickers: Sequence[str], span: tuple[date, date]
+) -> pl.DataFrame:
+    """Ask the source for another vendor's adjusted closes, and find where Orion's disagree in a range of sessions.
 
     Args:
-        reference: `ticker`, `session`, `close`, `basis` (split_adjusted or fully_adjusted) of the other vendor.
+        source: Whom to ask; one that has none gives no rows.
+        bars: As for `disagreements`.
+        actions: Likewise.
+        tickers: Tickers to compare.
+        span: First session to judge, first no longer judged.
+    """
+    start, end = span
+    if not tickers:
+        return disagreements(pl.DataFrame(schema=RECONCILIATION), bars, actions, start)
+    first = bars["session"].sort().to_list()[0]
+    return disagreements(source.reconciliation(tickers, min(first, start), end), bars, actions, start)
+
+
+def disagreements(reference: pl.DataFrame, bars: pl.DataFrame, actions: pl.DataFrame, start: date) -> pl.DataFrame:
+    """Find the sessions from `start` on at which another vendor's adjusted close has moved otherwise than Orion's.
+
+    Args:
+        reference: `ticker`, `session`, `close`, `basis` (split_adjusted or fully_adjusted) of the other vendor, from
+            each ticker's first bar.
         bars: CLEAN_DAILY_BARS rows, all versions, from each ticker's first bar.
         actions: CORPORATE_ACTIONS rows, all versions.
+        start: First session to judge.
 
     Returns:
         `ticker`, `session`, `basis`, `reference_close`, `own_close` (USD, reference's units), `difference_ratio`.
         The units of an adjusted series depend on the day it was made, so each series is scaled by the median ratio of
-        the two; a row is returned where they then differ by more than 0.5 %.
+        the two over the sessions before `start`, where there are none over those from it on: judged by themselves,
+        a few sessions would set the scale that they are held against. Rows that then differ by more than 0.5 %.
     """
     own = total_return_factors(
         visible(bars, ("ticker", "session")), visible(actions, ("security_id", "ex_date", "kind"))
@@ -33,9 +58,12 @@ def disagreements(reference: pl.DataFrame, bars: pl.DataFrame, actions: pl.DataF
         .join(own.select("ticker", "session", "close", "split_factor", "total_return_factor"), on=["ticker", "session"])
         .with_columns(_own=pl.col("close") * factor)
     )
-    scale = (pl.col("reference_close") / pl.col("_own")).median().over("ticker", "basis")
+    ratio = pl.col("reference_close") / pl.col("_own")
+    series = ("ticker", "basis")
+    scale = pl.coalesce(ratio.filter(pl.col("session") < start).median().over(series), ratio.median().over(series))
     return (
         both.with_columns(own_close=pl.col("_own") * scale)
+        .filter(pl.col("session") >= start)
         .with_columns(difference_ratio=pl.col("reference_close") / pl.col("own_close") - 1)
         .filter(pl.col("difference_ratio").abs() > TOLERANCE)
         .select("ticker", "session", "basis", "reference_close", "own_close", "difference_ratio")

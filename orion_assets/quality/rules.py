@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, Literal
 
 import polars as pl
 
+from orion_assets.schemas import RAW_TICKERS
 from orion_assets.transforms.versions import visible
 
 Severity = Literal["warn", "error"]
@@ -64,7 +66,32 @@ def _unsound(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(is_infinite | (pl.col("ts_known") < pl.col("ts_event")))
 
 
+def _listed_backwards(rows: pl.DataFrame) -> pl.DataFrame:
+    # A row that cannot be read is in quarantine, and needs no second accusation
+    readable = visible(rows, RAW_TICKERS.key).filter(pl.col("problem").is_null())
+    return readable.filter(pl.col("list_date") >= pl.col("delist_date"))
+
+
+def _empty_intervals(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.filter(pl.col("valid_from") >= pl.col("valid_to"))
+
+
+def _overlapping(rows: pl.DataFrame) -> pl.DataFrame:
+    """Intervals that begin while another security bears the ticker; of two without an end, the later one."""
+    real = rows.filter((pl.col("valid_from") < pl.col("valid_to")).fill_null(value=True))
+    ends = pl.col("valid_to").fill_null(pl.lit(date.max))
+    ordered = real.sort("ticker", "valid_from", "security_id").with_columns(
+        held_until=ends.cum_max().shift().over("ticker")
+    )
+    return ordered.filter(pl.col("valid_from") < pl.col("held_until")).drop("held_until")
+
+
 # Few and broad: Dagster stores a row a check and session of a run before it starts, 3 to 4 ms each
+REFERENCE: Final = (Finder("listed_before_delisted", "list_date < delist_date", _listed_backwards),)
+SECURITY: Final = (
+    Finder("intervals_in_order", "valid_from < valid_to", _empty_intervals),
+    Finder("one_security_a_ticker", "No two securities bear one ticker on one date", _overlapping),
+)
 BARS: Final = (
     Finder("prices_in_order", "low <= open, close <= high", _outside),
     Finder("traded", "No flat bar without volume", _flat),

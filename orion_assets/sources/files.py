@@ -108,9 +108,9 @@ class FilesSource:
         hashes = sorted({document.sha256 for document in said.documents} | {m.sha256 for m in self._mappings})
         evidence = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
         rows = _checked(rows, TABLES[ask.dataset])
-        return Answer(rows, said.documents, evidence, _spoken_of(ask, said.feeds), self._through(ask.dataset))
+        return Answer(rows, said.documents, evidence, _spoken_of(ask, said.feeds), self.last_session(ask.dataset))
 
-    def _through(self, dataset: str) -> date | None:
+    def last_session(self, dataset: str) -> date | None:
         """The last session the files can speak of: after it a missing row means that the file ends.
 
         Actions are rare, so their files end where the bars do.
@@ -120,10 +120,6 @@ class FilesSource:
         if dated == RAW_TICKERS.name or dated not in self.datasets:
             return None
         return self._said(dated).rows.select(pl.col("session").max()).item()
-
-    def last_session(self) -> date | None:
-        """The last session the files have bars of; None where no bars are mapped."""
-        return self._through(RAW_DAILY_BARS.name)
 
     def listed_tickers(self) -> tuple[str, ...]:
         """Every ticker the files have bars of, sorted."""

@@ -29,7 +29,7 @@ class NoSource:
         """Refuse to answer."""
         return _refuse()
 
-    def last_session(self) -> date | None:
+    def last_session(self, dataset: str) -> date | None:
         """Refuse: where data ends depends on the source."""
         return _refuse()
 

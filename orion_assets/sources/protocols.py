@@ -32,6 +32,7 @@ class Ask:
         end: First session no longer asked for.
         tickers: The followed universe; empty asks for every ticker the source has.
         now: Nothing known later may be answered.
+        is_partial: `tickers` are only some of those followed.
     """
 
     dataset: str
@@ -39,6 +40,7 @@ class Ask:
     end: date
     tickers: tuple[str, ...]
     now: datetime
+    is_partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ class Source(Protocol):
         """
         ...
 
-    def last_session(self) -> date | None:
-        """The last session the source has bars of; None where it goes on by itself."""
+    def last_session(self, dataset: str) -> date | None:
+        """The last session the source has anything to say of in a raw table; None where it goes on by itself."""
         ...
 
     def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:

@@ -50,7 +50,7 @@ class FeatureWriter(Protocol):
             tables: Frames of `schemas.STORED` tables by name, all versions of the range; tables not given stay.
             start: First session to replace.
             end: First session not to replace; no frame may hold a row outside [start, end).
-            facts: What the store should say of itself, such as `datasets`; replaces facts of the same name.
+            facts: What the store should say of itself, such as `facts.asked_facts`; replaces facts of the same name.
 
         Returns:
             What was written; publishing the same again changes nothing.
@@ -140,7 +140,7 @@ class FeatureReader(Protocol):
         ...
 
     def facts(self) -> dict[str, str]:
-        """Give what the store says of itself, such as `datasets`: the raw tables that a source filled."""
+        """Give what the store says of itself, such as the sessions a source was asked for, by month."""
         ...
 
     def refresh(self) -> None:

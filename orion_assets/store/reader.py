@@ -7,7 +7,7 @@ query) and `facts`; nothing here knows which engine it is.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, Self, get_args
 
 import polars as pl
@@ -24,6 +24,7 @@ from orion_assets.store.arguments import (
     unknown,
 )
 from orion_assets.store.content_hash import combined_hash, table_hash
+from orion_assets.store.facts import asked_sessions
 from orion_assets.store.protocols import Adjusted, AsOf, Bound, CutoffChoice, Tickers
 from orion_assets.transforms.adjust import back_adjusted
 
@@ -168,24 +169,23 @@ class AsOfReader(ABC):
         Returns:
             The public columns of CLEAN_DAILY_BARS. `split` and `total_return` scale prices and volume by factors
             of the whole visible history, so `start` and `end` never change a value; `ts_known` stays the bar's own.
+            Where no source was asked for dividends after the range, `total_return` is in the units of the last session
+            less what was paid since: returns within the range are whole, their level is not.
 
         Raises:
-            ValueError: The timeframe or basis is unknown, or `total_return` is asked of a store without dividends.
+            ValueError: The timeframe or basis is unknown, or `total_return` is asked for sessions in which no source
+                was asked for dividends.
         """
         demand_one_of("timeframe", timeframe, ("1d",), "only daily bars are stored yet")
         demand_one_of("adjusted", adjusted, get_args(Adjusted), "choose one of them")
         selection = _selection(CLEAN_DAILY_BARS, tickers, start, end, as_of)
         if adjusted == "none":
             return self._read(selection)
-        if adjusted == "total_return":
-            self._demand_dividends()
         history = self._read(replace(selection, start=None, end=None))
+        if adjusted == "total_return":
+            self._demand_dividends(history.filter(*_within(selection)))
         actions = self._matching(_selection(CORPORATE_ACTIONS, tickers, None, None, as_of))
-        view = back_adjusted(history, actions, adjusted).filter(
-            pl.lit(value=True) if selection.start is None else pl.col("session") >= selection.start,
-            pl.lit(value=True) if selection.end is None else pl.col("session") < selection.end,
-        )
-        return view.sort(CLEAN_DAILY_BARS.key)
+        return back_adjusted(history, actions, adjusted).filter(*_within(selection)).sort(CLEAN_DAILY_BARS.key)
 
     def news(
         self, tickers: Tickers = None, *, start: Bound = None, end: Bound = None, as_of: AsOf = None
@@ -251,12 +251,16 @@ class AsOfReader(ABC):
     def _matching(self, selection: Selection) -> pl.DataFrame:
         return self.rows(selection.query())
 
-    def _demand_dividends(self) -> None:
-        datasets = [name.strip() for name in self.facts().get("datasets", "").split(",")]
-        if "raw_dividends" not in datasets:
+    def _demand_dividends(self, bars: pl.DataFrame) -> None:
+        sessions = bars.select("session").unique()
+        unasked = sessions.join(asked_sessions(self.facts(), "raw_dividends"), on="session", how="anti")["session"]
+        if len(unasked):
+            first, last = unasked.sort().to_list()[0], unasked.sort().to_list()[-1]
             raise ValueError(
-                "bars: total_return needs dividends, and no source supplied raw_dividends to this store. Add a"
-                ' dividends dataset to the source and run `orion backfill`, or ask for adjusted="split"'
+                f"bars: total_return needs dividends, and no source supplied raw_dividends to this store for"
+                f" {len(unasked)} of the {sessions.height} sessions, {first} to {last}. Add a dividends dataset to the"
+                f" source and run `orion backfill --from {first} --to {last + timedelta(days=1)}`, or ask for"
+                ' adjusted="split"'
             )
 
     def _demand_known(self, selection: Selection, found: pl.DataFrame) -> None:
@@ -294,6 +298,11 @@ def _selection(table: Table, tickers: Tickers, start: Bound, end: Bound, as_of: 
         end=last,
         as_of=None if as_of is None else calendars.instant(as_of),
     )
+
+
+def _within(selection: Selection) -> list[pl.Expr]:
+    bounds = [] if selection.start is None else [pl.col("session") >= selection.start]
+    return bounds if selection.end is None else [*bounds, pl.col("session") < selection.end]
 
 
 def _select(what: str, relation: str, condition: str = "TRUE") -> str:

@@ -4,7 +4,7 @@ What the lake can rebuild, and what the user chose. No market data, and no clock
 """
 
 import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -127,6 +127,32 @@ class State:
         with self._begin() as connection:
             # With RETURNING, SQLAlchemy sends Postgres a thousand rows a statement, not one: 50,000 in 3 s, not 10
             connection.execute(upsert if self._is_sqlite else upsert.returning(_LEDGER.c.state), rows)
+
+    def revise(
+        self, change: Callable[[pl.DataFrame], pl.DataFrame], *, dataset: str, start: date, end: date | None = None
+    ) -> None:
+        """Record what becomes of a dataset's cells, with nobody revising between the look and the record.
+
+        Args:
+            change: The cells() found to those to record; may be asked for none.
+            dataset: Whose cells.
+            start: First session.
+            end: First session not meant; None is no bound.
+        """
+        with self._revising():
+            self.record(change(self.cells(dataset=dataset, start=start, end=end)))
+
+    @contextmanager
+    def _revising(self) -> Generator[None]:
+        if self._is_sqlite:
+            path = Path(str(self._url.database)).absolute()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{path}.revise.lock"):
+                yield
+            return
+        with self._begin() as connection:
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7246002)"))
+            yield
 
     def cells(
         self,

@@ -30,17 +30,21 @@ RULES: Final = (*_SPLIT_RULES, *(rule for rule in _DIVIDEND_RULES if rule is not
 _KEY: Final = ("security_id", "ex_date", "kind")
 
 
-def corporate_actions(splits: pl.DataFrame, dividends: pl.DataFrame, securities: pl.DataFrame) -> Cleaned:
+def corporate_actions(
+    splits: pl.DataFrame, dividends: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataFrame
+) -> Cleaned:
     """Give one action a security, ex-date and kind, with every version of it.
 
     Args:
-        splits: RAW_SPLITS rows, all versions.
-        dividends: RAW_DIVIDENDS rows, all versions.
+        splits: RAW_SPLITS rows, all versions, of every session: an event that moved stays where it was first filed.
+        dividends: RAW_DIVIDENDS rows, likewise.
         securities: SECURITIES rows; an event of an unknown ticker gets the id `unknown:TICKER`.
+        sessions: calendars.sessions() rows, the whole calendar.
 
     Returns:
-        CORPORATE_ACTIONS rows and QUARANTINE rows. Where a source lists an event twice, the id known last counts,
-        among equals the greatest id; an event withdrawn leaves the other standing.
+        CORPORATE_ACTIONS rows, filed by the session of their ex-date, and QUARANTINE rows. Where a source lists an
+        event twice, the id known last counts, among equals the greatest id; an event withdrawn leaves the other
+        standing.
     """
     good_splits, held_splits = screen(RAW_SPLITS, splits, _SPLIT_RULES)
     good_dividends, held_dividends = screen(RAW_DIVIDENDS, dividends, _DIVIDEND_RULES)
@@ -52,7 +56,18 @@ def corporate_actions(splits: pl.DataFrame, dividends: pl.DataFrame, securities:
         _picked(_identified(events, securities)), _KEY, ("ticker", "shares_after", "shares_before", "cash_amount")
     )
     held = pl.concat([QUARANTINE.empty(), held_splits, held_dividends])
-    return Cleaned(rows.select(CORPORATE_ACTIONS.names), held)
+    filed = (
+        rows.drop("session")
+        .sort("ex_date")
+        .join_asof(
+            sessions.select("session"),
+            left_on="ex_date",
+            right_on="session",
+            strategy="forward",
+            check_sortedness=False,
+        )
+    )
+    return Cleaned(filed.select(CORPORATE_ACTIONS.names).sort(*_KEY, "ts_known"), held)
 
 
 def _identified(events: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:

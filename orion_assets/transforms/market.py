@@ -5,10 +5,11 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets.schemas import FEATURE_MARKET
+from orion_assets.schemas import ANSWERED, FEATURE_MARKET
 from orion_assets.transforms.versions import change_points
 from orion_assets.transforms.vix import vix_series
 
+_CELL: Final = ["session", "cutoff"]
 _VIX: Final = ("vix_close", "vix_change", "vix_percentile_252")
 _VALUES: Final = ("vix_date", "vix_age_sessions", *_VIX)
 
@@ -48,42 +49,60 @@ def asked(coverage: pl.DataFrame, sessions: pl.DataFrame, start: date, end: date
         sessions: calendars.sessions() rows.
         start: First session.
         end: First session no longer wanted.
+
+    Returns:
+        `instants` rows plus `ts_asked` (UTC): the cut-off, or the later instant at which the first answer came. A run
+        that asks minutes after the cut-off must not have been read before it.
     """
-    cells = (
-        coverage.filter(pl.col("session").is_between(start, end, closed="left")).select("session", "cutoff").unique()
-    )
-    return instants(sessions).join(cells, on=["session", "cutoff"], how="semi", maintain_order="left")
+    is_answer = pl.col("state").is_in(ANSWERED) & ~pl.col("is_deleted")
+    wanted = coverage.filter(pl.col("session").is_between(start, end, closed="left") & is_answer)
+    cells = wanted.group_by(_CELL).agg(_answered=pl.col("ts_known").min())
+    found = instants(sessions).join(cells, on=_CELL, maintain_order="left")
+    return found.with_columns(ts_asked=pl.max_horizontal("ts_cutoff", "_answered")).drop("_answered")
 
 
 def feature_market(
-    days: pl.DataFrame, coverage: pl.DataFrame, sessions: pl.DataFrame, start: date, end: date
+    days: pl.DataFrame, cells: pl.DataFrame, others: pl.DataFrame, sessions: pl.DataFrame
 ) -> pl.DataFrame:
-    """Give the market columns at each cut-off of the sessions in [start, end), with every version of each row.
+    """Give the market columns at each cut-off, with every version of each row.
 
     Args:
         days: CLEAN_VIX rows, all versions, from the first day.
-        coverage: RAW_COVERAGE rows of raw_vix; a cut-off that was not asked has no row.
+        cells: asked() rows of raw_vix, those wanted.
+        others: asked() rows of raw_daily_bars, those wanted: where VIX was not answered, its last day ages.
         sessions: calendars.sessions() rows, the whole calendar.
-        start: First session to return.
-        end: First session no longer returned.
 
     Returns:
         FEATURE_MARKET rows. The values are those of the latest VIX day visible then and not after the session
-        (close) or the one before it (open), with its age in sessions; null while there is none.
+        (close) or the one before it (open), with its age in sessions; null while there is none. A cut-off that VIX
+        was not answered for has a row from the first VIX day on.
     """
-    rows = asked(coverage, sessions, start, end).filter(pl.col("bar_session").is_not_null())
     series = vix_series(days)
-    moments = _moments(rows, series)
-    answers = _aged(_latest(moments, series), sessions)
+    rows = pl.concat([cells, _aging(others, series)]).filter(pl.col("bar_session").is_not_null())
+    answers = _aged(_latest(_moments(_earliest(rows), series), series), sessions)
     stamped = answers.with_columns(ts_event="ts_cutoff", ts_known="_at", is_deleted=pl.lit(value=False))
     return change_points(stamped, FEATURE_MARKET.key, _VALUES).select(FEATURE_MARKET.names)
 
 
+def _aging(cells: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
+    """Keep the cut-offs that some VIX day may speak of, from the instant the first such day is known."""
+    days = series.group_by("date").agg(_since=pl.col("ts_known").min()).sort("date")
+    found = cells.sort("bar_session").join_asof(
+        days.with_columns(pl.col("_since").cum_min()), left_on="bar_session", right_on="date", check_sortedness=False
+    )
+    spoken_of = found.filter(pl.col("_since").is_not_null())
+    return spoken_of.with_columns(ts_asked=pl.max_horizontal("ts_asked", "_since")).select(cells.columns)
+
+
+def _earliest(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.sort(*_CELL, "ts_asked").unique(_CELL, keep="first", maintain_order=True)
+
+
 def _moments(rows: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
-    """Each row at its cut-off, and at every later instant at which a VIX day it may look at changed."""
+    """Each row when it was asked, and at every later instant at which a VIX day it may look at changed."""
     changes = series.group_by("ts_known").agg(_date=pl.col("date").min()).rename({"ts_known": "_at"})
-    later = rows.join_where(changes, pl.col("_at") > pl.col("ts_cutoff"), pl.col("_date") <= pl.col("bar_session"))
-    return pl.concat([rows.with_columns(_at="ts_cutoff"), later.drop("_date")], how="diagonal")
+    later = rows.join_where(changes, pl.col("_at") > pl.col("ts_asked"), pl.col("_date") <= pl.col("bar_session"))
+    return pl.concat([rows.with_columns(_at="ts_asked"), later.drop("_date")], how="diagonal")
 
 
 def _latest(moments: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:

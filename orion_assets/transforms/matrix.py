@@ -23,11 +23,12 @@ def feature_matrix(
         indicators: FEATURE_INDICATORS rows, all versions, of the sessions wanted and the one before them.
         sentiment: FEATURE_SENTIMENT rows, all versions.
         market: FEATURE_MARKET rows, all versions.
-        cells: `session`, `cutoff`, `ts_cutoff`, `bar_session`: the cut-offs that may have rows, as market.asked().
+        cells: market.asked() rows of raw_daily_bars: the cut-offs that may have rows.
 
     Returns:
         FEATURE_MATRIX rows: a ticker has one at a cut-off while the bar of `bar_session` is visible. `ts_known` is the
-        cut-off, or the later arrival that changed a value. A feature that is not there is null.
+        cut-off, the later instant at which bars were first asked of it, or the later arrival that changed a value. A
+        feature that is not there is null.
     """
     bars = indicators.rename({"session": "bar_session"})
     rows = cells.filter(pl.col("bar_session").is_not_null()).join(
@@ -36,7 +37,7 @@ def feature_matrix(
     by_bar, by_mood, by_market = ["ticker", "bar_session"], [*_KEY], ["session", "cutoff"]
     moments = pl.concat(
         [
-            rows.with_columns(_at="ts_cutoff"),
+            rows.with_columns(_at="ts_asked"),
             *(_changes(rows, frame, on) for frame, on in ((bars, by_bar), (sentiment, by_mood), (market, by_market))),
         ]
     ).unique([*_KEY, "_at"])
@@ -53,7 +54,7 @@ def feature_matrix(
 
 def _changes(rows: pl.DataFrame, frame: pl.DataFrame, on: list[str]) -> pl.DataFrame:
     later = frame.select(*on, _at="ts_known")
-    return rows.join(later, on=on).filter(pl.col("_at") > pl.col("ts_cutoff")).select(*rows.columns, "_at")
+    return rows.join(later, on=on).filter(pl.col("_at") > pl.col("ts_asked")).select(*rows.columns, "_at")
 
 
 def _as_known(moments: pl.DataFrame, frame: pl.DataFrame, on: list[str], table: Table) -> pl.DataFrame:

@@ -27,8 +27,8 @@ def clean_news(raw: pl.DataFrame, sessions: pl.DataFrame, start: date) -> Cleane
     Returns:
         CLEAN_NEWS rows and QUARANTINE rows. `open_session` and `close_session` are those of the first cut-off of the
         kind at or after the article's first `ts_known`: a later edit moves nothing. `story_id` is the id of the first
-        article known within 48 hours with the same title and the same first 200 characters of description, letters
-        and digits compared.
+        article published in the 48 hours up to this one's publication, and known when this one was, with the same
+        title and the same first 200 characters of description, letters and digits compared.
     """
     good, held = screen(RAW_NEWS, raw, (UNREADABLE,))
     scored = good.with_columns(sentiment=_moods(good))
@@ -74,18 +74,28 @@ def _with_stories(rows: pl.DataFrame) -> pl.DataFrame:
     text = pl.concat_str(
         [pl.col("title"), pl.col("description").fill_null("").str.slice(0, _STORY_TEXT)], separator=" "
     )
-    told = pl.col("title").first().over(RAW_NEWS.key, order_by="ts_known")
-    teaser = pl.col("description").first().over(RAW_NEWS.key, order_by="ts_known")
     firsts = (
-        rows.with_columns(title=told, description=teaser)
+        rows.sort("article_id", "ts_known")
         .unique(RAW_NEWS.key, keep="first", maintain_order=True)
-        .select("article_id", "_first", _text=text.str.to_lowercase().str.replace_all(r"[^\p{L}\p{N}]+", " "))
-        .sort("_text", "_first", "article_id")
+        .select(
+            "article_id",
+            "ts_event",
+            "_first",
+            _text=text.str.to_lowercase().str.replace_all(r"[^\p{L}\p{N}]+", " "),
+        )
+        .sort("_text", "ts_event", "article_id")
+    )
+    # By publication, as the partitions are: how far a run must look back does not depend on when copies arrived
+    told = (
+        firsts.rolling("ts_event", period=STORY_SPAN, closed="both", group_by="_text")
+        .agg(_ids=pl.col("article_id"), _knowns=pl.col("_first"))
+        .unique(["_text", "ts_event"], keep="first")
     )
     leaders = (
-        firsts.rolling("_first", period=STORY_SPAN, closed="both", group_by="_text")
-        .agg(story_id=pl.col("article_id").first())
-        .unique(["_text", "_first"], keep="first", maintain_order=True)
+        firsts.join(told, on=["_text", "ts_event"], maintain_order="left_right")
+        .explode("_ids", "_knowns")
+        .filter(pl.col("_knowns") <= pl.col("_first"))
+        .unique("article_id", keep="first", maintain_order=True)
+        .select("article_id", story_id="_ids")
     )
-    stories = firsts.join(leaders, on=["_text", "_first"], how="left").select("article_id", "story_id")
-    return rows.join(stories, on="article_id", how="left").sort("article_id", "ts_known")
+    return rows.join(leaders, on="article_id", how="left").sort("article_id", "ts_known")

@@ -1,19 +1,17 @@
 """feature_sentiment: the mood of each ticker's news between two cut-offs of a kind."""
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
 import polars as pl
 
 from orion_assets.schemas import FEATURE_SENTIMENT
-from orion_assets.transforms.market import instants
+from orion_assets.transforms.market import asked, instants
 from orion_assets.transforms.versions import change_points
 
 POSITIVE: Final = 0.05
 HALF_LIFE_SESSIONS: Final = 3
 _DECAY: Final = 0.5 ** (1 / HALF_LIFE_SESSIONS)
-_ANSWERED: Final = ("data", "empty_confirmed")
 _KEY: Final = FEATURE_SENTIMENT.key
 _VALUES: Final = (
     "news_count",
@@ -29,7 +27,7 @@ def feature_sentiment(
     articles: pl.DataFrame,
     coverage: pl.DataFrame,
     sessions: pl.DataFrame,
-    tickers: Sequence[str],
+    universe: pl.DataFrame,
     span: tuple[date, date],
 ) -> pl.DataFrame:
     """Give the mood at each cut-off of the span for each followed ticker, with every version of each row.
@@ -38,7 +36,8 @@ def feature_sentiment(
         articles: CLEAN_NEWS rows, all versions, from the first article.
         coverage: RAW_COVERAGE rows of raw_news; a cut-off for which news was not answered has no row.
         sessions: calendars.sessions() rows, the whole calendar.
-        tickers: The followed universe.
+        universe: RAW_UNIVERSE rows, all versions. A ticker has rows from the first session on, whenever it was added;
+            none for the cut-offs since it is followed no longer.
         span: [start, end) of the sessions to return.
 
     Returns:
@@ -47,9 +46,10 @@ def feature_sentiment(
         articles the counts are 0 and the means null. `sentiment_decayed` weighs an article by half for every 3
         sessions of age; null before the ticker's first article.
     """
-    cells = _cells(coverage, sessions, span)
-    followed = pl.DataFrame({"ticker": sorted(tickers)}, schema={"ticker": pl.String})
-    grid = cells.join(followed, how="cross")
+    cells = asked(coverage, sessions, *span).select("session", "cutoff", "ts_cutoff", "ts_asked")
+    followed = _followed(universe)
+    is_followed = (pl.col("ts_cutoff") < pl.col("_until")).fill_null(value=True)
+    grid = cells.join(followed, how="cross").filter(is_followed).drop("_until")
     sums = _sums(articles, sessions, followed)
     decayed = _decayed(sums, sessions, span[1])
     count = pl.col("news_count").fill_null(0.0)
@@ -63,25 +63,16 @@ def feature_sentiment(
             sentiment_positive_ratio=pl.col("_positive") / count,
             sentiment_negative_ratio=pl.col("_negative") / count,
             ts_event="ts_cutoff",
-            ts_known=pl.max_horizontal("ts_cutoff", "_answered"),
+            ts_known="ts_asked",
             is_deleted=pl.lit(value=False),
         )
     )
     return change_points(rows, _KEY, _VALUES).select(FEATURE_SENTIMENT.names)
 
 
-def _cells(coverage: pl.DataFrame, sessions: pl.DataFrame, span: tuple[date, date]) -> pl.DataFrame:
-    """The cut-offs for which news was answered, and since when that is known."""
-    answered = (
-        coverage.filter(
-            pl.col("session").is_between(*span, closed="left")
-            & pl.col("state").is_in(_ANSWERED)
-            & ~pl.col("is_deleted")
-        )
-        .group_by("session", "cutoff")
-        .agg(_answered=pl.col("ts_known").min())
-    )
-    return instants(sessions).select("session", "cutoff", "ts_cutoff").join(answered, on=["session", "cutoff"])
+def _followed(universe: pl.DataFrame) -> pl.DataFrame:
+    last = universe.sort("ticker", "ts_known").unique("ticker", keep="last", maintain_order=True)
+    return last.select("ticker", _until=pl.when("is_deleted").then("ts_known"))
 
 
 def _sums(articles: pl.DataFrame, sessions: pl.DataFrame, followed: pl.DataFrame) -> pl.DataFrame:

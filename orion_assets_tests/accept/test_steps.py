@@ -13,7 +13,8 @@ from dagster import DagsterInstance
 
 from orion_assets import calendars, schemas
 from orion_assets.cli.launch import DERIVED, RAW
-from orion_assets.ingest.landing import Landing, Moment
+from orion_assets.ingest.landing import Landing
+from orion_assets.ingest.moment import Moment
 from orion_assets.sources.files import FilesSource
 from orion_assets.sources.protocols import Ask
 from orion_assets.transforms import actions, bars, daily, market, matrix, news, sentiment
@@ -71,7 +72,7 @@ def _pure_seconds(run: Deployment) -> dict[str, float]:
 
     held = {table: run.of_lake(table) for table in (*schemas.TABLES,)}
     coverage = {name: held["raw_coverage"].filter(pl.col("dataset") == name) for name in RAW}
-    cells = market.asked(coverage["raw_daily_bars"], calendar, START, END)
+    cells, days = (market.asked(coverage[name], calendar, START, END) for name in ("raw_daily_bars", "raw_vix"))
     news.mood.cache_clear()
     work: dict[str, Callable[[], object]] = {
         **{name: (lambda name=name: landed(name)) for name in RAW},
@@ -79,15 +80,15 @@ def _pure_seconds(run: Deployment) -> dict[str, float]:
         "clean_vix": lambda: bars.clean_vix(held["raw_vix"]),
         "clean_news": lambda: news.clean_news(held["raw_news"], calendar, START),
         "corporate_actions": lambda: actions.corporate_actions(
-            held["raw_splits"], held["raw_dividends"], held["securities"]
+            held["raw_splits"], held["raw_dividends"], held["securities"], calendar
         ),
         "feature_indicators": lambda: daily.feature_indicators(
             held["clean_daily_bars"], held["corporate_actions"], START, END
         ),
         "feature_sentiment": lambda: sentiment.feature_sentiment(
-            held["clean_news"], coverage["raw_news"], calendar, TICKERS, (START, END)
+            held["clean_news"], coverage["raw_news"], calendar, held["raw_universe"], (START, END)
         ),
-        "feature_market": lambda: market.feature_market(held["clean_vix"], coverage["raw_vix"], calendar, START, END),
+        "feature_market": lambda: market.feature_market(held["clean_vix"], days, cells, calendar),
         "feature_matrix": lambda: matrix.feature_matrix(
             held["feature_indicators"], held["feature_sentiment"], held["feature_market"], cells
         ),
@@ -96,9 +97,10 @@ def _pure_seconds(run: Deployment) -> dict[str, float]:
     return {name: _timed(each) for name, each in work.items()}
 
 
-def test_a_year_is_one_run_whose_steps_cost_little_more_than_their_functions(tmp_path):
+def test_a_year_is_one_run_whose_steps_cost_little_more_than_their_functions(tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
     (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
     run = deployment(tmp_path / "run", MAPPING_2014, root=DATA, start=str(START))
     _materialize(run, home, "raw_tickers,securities")

@@ -3,8 +3,12 @@
 import json
 from datetime import date
 
+import polars as pl
 import pytest
 
+from orion_assets import calendars, schemas
+from orion_assets.clock import SystemClock
+from orion_assets.store.state import LEDGER_SCHEMA, State
 from orion_assets_tests import own_market
 
 RAW = ("raw_daily_bars", "raw_dividends", "raw_news", "raw_splits", "raw_vix")
@@ -32,11 +36,35 @@ def test_a_backfill_says_on_stdout_what_it_filled_and_the_rest_on_stderr(grown):
     _, said = grown
 
     assert said.code == 0
-    assert said.out == "filled the sessions [2014-06-16, 2014-06-27)\n"
+    assert said.out.startswith("filled 9 sessions, [2014-06-16, 2014-06-27)\n")
     assert "check clean_daily_bars.quarantine" in said.err
     assert "ticker BOLT, session 2014-06-25" in said.err
     assert "Traceback" not in said.err
     assert "nanobind" not in said.err
+
+
+def test_a_backfill_ends_with_the_rows_of_every_layer_and_the_next_command(grown):
+    market, said = grown
+
+    told = [line.split()[:3] for line in said.out.splitlines() if line.startswith(("raw ", "clean ", "feat", "store "))]
+    assert [layer for layer, *_ in told] == ["raw"] * 6 + ["clean"] * 5 + ["features"] * 4 + ["store"]
+    assert ["raw", "raw_daily_bars", "18"] in told
+    assert ["clean", "clean_daily_bars", "17"] in told
+    published = [int(rows) for layer, table, rows in told if layer in ("clean", "features") and table != "securities"]
+    assert ["store", "feature_store", str(sum(published))] in told
+    env_file = market.folder / "orion.env"
+    assert said.out.splitlines()[-2:] == [
+        f"next: orion --env-file {env_file} features ACME --from 2014-06-16 --to 2014-06-27",
+        f"      orion --env-file {env_file} status",
+    ]
+    assert len(said.out.splitlines()) + len(said.err.splitlines()) <= 40
+
+
+def test_the_next_command_that_is_named_works(grown):
+    market, said = grown
+    command = said.out.splitlines()[-2].removeprefix("next: orion ").split()
+
+    assert market.run(*command[2:]).code == 0
 
 
 def test_a_repeated_backfill_as_json_is_one_document_and_changes_nothing(grown):
@@ -48,10 +76,25 @@ def test_a_repeated_backfill_as_json_is_one_document_and_changes_nothing(grown):
     told = json.loads(said.out)
     assert (said.code, said.err) == (0, "")
     assert told["range"] == ["2014-06-16", "2014-06-27"]
+    assert told["sessions"] == 9
+    assert [command.split()[-1] for command in told["next"]] == ["2014-06-27", "status"]
+    assert told["derived_again"] is None
+    assert told["rows"]["feature_store"] > told["rows"]["feature_matrix"] == 32
+    found = [(each["asset"], each["check"]) for each in told["findings"]]
+    assert found == sorted(found)
     assert (told["is_done"], told["changed_raw"]) == (True, False)
     assert {name: told["rows"][name] for name in RAW} == dict.fromkeys(RAW, 0)
     assert {(each["asset"], each["check"]) for each in told["findings"]} >= {("clean_daily_bars", "quarantine")}
     assert content(market) == before
+
+
+def test_a_backfill_before_what_is_there_says_what_it_derived_again(market):
+    assert market.orion("backfill", "--from", "2014-06-18", "--to", "2014-06-20").code == 0
+
+    told = json.loads(market.orion("backfill", "--from", "2014-06-16", "--to", "2014-06-18", "--json").out)
+
+    assert (told["range"], told["derived_again"]) == (["2014-06-16", "2014-06-18"], ["2014-06-18", "2014-06-20"])
+    assert (told["changed_raw"], told["rows"]["clean_daily_bars"]) == (True, 4)
 
 
 def test_status_counts_every_cell_once_and_names_what_needs_attention(grown):
@@ -89,11 +132,49 @@ def test_status_is_a_table_for_people(grown):
     said = market.orion("status")
 
     assert (said.code, said.err) == (0, "")
-    assert [line.split()[0] for line in said.out.splitlines() if line.startswith(("raw_", "feature_"))] == [
-        *DATASETS,
-        "raw_daily_bars",
+    assert [line.split()[0] for line in said.out.splitlines() if line.startswith(("raw_", "feature_"))] == [*DATASETS]
+    assert "not_entitled" not in said.out
+    assert said.out.splitlines()[-2:] == [
+        "Needs attention",
+        "  raw_daily_bars: 1 cell quarantined, BOLT 2014-06-25: readable: close: -81.0 is not positive",
     ]
-    assert "Needs attention" in said.out
+
+
+def test_status_names_the_cells_that_are_due_and_the_command_that_fills_them(market):
+    vix = (market.folder / "vix.csv").read_text().splitlines()
+    (market.folder / "vix.csv").write_text("\n".join(row for row in vix if row < "2014-06-18" or "date" in row) + "\n")
+    assert market.orion("backfill", "--from", "2014-06-16", "--to", "2014-06-20").code == 0
+    assert market.orion("backfill", "--from", "2014-07-18", "--to", "2014-07-23").code == 0
+
+    told = {row["dataset"]: row for row in json.loads(market.orion("status", "--json").out)["due"]}
+    shown = market.orion("status").out
+
+    ends = "the source ends before this session"
+    assert told["raw_daily_bars"] == {
+        "dataset": "raw_daily_bars",
+        "cells": 2,
+        "first": "2014-07-22",
+        "last": "2014-07-22",
+        "detail": ends,
+        "command": "orion update",
+    }
+    assert f"  raw_daily_bars: 2 cells due and not answered, 2014-07-22: {ends}. To fill them: orion update" in shown
+    assert (told["raw_vix"]["first"], told["raw_vix"]["last"]) == ("2014-06-18", "2014-07-22")
+    assert told["raw_vix"]["command"] == "orion backfill --from 2014-06-18 --to 2014-07-23"
+    assert told["raw_vix"]["command"] in shown
+
+
+def test_a_session_under_way_is_not_due(market):
+    today = calendars.session_under_way(SystemClock().now())
+    cell = {"dataset": "raw_vix", "ticker": "*", "session": today, "state": "not_yet", "rows": 0, "attempts": 1}
+    state = State(market.settings().state_url)
+    now = SystemClock().now()
+    state.record(pl.DataFrame([{**cell, "ts_updated": now, "detail": "early"}], LEDGER_SCHEMA))
+
+    told = json.loads(market.orion("status", "--json").out)
+
+    assert told["cells"][0]["not_yet"] == 1
+    assert told["due"] == []
 
 
 def test_a_store_made_again_from_raw_has_the_same_hash_also_where_the_file_was_lost(grown):
@@ -114,10 +195,54 @@ def test_update_until_takes_what_has_become_due_and_then_says_there_is_nothing(m
     due = market.orion("update", "--until", "2014-06-18T20:30:00Z")
     nothing = market.orion("update", "--until", "2014-06-18T20:31:00Z")
 
-    assert (due.code, due.out) == (0, "filled the sessions [2014-06-18, 2014-06-19)\n")
+    assert due.code == 0
+    assert due.out.startswith("filled 1 session, [2014-06-18, 2014-06-19)\n")
     assert (nothing.code, nothing.err) == (0, "")
-    assert nothing.out.startswith("up to date")
+    assert nothing.out == "up to date: every session up to 2014-06-18 is answered\n"
     assert counts(market)["raw_daily_bars"]["last"] == "2014-06-18"
+
+
+def test_update_asks_for_what_came_late_in_one_dataset_alone(market):
+    vix = market.folder / "vix.csv"
+    whole = vix.read_text().splitlines()
+    vix.write_text("\n".join([whole[0], *(line for line in whole[1:] if line < "2014-06-18")]) + "\n")
+    assert market.orion("backfill", "--to", "2014-06-21").code == 0
+    before = market.orion("update", "--until", "2014-06-20T20:30:00Z")
+    vix.write_text("\n".join(whole) + "\n")
+
+    late = market.orion("update", "--until", "2014-06-20T20:31:00Z", "--json")
+
+    assert before.out.startswith("up to date: every session up to 2014-06-20 is answered; in the source, raw_vix ends")
+    assert late.code == 0, late.err
+    told = json.loads(late.out)
+    assert told["range"] == ["2014-06-18", "2014-06-21"]
+    assert [name for name in told["rows"] if name.startswith("raw_")] == ["raw_tickers", "raw_vix"]
+    assert market.read(schemas.FEATURE_MARKET).filter(pl.col("vix_date") == date(2014, 6, 20)).height == 1
+
+
+def test_update_asks_again_for_what_failed(market):
+    bars = market.folder / "bars.csv"
+    whole = bars.read_text()
+    assert market.orion("backfill", "--to", "2014-06-18").code == 0
+    bars.write_text(whole.replace("open", "opening", 1))
+    failed = market.orion("update", "--until", "2014-06-18T20:30:00Z")
+    bars.write_text(whole)
+
+    again = market.orion("update", "--until", "2014-06-18T20:31:00Z")
+
+    assert failed.code == 1
+    assert again.code == 0, again.err
+    assert counts(market)["raw_daily_bars"]["failed"] == 0
+
+
+def test_update_fills_the_past_of_a_ticker_followed_later(market):
+    assert market.orion("backfill", "--to", "2014-06-18").code == 0
+    assert market.orion("tickers", "add", "CROW").code == 0
+
+    filled = market.orion("update", "--until", "2014-06-17T20:31:00Z", "--json")
+
+    assert json.loads(filled.out)["range"] == ["2014-06-16", "2014-06-18"]
+    assert market.read(schemas.CLEAN_DAILY_BARS)["ticker"].unique().sort().to_list() == ["ACME", "BOLT", "CROW"]
 
 
 def test_until_an_instant_equals_a_read_as_of_it(filled, market):

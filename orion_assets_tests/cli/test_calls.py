@@ -1,6 +1,7 @@
 """Calls that must be refused, and commands before anything was filled: one line, the right exit code, no traceback."""
 
 import json
+from importlib.metadata import version
 
 import pytest
 
@@ -30,12 +31,17 @@ def test_the_refusal_holds_in_a_process_without_any_settings(tmp_path):
         (("--from", "2014-06-13"), "ORION_START 2014-06-16"),
         (("--from", "2014-07-01", "--to", "2014-07-01"), "empty"),
         (("--from", "2014-07-02", "--to", "2014-07-01"), "empty"),
-        (("--from", "2014-07-05", "--to", "2014-07-07"), "no session"),
+        (("--from", "2014-07-05", "--to", "2014-07-07"), "closed on these dates; the next session is 2014-07-07"),
+        (("--from", "2037-01-01", "--to", "2037-01-02"), "2036-12-31"),
+        (("--from", "2030-01-02", "--to", "2030-01-03"), "2030-01-02, has not begun"),
+        (("--from", "2014-08-01"), "the source ends with session 2014-07-21, before 2014-08-01"),
+        (("--to", "9999-12-31"), "2036-12-31"),
         (("--from", "2014-7-1"), "--from '2014-7-1' is not a date"),
         (("--to", "tomorrow"), "--to 'tomorrow' is not a date"),
         (("--until", "2014-07-01T10:00"), "--until: 2014-07-01T10:00:00 has no time zone"),
         (("--until", "once"), "--until: 'once'"),
-        (("--until", "2014-06-01"), "2014-06"),
+        (("--until", "2014-06-01"), "lies before the first session of the range, 2014-06-16"),
+        (("--until", "2014-06-16T13:24:59Z"), "open cut-off 2014-06-16T13:25Z"),
         (("--tickers", "ACME,NOPE"), "NOPE"),
         (("--tickers", "CROW"), "orion tickers add CROW"),
         (("--datasets", "daily"), "--datasets"),
@@ -47,6 +53,41 @@ def test_a_wrong_backfill_exits_2_before_anything_is_written(market, arguments, 
     assert (said.code, said.out) == (2, "")
     assert named in said.err
     assert not (market.folder / "data" / "lake").exists()
+
+
+def test_an_instant_before_the_range_is_not_blamed_on_its_bounds(market):
+    said = market.orion("backfill", "--until", "2014-06-01")
+
+    assert said.err.startswith("orion: --until 2014-06-02T03:59:59Z lies before")
+    assert "--to" not in said.err
+
+
+@pytest.mark.parametrize("instant", ["9999-12-31", "0001-01-01", "9999-12-31T23:00:00-05:00", "1980-01-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("features", "--as-of"),
+        ("bars", "--as-of"),
+        ("backfill", "--until"),
+        ("update", "--until"),
+        ("market", "status", "--at"),
+        ("market", "should-run", "--at"),
+    ],
+    ids=" ".join,
+)
+def test_an_instant_beyond_the_calendar_is_refused(filled, command, instant):
+    said = filled.orion(*command, instant)
+
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"orion: {command[-1]} {instant} is outside the calendar, 1990-01-01 to 2036-12-31")
+
+
+@pytest.mark.parametrize("minutes", ["-1", "99999999999999"])
+def test_a_wait_that_is_none_is_refused(minutes):
+    said = orion("market", "should-run", "--within", minutes, "--at", "2014-07-03T17:30:00Z")
+
+    assert (said.code, said.out) == (2, "")
+    assert "--within" in said.err
 
 
 @pytest.mark.parametrize(
@@ -112,7 +153,7 @@ def test_before_anything_was_filled_a_read_exits_1_and_says_how_to_begin(market,
 
 
 def test_before_anything_was_filled_there_is_an_empty_status(market):
-    assert json.loads(market.orion("status", "--json").out) == {"attention": [], "cells": []}
+    assert json.loads(market.orion("status", "--json").out) == {"attention": [], "cells": [], "due": []}
     assert "orion backfill" in market.orion("status").out
 
 
@@ -152,3 +193,28 @@ def test_a_group_alone_shows_its_help(command):
 
     assert said.code in (0, 2)
     assert "Usage" in said.out + said.err
+
+
+def test_the_help_lists_the_commands_in_the_order_of_use():
+    said = orion()
+
+    words = [
+        line.split()[1] for line in (said.out + said.err).splitlines() if line.startswith("│") and len(line.split()) > 2
+    ]
+    commands = ("backfill", "update", "status", "features", "bars", "tickers", "market", "store")
+    assert [word for word in words if word in commands] == list(commands)
+
+
+@pytest.mark.parametrize("command", [("backfill",), ("tickers", "add"), ("market", "status"), ("store", "rebuild")])
+def test_help_is_given_though_the_settings_are_wrong(market, command):
+    said = market.orion(*command, "--help", ORION_START="soon")
+
+    assert (said.code, said.err) == (0, "")
+    assert "Usage" in said.out
+
+
+def test_the_version_is_that_of_the_package():
+    said = orion("--version")
+
+    assert (said.code, said.err) == (0, "")
+    assert said.out == f"orion {version('orion-assets')}\n"

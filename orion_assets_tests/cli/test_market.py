@@ -26,7 +26,7 @@ def test_status_for_people_names_the_session():
     said = orion("market", "status", "--at", "2014-07-03T16:00:00Z")
 
     assert (said.code, said.err) == (0, "")
-    assert said.out.startswith("open; session 2014-07-03")
+    assert said.out == "open; session 2014-07-03: opens 2014-07-03 13:30Z, closes 2014-07-03 17:00Z\n"
 
 
 def test_status_without_an_instant_asks_the_clock():

@@ -147,12 +147,42 @@ def test_a_table_in_a_pipe_holds_every_column_and_no_cut_value(filled):
     assert "…" not in said.out
 
 
-def test_a_long_table_says_on_stderr_how_many_rows_it_leaves_out(filled):
-    said = filled.orion("bars")
+def rows_of(table: str) -> list[str]:
+    return [row for row in table.splitlines() if row.startswith(("ACME", "BOLT"))]
 
-    assert len([row for row in said.out.splitlines() if row.startswith(("ACME", "BOLT"))]) == 40
-    assert "9 rows more" in said.err
-    assert "rows more" not in said.out
+
+def test_a_long_table_in_a_terminal_says_on_stderr_how_many_rows_it_leaves_out(filled, in_terminal):
+    out, err = in_terminal(filled, "bars", columns=200)
+
+    assert len(rows_of(out)) == 40
+    assert "9 rows more" in err
+    assert "rows more" not in out
+
+
+def test_a_long_table_in_a_pipe_holds_every_row(filled):
+    said = filled.run("bars")
+
+    assert (said.code, said.err) == (0, "")
+    assert len(rows_of(said.out)) == 25 * 2 - 1
+
+
+def test_a_table_in_a_narrow_terminal_leaves_whole_columns_out_and_names_them(filled, in_terminal):
+    out, err = in_terminal(filled, "bars", "ACME", *SPAN, columns=60)
+
+    table = [line for line in out.splitlines() if line]
+    assert max(map(len, rows_of(out))) <= 60
+    assert "volume" not in table[0]
+    assert "columns more: " in err
+    assert "volume" in err
+
+
+def test_people_read_the_open_before_the_close(filled):
+    both = ("features", *SPAN, "--cutoff", "both", "--columns", "close")
+
+    shown = [tuple(row.split()[:3]) for row in rows_of(filled.orion(*both).out)]
+
+    sessions = ("2014-07-03", "2014-07-07", "2014-07-08")
+    assert shown == [(t, s, cutoff) for t in ("ACME", "BOLT") for s in sessions for cutoff in ("open", "close")]
 
 
 def test_text_in_brackets_is_shown_as_it_is(filled):

@@ -9,6 +9,7 @@ from orion_assets.schemas import CLEAN_DAILY_BARS, RAW_TICKERS, UTC_US, Column, 
 from orion_assets.store.lake import Commit, Lake
 
 INSTANT = datetime(2014, 6, 3, 20, 0, tzinfo=UTC)
+MONDAY, TUESDAY, WEDNESDAY = date(2014, 6, 2), date(2014, 6, 3), date(2014, 6, 4)
 _barrier = None
 
 
@@ -67,6 +68,14 @@ def bars(session: date, close: float, *, tickers: int = 4, known: datetime = INS
         is_deleted=pl.lit(False),
         availability=pl.lit("observed"),
     )
+
+
+def put(lake: Lake, frame: pl.DataFrame, start: date, days: int = 1):
+    return lake.replace(CLEAN_DAILY_BARS, frame, start=start, end=start + timedelta(days))
+
+
+def closes(lake: Lake, session: date) -> set[float]:
+    return set(lake.read(CLEAN_DAILY_BARS, start=session, end=session + timedelta(1))["close"])
 
 
 def replace_sessions(place: Place, sessions: list[date], close: float, rounds: int) -> list[Commit]:

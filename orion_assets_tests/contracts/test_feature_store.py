@@ -1,76 +1,19 @@
-"""What every engine of the feature store promises; an engine joins by a line in `ENGINES`.
+"""What every engine of the feature store promises; an engine joins by a line in `ENGINES`."""
 
-Worker functions stand at module level, so that a spawned process finds them.
-"""
+from datetime import UTC, datetime, timedelta
 
-import json
-import os
-import random
-import signal
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
-from multiprocessing import get_context
-from pathlib import Path
-
-import duckdb
 import polars as pl
 import pytest
-from filelock import FileLock
 from polars.testing import assert_frame_equal
 
 from orion_assets import schemas
-from orion_assets.errors import SchemaMismatch, StoreUnavailable
+from orion_assets.errors import SchemaMismatch
 from orion_assets.schemas import STORED, TABLES
 from orion_assets.store.content_hash import table_hash
 from orion_assets.store.duckdb import DuckDBStore
-from orion_assets.store.reader import Query
+from orion_assets_tests.contracts.store_writers import FIRST, cutoff_of, day, rows, span
 
-SPAWN = get_context("spawn")
 ENGINES = {"duckdb": DuckDBStore}
-FIRST = date(2014, 6, 2)
-FILLERS: Mapping[pl.DataType, object] = {
-    pl.String(): "x",
-    pl.Date(): FIRST,
-    schemas.UTC_US: datetime(2014, 6, 2, 20, 30, tzinfo=UTC),
-    pl.Float64(): 1.0,
-    pl.Int64(): 1,
-    pl.Int32(): 1,
-    pl.Boolean(): False,
-    pl.List(pl.String()): ["x"],
-}
-
-
-def cutoff_of(session: date) -> datetime:
-    return datetime(session.year, session.month, session.day, 20, 30, tzinfo=UTC)
-
-
-def rows(table: str, *given: Mapping[str, object]) -> pl.DataFrame:
-    """Frames from the few values a test is about; the rest is null where it may be, else a filler."""
-    declared = TABLES[table]
-    full = [
-        {
-            column.name: row.get(column.name, None if column.is_nullable else FILLERS[column.dtype])
-            for column in declared.columns
-        }
-        for row in given
-    ]
-    return pl.DataFrame(full, schema=dict(declared.schema), orient="row")
-
-
-def day(offset: int, tickers=("A", "B"), close: float = 1.0, **more) -> dict[str, pl.DataFrame]:
-    """One session of two tables that carry the same stamp."""
-    session = FIRST + timedelta(days=offset)
-    keys = [
-        {"ticker": ticker, "session": session, "close": close, "ts_known": cutoff_of(session)} for ticker in tickers
-    ]
-    return {
-        "clean_daily_bars": rows("clean_daily_bars", *(key | more for key in keys)),
-        "feature_matrix": rows("feature_matrix", *(key | more | {"cutoff": "close"} for key in keys)),
-    }
-
-
-def span(offset: int, length: int = 1) -> dict[str, date]:
-    return {"start": FIRST + timedelta(days=offset), "end": FIRST + timedelta(days=offset + length)}
 
 
 @pytest.fixture(params=ENGINES)
@@ -300,7 +243,7 @@ class TestWorkedExample:
         assert store.table("clean_daily_bars", versions=True)["is_deleted"].to_list() == [False, True]
 
 
-class TestReadersAndWriters:
+class TestReaders:
     def test_a_reader_keeps_its_view_and_a_new_one_sees_the_newest(self, place):
         writer, earlier = place(), place()
         writer.publish(day(0), **span(0), facts={"turn": "0"})
@@ -319,229 +262,3 @@ class TestReadersAndWriters:
         assert [reader.facts()["turn"] for reader in open_all_day] == ["1", "2", "3"]
         earlier.refresh()
         assert earlier.facts() == {"turn": "3"}
-
-    def test_writers_and_readers_in_processes_tear_and_lose_nothing(self, tmp_path):
-        compete(tmp_path / "store.duckdb", writers=2, publications=3)
-
-    @pytest.mark.accept
-    def test_four_writers_and_two_readers_at_full_size(self, tmp_path):
-        compete(tmp_path / "store.duckdb", writers=4, publications=20)
-
-    def test_a_killed_writer_leaves_the_last_publication_whole(self, tmp_path):
-        survive_kills(tmp_path / "store.duckdb", kills=3)
-
-    @pytest.mark.accept
-    def test_a_writer_killed_many_times_leaves_the_last_publication_whole(self, tmp_path):
-        survive_kills(tmp_path / "store.duckdb", kills=30)
-
-    def test_a_writer_that_waits_too_long_says_who_to_wait_for(self, tmp_path):
-        path = tmp_path / "store.duckdb"
-        with FileLock(f"{path}.lock"), pytest.raises(StoreUnavailable, match=r"another writer has held .*lock for 0 s"):
-            DuckDBStore(path, lock_timeout_s=0).publish(day(0), **span(0), facts={})
-
-
-class TestFiles:
-    """What only an engine of files promises."""
-
-    def test_what_a_dead_writer_left_is_swept(self, tmp_path):
-        left = [tmp_path / f".store.duckdb.{n}.private{end}" for n, end in ((1, ""), (2, ".wal"))]
-        for path in left:
-            path.write_bytes(b"half")
-
-        with DuckDBStore(tmp_path / "store.duckdb") as store:
-            store.publish(day(0), **span(0), facts={})
-
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["store.duckdb", "store.duckdb.lock"]
-
-    def test_a_column_declared_later_is_null_at_first_and_added_by_the_next_publication(self, tmp_path):
-        path = tmp_path / "store.duckdb"
-        with DuckDBStore(path) as store:
-            store.publish(day(0), **span(0), facts={})
-            expected = store.content_hash()
-        as_written_before(path, "ALTER TABLE clean_daily_bars DROP COLUMN vwap")
-
-        with DuckDBStore(path) as store:
-            assert store.bars()["vwap"].to_list() == [None, None]
-            assert store.content_hash() == expected
-            store.publish(day(1, vwap=5.0), **span(1), facts={})
-            assert store.bars("A")["vwap"].to_list() == [None, 5.0]
-
-    def test_a_table_declared_later_is_empty_at_first(self, tmp_path):
-        path = tmp_path / "store.duckdb"
-        with DuckDBStore(path) as store:
-            store.publish(day(0), **span(0), facts={})
-        as_written_before(path, "DROP TABLE feature_matrix")
-
-        with DuckDBStore(path) as store:
-            assert store.features().is_empty()
-            assert store.features().schema == {
-                name: schemas.FEATURE_MATRIX.schema[name] for name in store.features().columns
-            }
-            assert store.publish(day(0), **span(0), facts={}).changed == ("feature_matrix",)
-            assert store.features().height == 2
-
-    @pytest.mark.parametrize(
-        ("ddl", "finding"),
-        [
-            ("ALTER TABLE clean_daily_bars ALTER volume TYPE BIGINT", r"volume BIGINT \(declared DOUBLE\)"),
-            ("ALTER TABLE clean_daily_bars DROP COLUMN availability", r"availability absent \(declared VARCHAR\)"),
-        ],
-    )
-    def test_a_file_with_other_columns_is_refused_with_the_remedy(self, tmp_path, ddl, finding):
-        path = tmp_path / "store.duckdb"
-        with DuckDBStore(path) as store:
-            store.publish(day(0), **span(0), facts={})
-        as_written_before(path, ddl)
-
-        with pytest.raises(SchemaMismatch, match=f"{finding}.*Delete the store file"):
-            DuckDBStore(path).bars()
-        with pytest.raises(SchemaMismatch, match=finding):
-            DuckDBStore(path).publish(day(1), **span(1), facts={})
-
-    def test_rows_that_came_out_of_order_are_put_in_order_when_they_are_many(self, tmp_path):
-        tickers = [f"T{n:05d}" for n in range(70_000)]
-        with DuckDBStore(tmp_path / "store.duckdb") as store:
-            for offset in range(3):
-                bars = day(offset, tickers=tickers[:1])["clean_daily_bars"]
-                wide = pl.concat([bars] * len(tickers)).with_columns(ticker=pl.Series(tickers))
-                store.publish({"clean_daily_bars": wide}, **span(offset), facts={"turn": str(offset)})
-
-            stored = store.rows(Query("SELECT ticker FROM clean_daily_bars", {}))["ticker"]
-
-            assert stored.to_list() == [ticker for ticker in tickers for _ in range(3)]
-            assert store.facts() == {"turn": "2"}
-
-    def test_a_file_that_is_no_store_says_so(self, tmp_path):
-        (tmp_path / "store.duckdb").write_bytes(b"something else" * 1000)
-
-        with pytest.raises(StoreUnavailable, match="is not a store that can be read"):
-            DuckDBStore(tmp_path / "store.duckdb").bars()
-
-    def test_a_folder_that_cannot_be_made_says_so(self, tmp_path):
-        (tmp_path / "folder").write_text("a file")
-
-        with pytest.raises(StoreUnavailable, match="could not be published to, what it holds is whole"):
-            DuckDBStore(tmp_path / "folder" / "store.duckdb").publish(day(0), **span(0), facts={})
-
-    def test_an_open_reader_holds_no_lock_on_the_published_name(self, tmp_path):
-        path = tmp_path / "store.duckdb"
-        with DuckDBStore(path) as store:
-            store.publish(day(0), **span(0), facts={})
-            store.bars()
-            with duckdb.connect(":memory:") as other:
-                other.execute("ATTACH $path AS s (READ_ONLY)", {"path": str(path)})
-                assert other.sql("SELECT count(*) FROM s.clean_daily_bars").fetchall() == [(2,)]
-
-
-def as_written_before(path: Path, ddl: str) -> None:
-    """Turn a store into one that an earlier Orion, with other schemas, would have written."""
-    with duckdb.connect(path) as con:
-        con.execute(ddl)
-
-
-def compete(path: Path, *, writers: int, publications: int) -> None:
-    """Writers publish sessions of their own and restamp a shared one; readers look for pages that do not agree."""
-    with DuckDBStore(path) as store:
-        store.publish(day(0), **span(0), facts={"stamp": "1.0"})
-    results, stop, ready = SPAWN.Queue(), SPAWN.Event(), SPAWN.Barrier(writers + 2)
-    readers = [SPAWN.Process(target=keep_reading, args=(path, ready, stop, results)) for _ in range(2)]
-    crew = [SPAWN.Process(target=keep_writing, args=(path, ready, n, publications)) for n in range(writers)]
-    for process in (*readers, *crew):
-        process.start()
-    for process in crew:
-        process.join()
-    stop.set()
-    for process in readers:
-        process.join()
-
-    assert [process.exitcode for process in (*crew, *readers)] == [0] * (writers + 2)
-    found = [json.loads(results.get(timeout=120)) for _ in readers]
-    assert [report["problems"] for report in found] == [[], []]
-    assert all(report["reads"] for report in found)
-    with DuckDBStore(path) as store:
-        expected = 2 * (1 + writers * publications)
-        assert store.bars().height == store.features().height == expected
-        assert store.bars().n_unique(["ticker", "session"]) == expected
-
-
-def keep_writing(path: Path, ready, number: int, publications: int) -> None:
-    ready.wait(timeout=120)
-    store = DuckDBStore(path)
-    for turn in range(publications):
-        offset = 1 + number * publications + turn
-        stamp = float(offset + 1)
-        own, shared = day(offset, close=stamp), day(0, close=stamp)
-        store.publish(own, **span(offset), facts={})
-        store.publish(shared, **span(0), facts={"stamp": str(stamp)})
-    store.close()
-
-
-def keep_reading(path: Path, ready, stop, results) -> None:
-    ready.wait(timeout=120)
-    problems, reads, seen = [], 0, 0
-    earlier = DuckDBStore(path)
-    first = page(earlier)
-    while not stop.is_set():
-        newest = DuckDBStore(path)
-        found = page(newest)
-        reads += 1
-        if found["stamps"] != [found["fact"]] or found["uneven"] or found["rows"] < seen:
-            problems.append(found)
-        if page(earlier)["rows"] > found["rows"]:
-            problems.append("an earlier reader sees more than a newer one")
-        seen = found["rows"]
-        newest.close()
-    if page(earlier) != first:
-        problems.append("the view of an open reader changed")
-    earlier.close()
-    results.put(json.dumps({"problems": problems, "reads": reads}, default=str))
-
-
-def page(store: DuckDBStore) -> dict:
-    """What one reader sees: the shared stamp of both tables and of the facts, and sessions that do not agree."""
-    bars, matrix = store.bars(), store.features(columns=["close"])
-    both = pl.concat([bars.select("session", "close"), matrix.select("session", "close")])
-    by_session = both.group_by("session").agg(rows=pl.len(), stamps=pl.col("close").n_unique())
-    shared = both.filter(pl.col("session") == FIRST)["close"].unique().to_list()
-    return {
-        "stamps": shared,
-        "fact": float(store.facts()["stamp"]),
-        "uneven": by_session.filter((pl.col("rows") != 4) | (pl.col("stamps") != 1)).height,
-        "rows": both.height,
-    }
-
-
-def survive_kills(path: Path, *, kills: int) -> None:
-    """Kill a writer at random moments; what is there stays whole, and publishing the whole again gives the same."""
-    chance = random.Random(7)
-    whole = {name: pl.concat([day(n)[name] for n in range(3)]) for name in day(0)}
-    with DuckDBStore(path) as store:
-        store.publish(whole, **span(0, 3), facts={"stamp": "1.0"})
-        expected = store.content_hash()
-    for _ in range(kills):
-        started = SPAWN.Event()
-        writer = SPAWN.Process(target=write_for_ever, args=(path, started))
-        writer.start()
-        assert started.wait(60)
-        writer.join(timeout=chance.uniform(0.0, 0.3))
-        os.kill(writer.pid, signal.SIGKILL)
-        writer.join()
-
-        with DuckDBStore(path) as store:
-            found = page(store)
-            assert found["stamps"] == [found["fact"]]
-            assert found["uneven"] == 0
-            store.publish(whole, **span(0, 3), facts={"stamp": "1.0"})
-            assert store.content_hash() == expected
-            assert store.facts() == {"stamp": "1.0"}
-    assert sorted(each.name for each in path.parent.iterdir()) == [path.name, f"{path.name}.lock"]
-
-
-def write_for_ever(path: Path, started) -> None:
-    store = DuckDBStore(path)
-    stamp = 1.0
-    while True:
-        stamp += 1.0
-        frames = {name: pl.concat([day(n, close=stamp)[name] for n in range(3)]) for name in day(0)}
-        store.publish(frames, **span(0, 3), facts={"stamp": str(stamp)})
-        started.set()

@@ -8,7 +8,7 @@ import pytest
 
 from orion_assets import schemas
 from orion_assets.defs.io import LakeIOManager
-from orion_assets.ingest.landing import Moment
+from orion_assets.ingest.moment import Moment
 from orion_assets.store.opening import open_store
 from orion_assets_tests.own_market import BAD_ROW, CONTRADICTION, FOLLOWED, LAST, LISTED, START, VIX_CONTRADICTION
 
@@ -179,7 +179,7 @@ def test_a_session_that_is_not_due_lands_nothing_and_the_check_says_so(market):
     assert result.success
     for name in ("raw_daily_bars", "clean_daily_bars", "feature_indicators"):
         assert market.read(schemas.TABLES[name])["session"].max() == date(2014, 6, 17)
-    found = check(result, "raw_daily_bars", "asked_when_due")
+    found = check(result, "raw_daily_bars", "complete")
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert found.metadata["not_yet"].value == ["2014-06-18"]
 
@@ -193,7 +193,7 @@ def test_a_session_of_the_future_alone_writes_nothing(market):
     assert {name: market.read(schemas.TABLES[name]).height for name in (*ROWS, "feature_matrix")} == dict.fromkeys(
         (*ROWS, "feature_matrix"), 0
     )
-    assert not any(check(result, name, "asked_when_due").passed for name in RAW)
+    assert not any(check(result, name, "complete").passed for name in RAW)
 
 
 class Planting(LakeIOManager):

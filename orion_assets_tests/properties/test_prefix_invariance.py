@@ -7,10 +7,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from orion_assets import calendars
-from orion_assets.ingest.landing import Moment
+from orion_assets.ingest.moment import Moment
 from orion_assets.schemas import TABLES
 from orion_assets_tests.pipeline import at
-from orion_assets_tests.worlds import END, START, instants, random_world
+from orion_assets_tests.worlds import END, START, instants, live_world, random_world
 
 LATER = Moment(datetime(2026, 1, 1, tzinfo=UTC))
 WORLDS = 200
@@ -37,6 +37,26 @@ def _hold_the_law(seeds, *, count):
             then = random_world(seed)
             then.land(Moment(instant, is_replay=True))
             for name, frame in then.derive().items():
+                _assert_same_view(at(frame, instant), at(tables[name], instant), f"seed {seed} at {instant} {name}")
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_what_was_lived_through_shows_at_t_what_was_landed_by_then(batch):
+    _hold_the_live_law(range(batch * 8, (batch + 1) * 8))
+
+
+@pytest.mark.accept
+@pytest.mark.parametrize("batch", range(WORLDS // BATCH))
+def test_it_does_so_in_many_worlds_that_were_lived_through(batch):
+    _hold_the_live_law(range(20_000 + batch * BATCH, 20_000 + (batch + 1) * BATCH))
+
+
+def _hold_the_live_law(seeds):
+    for seed in seeds:
+        world = live_world(seed)
+        tables = world.derive()
+        for instant in instants(seed, world, count=1):
+            for name, frame in world.cut(instant).derive().items():
                 _assert_same_view(at(frame, instant), at(tables[name], instant), f"seed {seed} at {instant} {name}")
 
 

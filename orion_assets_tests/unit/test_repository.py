@@ -7,7 +7,6 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-import dagster as dg
 import pytest
 import yaml
 
@@ -62,13 +61,6 @@ def test_real_2014_names_the_variable_that_it_misses():
 
 def test_the_bootstrap_can_be_read_by_a_python_that_is_too_old():
     ast.parse((ROOT / "scripts" / "bootstrap").read_text(), feature_version=(3, 6))
-
-
-def test_dagster_accepts_the_local_instance_with_telemetry_off(tmp_path):
-    (tmp_path / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
-
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        assert instance.get_settings("telemetry") == {"enabled": False}
 
 
 def test_telemetry_is_off_wherever_it_has_a_switch():

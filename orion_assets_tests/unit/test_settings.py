@@ -1,3 +1,4 @@
+import traceback
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -128,6 +129,72 @@ def test_a_secret_is_not_shown(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
 
     assert "hush" not in repr(settings.load())
+
+
+@pytest.mark.parametrize("name", ["ORION_STATE_URL", "ORION_STORE_URL", "ORION_LAKE_URL"])
+def test_a_password_in_a_url_is_not_shown(monkeypatch, name):
+    monkeypatch.setenv(name, "postgresql://orion:hush@host/db")
+
+    found = settings.load()
+
+    assert "hush" not in repr(found) + str(found)
+    assert "postgresql://orion:***@host/db" in repr(found)
+    assert getattr(found, name.removeprefix("ORION_").lower()) == "postgresql://orion:hush@host/db"
+
+
+@pytest.mark.parametrize("value", ["postgresql://orion:hush@host/db", "postgresql://orion:hu@hush/hush@host/db"])
+def test_a_password_that_landed_in_another_setting_is_not_shown(monkeypatch, value):
+    monkeypatch.setenv("ORION_START", value)
+
+    with pytest.raises(SettingsError, match=r"ORION_START \(not shown\): ") as raised:
+        settings.load()
+
+    assert "hush" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_secret_that_cannot_be_read_is_named_and_not_shown(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush hush")
+
+    with pytest.raises(SettingsError, match=r"AWS_SECRET_ACCESS_KEY \(not shown\): holds white space") as raised:
+        settings.load()
+
+    assert "hush" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("name", ["ORION_STATE_URL", "ORION_STORE_URL"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "postgresql://orion:hush@hush@host/db",
+        "postgresql://orion:hush@hush/hush@host/db",
+        "postgresql://orion:hush@host:port/db",
+        "postgresql://orion:hush/db",
+    ],
+)
+def test_a_url_that_would_be_taken_apart_within_its_password_is_refused_without_it(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError, match=rf"{name} \(not shown\): .*percent-encode") as raised:
+        settings.load()
+
+    assert "hush" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "postgresql://orion:hu%40sh@host:5432/db?sslmode=require",
+        "postgresql+psycopg2://orion:hu/sh?:@host",
+        "postgresql://host/db",
+        "postgresql://orion@[::1]:5432/db",
+        "postgresql:///db?host=/run/postgres@here",
+        "sqlite:////home/a@b/state.db",
+    ],
+)
+def test_a_url_that_is_whole_is_taken_as_it_is(monkeypatch, value):
+    monkeypatch.setenv("ORION_STATE_URL", value)
+
+    assert settings.load().state_url == value
 
 
 def test_the_machines_clock_speaks_utc():

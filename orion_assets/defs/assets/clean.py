@@ -9,6 +9,7 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Result, made, session_asset
+from orion_assets.defs.io import READS
 from orion_assets.defs.partitions import look_back, span_of
 from orion_assets.ingest.ledger import quarantined_cells
 from orion_assets.quality.quarantine import hold
@@ -48,7 +49,7 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
     ) -> Iterator[Result]:
         """One trusted bar per ticker and session; prices as traded, not adjusted."""
         cleaned = bar_rules.clean_daily_bars(raw_daily_bars, calendars.sessions())
-        state.record(quarantined_cells(cleaned.quarantine, cleaned.rows))
+        state.record(quarantined_cells(cleaned.quarantine, raw_daily_bars, cleaned.rows))
         yield _kept(context, lake, CLEAN_DAILY_BARS, cleaned)
 
     @session_asset(
@@ -79,7 +80,11 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         CORPORATE_ACTIONS,
         sessions,
         "clean",
-        ins={name: dg.AssetIn() for name in ("raw_splits", "raw_dividends", "securities")},
+        ins={
+            "raw_splits": dg.AssetIn(metadata={READS: "all"}),
+            "raw_dividends": dg.AssetIn(metadata={READS: "all"}),
+            "securities": dg.AssetIn(),
+        },
         check_specs=_specs(CORPORATE_ACTIONS, action_rules.RULES),
     )
     def corporate_actions(
@@ -90,8 +95,9 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         securities: pl.DataFrame,
     ) -> Iterator[Result]:
         """One action per security, ex-date and kind, de-duplicated."""
-        cleaned = action_rules.corporate_actions(raw_splits, raw_dividends, securities)
-        yield _kept(context, lake, CORPORATE_ACTIONS, cleaned)
+        is_wanted = pl.col("session").is_between(*span_of(context.partition_key_range), closed="left")
+        done = action_rules.corporate_actions(raw_splits, raw_dividends, securities, calendars.sessions())
+        yield _kept(context, lake, CORPORATE_ACTIONS, Cleaned(*(part.filter(is_wanted) for part in done)))
 
     return [clean_daily_bars, clean_vix, clean_news, corporate_actions]
 

@@ -11,8 +11,7 @@ from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Result, made, session_asset
 from orion_assets.defs.io import READS
 from orion_assets.defs.partitions import look_back, span_of
-from orion_assets.ingest.universe import Universe
-from orion_assets.quality.reconciliation import disagreements
+from orion_assets.quality.reconciliation import compared
 from orion_assets.quality.rules import FEATURES, suspected_splits
 from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MARKET, FEATURE_MATRIX, FEATURE_SENTIMENT, Table
 from orion_assets.sources.protocols import Source
@@ -27,8 +26,8 @@ _OVER_HISTORY = {
 }
 
 
-def _history(reads: str = "history") -> dg.AssetIn:
-    return dg.AssetIn(partition_mapping=look_back(), metadata={READS: reads})
+def _history() -> dg.AssetIn:
+    return dg.AssetIn(partition_mapping=look_back(), metadata={READS: "history"})
 
 
 def _coverage(asset: str) -> dg.AssetIn:
@@ -46,7 +45,7 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         FEATURE_INDICATORS,
         sessions,
         "features",
-        ins={"clean_daily_bars": _history(), "corporate_actions": _history("all")},
+        ins={"clean_daily_bars": _history(), "corporate_actions": _history()},
         check_specs=[*_specs(FEATURE_INDICATORS), *more],
     )
     def feature_indicators(
@@ -60,8 +59,8 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         rows = daily.feature_indicators(clean_daily_bars, corporate_actions, start, end)
         factors = known_factors(clean_daily_bars, corporate_actions)
         suspects = suspected_splits(clean_daily_bars, factors).filter(pl.col("session") >= start)
-        reference = source.reconciliation(rows["ticker"].unique().to_list(), start, end)
-        differing = disagreements(reference, clean_daily_bars, corporate_actions)
+        tickers = rows["ticker"].unique().to_list()
+        differing = compared(source, clean_daily_bars, corporate_actions, tickers, (start, end))
         results = [checks.result(_SUSPECTED, suspects), checks.result(_RECONCILED, differing)]
         yield made(FEATURE_INDICATORS, rows, FEATURES, results)
 
@@ -69,35 +68,35 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         FEATURE_SENTIMENT,
         sessions,
         "features",
-        ins={"clean_news": _history(), "coverage": _coverage("raw_news")},
+        ins={
+            "clean_news": _history(),
+            "coverage": _coverage("raw_news"),
+            "universe": dg.AssetIn(key="raw_daily_bars", metadata={READS: "universe"}),
+        },
         check_specs=_specs(FEATURE_SENTIMENT),
     )
     def feature_sentiment(
-        context: dg.AssetExecutionContext,
-        universe: dg.ResourceParam[Universe],
-        clean_news: pl.DataFrame,
-        coverage: pl.DataFrame,
+        context: dg.AssetExecutionContext, clean_news: pl.DataFrame, coverage: pl.DataFrame, universe: pl.DataFrame
     ) -> Iterator[Result]:
         """One row of news mood per followed ticker, session and cut-off."""
         span = span_of(context.partition_key_range)
-        rows = sentiment.feature_sentiment(clean_news, coverage, calendars.sessions(), universe.followed(), span)
+        rows = sentiment.feature_sentiment(clean_news, coverage, calendars.sessions(), universe, span)
         yield made(FEATURE_SENTIMENT, rows, FEATURES)
 
     @session_asset(
         FEATURE_MARKET,
         sessions,
         "features",
-        ins={"clean_vix": _history(), "coverage": _coverage("raw_vix")},
+        ins={"clean_vix": _history(), "days": _coverage("raw_vix"), "bars": _coverage("raw_daily_bars")},
         check_specs=_specs(FEATURE_MARKET),
     )
     def feature_market(
-        context: dg.AssetExecutionContext, clean_vix: pl.DataFrame, coverage: pl.DataFrame
+        context: dg.AssetExecutionContext, clean_vix: pl.DataFrame, days: pl.DataFrame, bars: pl.DataFrame
     ) -> Iterator[Result]:
         """One row of the market's state per session and cut-off."""
-        start, end = span_of(context.partition_key_range)
-        yield made(
-            FEATURE_MARKET, market.feature_market(clean_vix, coverage, calendars.sessions(), start, end), FEATURES
-        )
+        calendar = calendars.sessions()
+        cells, others = (market.asked(asked, calendar, *span_of(context.partition_key_range)) for asked in (days, bars))
+        yield made(FEATURE_MARKET, market.feature_market(clean_vix, cells, others, calendar), FEATURES)
 
     @session_asset(
         FEATURE_MATRIX,

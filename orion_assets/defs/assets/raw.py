@@ -1,20 +1,23 @@
 """Raw assets: what the source says, landed once with its clocks. No cleaning here."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 
+from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Reported, reported
 from orion_assets.defs.metadata import columns_of
 from orion_assets.defs.partitions import span_of
-from orion_assets.ingest.landing import Moment
-from orion_assets.ingest.ledger import is_by_ticker
+from orion_assets.ingest.landing import is_by_ticker
+from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Desk, Landed, land
-from orion_assets.ingest.universe import Universe
+from orion_assets.ingest.universe import Universe, land_universe
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_VIX, Table
 from orion_assets.sources.protocols import Ask, Source
 
+_COMPLETE: Final = "complete"
+_COMPLETE_TEXT: Final = "Every session asked for has closed, and the source still has every row it had"
 GRAINS = {
     RAW_DAILY_BARS: "One daily bar per ticker and session, every version the source ever stated.",
     RAW_VIX: "One VIX day per date; a day on which the exchange is closed stands in the next session.",
@@ -38,7 +41,7 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
         backfill_policy=dg.BackfillPolicy.single_run(),
         metadata=columns_of(table),
         check_specs=[
-            dg.AssetCheckSpec("asked_when_due", asset=table.name, description="Every session asked for has closed"),
+            dg.AssetCheckSpec(_COMPLETE, asset=table.name, description=_COMPLETE_TEXT),
         ],
         kinds={"deltalake"},
         code_version="1",
@@ -52,12 +55,14 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
         moment: dg.ResourceParam[Moment],
     ) -> Iterator[Reported]:
         if table.name not in source.datasets:
-            yield _landed(Landed(table.name, 0, None), asked=False)
+            yield _landed(Landed.nothing(table), asked=False)
             return
         start, end = span_of(context.partition_key_range)
-        followed = universe.asked(source, moment.now)
+        tickers = universe.asked(source, moment.now)
+        is_partial = tickers != universe.followed()
+        land_universe(desk.lake, desk.state, universe.followed(), moment)
         # The rest is asked of the whole market: an answered session must hold the split of a ticker followed later
-        ask = Ask(table.name, start, end, followed if is_by_ticker(table.name) else (), moment.now)
+        ask = Ask(table.name, start, end, tickers if is_by_ticker(table.name) else (), moment.now, is_partial)
         yield _landed(land(desk, source, ask, table, moment), asked=True)
 
     return raw
@@ -65,14 +70,8 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
 
 def _landed(landed: Landed, *, asked: bool) -> Reported:
     shown = {"dagster/row_count": landed.rows, "asked": asked, "first_change": str(landed.first_change)}
-    return reported(
-        shown,
-        [
-            dg.AssetCheckResult(
-                passed=not landed.not_due,
-                check_name="asked_when_due",
-                severity=dg.AssetCheckSeverity.WARN,
-                metadata={"not_yet": [str(session) for session in landed.not_due]},
-            )
-        ],
-    )
+    told = landed.withdrawn.select(*landed.table.key, "ts_known", "source_file", "source_row")
+    complete = checks.result(_COMPLETE, told)
+    not_yet = {"not_yet": [str(session) for session in landed.not_due]}
+    passed = complete.passed and not landed.not_due
+    return reported(shown, [complete._replace(passed=passed, metadata={**complete.metadata, **not_yet})])

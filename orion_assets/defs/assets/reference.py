@@ -1,14 +1,22 @@
 """Reference assets: who the tickers are. Not partitioned; materialized first and weekly."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 import polars as pl
 
-from orion_assets.defs.assets.wiring import Reported, Result, reported
-from orion_assets.defs.metadata import columns_of, extent
-from orion_assets.ingest.landing import Moment
-from orion_assets.ingest.runner import Desk, land_tickers
+from orion_assets import calendars
+from orion_assets.defs import checks
+from orion_assets.defs.assets.wiring import Reported, Result, made, reported
+from orion_assets.defs.metadata import columns_of
+from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.reference import land_tickers
+from orion_assets.ingest.runner import Desk
+from orion_assets.quality.quarantine import hold_all
+from orion_assets.quality.rules import REFERENCE, SECURITY
 from orion_assets.schemas import RAW_TICKERS, SECURITIES
 from orion_assets.sources.protocols import Source
+from orion_assets.store.lake import Lake
 from orion_assets.transforms import securities as transform
 
 
@@ -19,6 +27,7 @@ def reference_assets() -> list[dg.AssetsDefinition]:
         group_name="raw",
         backfill_policy=dg.BackfillPolicy.single_run(),
         metadata=columns_of(RAW_TICKERS),
+        check_specs=checks.specs(RAW_TICKERS.name, REFERENCE),
         kinds={"deltalake"},
         code_version="1",
         io_manager_key="lake_io",
@@ -27,22 +36,25 @@ def reference_assets() -> list[dg.AssetsDefinition]:
         source: dg.ResourceParam[Source],
         desk: dg.ResourceParam[Desk],
         moment: dg.ResourceParam[Moment],
-    ) -> Reported:
+    ) -> Iterator[Reported]:
         """One ticker per dated reference snapshot, active and delisted."""
         landed = land_tickers(desk, source, moment)
-        return reported({"dagster/row_count": landed.rows})
+        found = checks.found(REFERENCE, desk.lake.read(RAW_TICKERS))
+        yield reported({"dagster/row_count": landed.rows}, found)
 
     @dg.asset(
         group_name="clean",
         backfill_policy=dg.BackfillPolicy.single_run(),
         metadata=columns_of(SECURITIES),
+        check_specs=checks.specs(SECURITIES.name, SECURITY, transform.RULES),
         kinds={"polars", "deltalake"},
         code_version="1",
         io_manager_key="lake_io",
     )
-    def securities(raw_tickers: pl.DataFrame) -> Result:
+    def securities(lake: dg.ResourceParam[Lake], raw_tickers: pl.DataFrame) -> Iterator[Result]:
         """One security per permanent id and interval in which it bore a ticker."""
-        frame = SECURITIES.conform(transform.securities(raw_tickers))
-        return dg.MaterializeResult(value=frame, metadata=extent(frame))
+        cleaned = transform.securities(raw_tickers, calendars.sessions())
+        hold_all(lake, RAW_TICKERS, cleaned.quarantine)
+        yield made(SECURITIES, cleaned.rows, SECURITY, [checks.result(checks.QUARANTINED, cleaned.quarantine)])
 
     return [raw_tickers, securities]

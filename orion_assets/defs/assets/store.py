@@ -1,18 +1,30 @@
 """The feature store: a publication of the lake that can be made again from it at any time."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from orion_assets.defs.assets.wiring import Reported, reported
+from orion_assets.defs import checks
+from orion_assets.defs.assets.wiring import Reported, derives_all, reported
 from orion_assets.defs.partitions import span_of
-from orion_assets.ingest.landing import Moment
-from orion_assets.ingest.ledger import published_cells
-from orion_assets.schemas import RAW_COVERAGE, STORED
+from orion_assets.ingest.ledger import settle
+from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.universe import Universe
+from orion_assets.quality.coverage import bars_without_features, behind
+from orion_assets.schemas import CLEAN_DAILY_BARS, FEATURE_MATRIX, RAW_COVERAGE, SECURITIES, STORED
+from orion_assets.store.facts import asked_facts, months_around
 from orion_assets.store.lake import Lake
 from orion_assets.store.protocols import FeatureWriter
 from orion_assets.store.state import State
+
+_FEATURED = "bars_have_features"
+_UP_TO_DATE = "followed_up_to_date"
+_CHECKS = {
+    _FEATURED: "Features stand at the close of every session for every bar",
+    _UP_TO_DATE: "Every followed and listed ticker has a bar in the last session answered",
+}
 
 
 def store_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefinition]:
@@ -23,6 +35,7 @@ def store_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         group_name="store",
         partitions_def=sessions,
         backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=[dg.AssetCheckSpec(name, asset="feature_store", description=d) for name, d in _CHECKS.items()],
         kinds={"duckdb"},
         code_version="1",
     )
@@ -31,16 +44,22 @@ def store_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         store: dg.ResourceParam[FeatureWriter],
         lake: dg.ResourceParam[Lake],
         state: dg.ResourceParam[State],
+        universe: dg.ResourceParam[Universe],
         moment: dg.ResourceParam[Moment],
         **tables: pl.DataFrame,
-    ) -> Reported:
+    ) -> Iterator[Reported]:
         """One publication per range of sessions: bars, VIX, news and features, in one atomic step."""
         start, end = span_of(context.partition_key_range)
-        answered = lake.read(RAW_COVERAGE, start=start, end=end)["dataset"].unique().sort()
-        facts = {"datasets": ",".join(answered)}
-        done = store.publish(tables, start=start, end=end, facts=facts)
-        state.record(published_cells(start, end, moment))
+        first, after = months_around(start, end)
+        coverage = lake.read(RAW_COVERAGE, start=first, end=after)
+        done = store.publish(tables, start=start, end=end, facts=asked_facts(coverage))
+        if derives_all(context):
+            settle(state, start, end, moment)
         rows = {f"rows_{name}": count for name, count in done.rows.items()}
-        return reported({"changed": done.is_changed, **rows})
+        bars, matrix = (tables[table.name] for table in (CLEAN_DAILY_BARS, FEATURE_MATRIX))
+        asked = coverage.filter(pl.col("session").is_between(start, end, closed="left"))
+        late = behind(bars, asked, lake.read(SECURITIES), universe.followed())
+        found = [checks.result(_FEATURED, bars_without_features(bars, matrix)), checks.result(_UP_TO_DATE, late)]
+        yield reported({"changed": done.is_changed, **rows}, found)
 
     return [feature_store]

@@ -9,7 +9,7 @@ import polars as pl
 from orion_assets.defs import checks
 from orion_assets.defs.metadata import columns_of, extent
 from orion_assets.quality.rules import Finder
-from orion_assets.schemas import Table
+from orion_assets.schemas import STORED, Table
 
 Result = dg.MaterializeResult[pl.DataFrame]
 Reported = dg.MaterializeResult[None]
@@ -51,3 +51,9 @@ def made(
 def reported(metadata: Mapping[str, Any], check_results: Sequence[dg.AssetCheckResult] = ()) -> Reported:
     """Give the result of an asset that writes by itself: no value goes to an IO manager."""
     return cast("Reported", dg.MaterializeResult(metadata=metadata, check_results=check_results))
+
+
+def derives_all(context: dg.AssetExecutionContext) -> bool:
+    """Say whether a run derives every stored table: publishing alone makes nothing fresh that was stale."""
+    chosen = context.run.asset_selection
+    return chosen is None or chosen >= {dg.AssetKey(table.name) for table in STORED}

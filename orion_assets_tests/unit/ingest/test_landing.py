@@ -9,7 +9,8 @@ import pytest
 
 from orion_assets import calendars
 from orion_assets.errors import KnowledgeAhead
-from orion_assets.ingest.landing import Landing, Moment
+from orion_assets.ingest.landing import Landing
+from orion_assets.ingest.moment import Moment
 from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS, RAW_SPLITS, RAW_VIX, Table
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer
 from orion_assets_tests.pipeline import said

@@ -3,19 +3,20 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from orion_assets.ingest.landing import Moment
+from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.ledger import (
     PUBLISHED,
     covered_cells,
     failed_cells,
-    is_by_ticker,
+    holes,
     ledger_cells,
     mark_stale,
-    published_cells,
     quarantined_cells,
     rebuild,
+    settle,
     stale_span,
 )
+from orion_assets.ingest.moment import Moment
 from orion_assets.schemas import CLEAN_DAILY_BARS, QUARANTINE, RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS
 from orion_assets.sources.protocols import Ask
 from orion_assets.store.lake import Lake
@@ -117,7 +118,9 @@ def test_a_failed_ask_fails_each_of_its_cells_with_the_reason():
 def test_a_cell_whose_only_row_is_held_back_is_quarantined_and_one_with_a_good_version_is_not():
     quarantine = rows(QUARANTINE, held(), held("BBB"))
 
-    found = quarantined_cells(quarantine, rows(CLEAN_DAILY_BARS, bar(MON, 10.0, ticker="BBB")))
+    raw = rows(RAW_DAILY_BARS, bar(MON, -1.0), bar(MON, -1.0, ticker="BBB"))
+
+    found = quarantined_cells(quarantine, raw, rows(CLEAN_DAILY_BARS, bar(MON, 10.0, ticker="BBB")))
 
     assert told(found, *STATE, "evidence") == [
         ("raw_daily_bars", "AAA", MON, "quarantined", 1, "prices_positive: close -1.0", "bars.csv row 7")
@@ -126,22 +129,34 @@ def test_a_cell_whose_only_row_is_held_back_is_quarantined_and_one_with_a_good_v
 
 def test_a_cell_held_twice_is_quarantined_for_the_last_reason():
     later = held(rule="readable", found="x", ts_known=close_cutoff(MON) + HOUR)
+    raw = rows(RAW_DAILY_BARS, bar(MON, -1.0), bar(MON, -2.0, close_cutoff(MON) + HOUR))
 
-    found = quarantined_cells(rows(QUARANTINE, later, held()), CLEAN_DAILY_BARS.empty())
+    found = quarantined_cells(rows(QUARANTINE, later, held()), raw, CLEAN_DAILY_BARS.empty())
 
     assert told(found, "detail") == [("readable: x",)]
 
 
-def test_held_rows_of_other_tables_leave_no_cell():
-    quarantine = rows(QUARANTINE, held("*") | {"origin": "raw_news"})
+def test_a_cell_whose_bad_row_was_taken_back_is_quarantined_no_longer():
+    gone = bar(MON, -1.0, close_cutoff(MON) + HOUR, is_deleted=True)
 
-    assert quarantined_cells(quarantine, CLEAN_DAILY_BARS.empty()).is_empty()
+    found = quarantined_cells(
+        rows(QUARANTINE, held()), rows(RAW_DAILY_BARS, bar(MON, -1.0), gone), CLEAN_DAILY_BARS.empty()
+    )
+
+    assert found.is_empty()
+
+
+def test_a_bad_version_of_a_bar_that_was_taken_back_leaves_nothing_standing():
+    raw = rows(RAW_DAILY_BARS, bar(MON, 10.0), bar(MON, -1.0, close_cutoff(MON) + HOUR))
+    clean = rows(CLEAN_DAILY_BARS, bar(MON, 10.0))
+
+    assert quarantined_cells(rows(QUARANTINE, held(ts_known=close_cutoff(MON) + HOUR)), raw, clean).is_empty()
 
 
 @pytest.mark.parametrize("tickers", [(), ("AAA",)])
 def test_nothing_answered_nothing_held_gives_frames_of_no_rows(tickers):
     assert covered_cells(RAW_COVERAGE.empty()).is_empty()
-    assert quarantined_cells(QUARANTINE.empty(), CLEAN_DAILY_BARS.empty()).is_empty()
+    assert quarantined_cells(QUARANTINE.empty(), RAW_DAILY_BARS.empty(), CLEAN_DAILY_BARS.empty()).is_empty()
     assert ledger_cells(RAW_COVERAGE.empty(), RAW_DAILY_BARS, ask(*tickers, end=MON), [], MOMENT).is_empty()
 
 
@@ -156,7 +171,7 @@ def test_what_was_answered_and_not_published_since_awaits_derivation(state):
     state.record(covered_cells(coverage(cell("AAA"), cell("AAA", TUE), cell("AAA", WED, state="empty_confirmed"))))
 
     before = stale_span(state)
-    state.record(published_cells(MON, WED, MOMENT))
+    settle(state, MON, WED, MOMENT)
 
     assert before == (MON, THU)
     assert stale_span(state) == (WED, THU)
@@ -164,7 +179,7 @@ def test_what_was_answered_and_not_published_since_awaits_derivation(state):
 
 def test_a_change_makes_what_was_published_from_its_session_on_stale(state):
     state.record(covered_cells(coverage(cell("AAA"), cell("AAA", TUE), cell("AAA", WED))))
-    state.record(published_cells(MON, THU, MOMENT))
+    settle(state, MON, THU, MOMENT)
 
     mark_stale(state, TUE, Moment(NOW + HOUR))
 
@@ -174,6 +189,48 @@ def test_a_change_makes_what_was_published_from_its_session_on_stale(state):
         (TUE, "not_yet"),
         (WED, "not_yet"),
     ]
+
+
+def test_the_next_publication_ends_the_mark(state):
+    state.record(covered_cells(coverage(cell("AAA"))))
+    settle(state, MON, TUE, MOMENT)
+    mark_stale(state, MON, Moment(NOW + HOUR, run="a"))
+
+    settle(state, MON, TUE, Moment(NOW + 2 * HOUR, run="b"))
+
+    assert stale_span(state) is None
+
+
+def test_a_run_ends_its_own_marks_and_leaves_those_of_a_run_beside_it(state):
+    state.record(covered_cells(coverage(cell("AAA"), cell("AAA", TUE))))
+    settle(state, MON, WED, MOMENT)
+    first, second = Moment(NOW + HOUR, run="a"), Moment(NOW + 2 * HOUR, run="b")
+    mark_stale(state, MON, first)
+    mark_stale(state, TUE, second)
+    mark_stale(state, TUE, first)
+
+    settle(state, MON, WED, first)
+    beside = stale_span(state)
+    settle(state, MON, WED, second)
+
+    assert beside == (TUE, WED)
+    assert stale_span(state) is None
+
+
+@pytest.mark.parametrize("dataset", ["raw_vix", "raw_news"])
+def test_what_was_answered_late_awaits_derivation_whatever_it_is(state, dataset):
+    state.record(covered_cells(coverage(cell("*", TUE, dataset=dataset))))
+
+    assert stale_span(state) == (TUE, WED)
+
+
+def test_holes_are_cells_never_asked_not_yet_there_or_failed(state):
+    state.record(covered_cells(coverage(cell("AAA"), cell("AAA", WED), cell("BBB", WED, state="empty_confirmed"))))
+    state.record(failed_cells(ask("AAA", end=WED), RAW_DAILY_BARS, MOMENT, "refused").filter(pl.col("session") == TUE))
+
+    assert holes(state, "raw_daily_bars", ("AAA",), (MON, THU)) == [TUE]
+    assert holes(state, "raw_daily_bars", ("AAA", "BBB"), (MON, THU)) == [MON, TUE]
+    assert holes(state, "raw_vix", ("AAA",), (MON, WED)) == [MON, TUE]
 
 
 def test_nothing_answered_and_nothing_published_is_nothing_stale(state):
@@ -188,16 +245,20 @@ def test_the_ledger_can_be_made_anew_from_the_lake(tmp_path):
     span = {"start": MON, "end": MON + timedelta(days=3)}
     given = coverage(cell("AAA"), cell("BBB"), cell("CCC", state="empty_confirmed", rows=0))
     lake.append(RAW_COVERAGE, lambda _: given, **span)
-    lake.replace(QUARANTINE, rows(QUARANTINE, held("BBB"), held("AAA", ts_known=utc(MON, 21))), **span)
-    lake.replace(CLEAN_DAILY_BARS, rows(CLEAN_DAILY_BARS, bar(MON, 10.0)), **span)
-    state.record(failed_cells(ask("ZZZ"), RAW_DAILY_BARS, MOMENT, "of an earlier life"))
+    lake.replace(QUARANTINE, rows(QUARANTINE, held("BBB"), held("AAA")), **span)
+    bad = [bar(MON, -1.0, ticker=ticker) for ticker in ("AAA", "BBB")]
+    lake.replace(RAW_DAILY_BARS, rows(RAW_DAILY_BARS, bar(MON, 10.0, utc(MON, 20)), *bad), **span)
+    lake.replace(CLEAN_DAILY_BARS, rows(CLEAN_DAILY_BARS, bar(MON, 10.0, utc(MON, 20))), **span)
+    state.record(failed_cells(ask("ZZZ"), RAW_DAILY_BARS, MOMENT, "refused"))
 
-    count = rebuild(lake, state, CLEAN_DAILY_BARS)
+    count = rebuild(lake, state, RAW_DAILY_BARS, CLEAN_DAILY_BARS)
 
     assert count == 3
     assert told(state.cells(), "ticker", "session", "state") == [
         ("AAA", MON, "data"),
         ("BBB", MON, "quarantined"),
         ("CCC", MON, "empty_confirmed"),
+        ("ZZZ", MON, "failed"),
+        ("ZZZ", TUE, "failed"),
     ]
     state.close()

@@ -6,10 +6,12 @@ from datetime import date, datetime
 import polars as pl
 import pytest
 
+from orion_assets.clock import FixedClock
 from orion_assets.errors import KnowledgeAhead, SourceRejected
-from orion_assets.ingest.landing import Moment
-from orion_assets.ingest.ledger import PUBLISHED, published_cells
-from orion_assets.ingest.runner import Desk, land, land_tickers
+from orion_assets.ingest.ledger import PUBLISHED, settle
+from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.reference import land_tickers
+from orion_assets.ingest.runner import Desk, land
 from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, TABLES
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Document
 from orion_assets.store.archive import FolderArchive
@@ -70,7 +72,7 @@ def asked(desk: Desk, source, now: datetime = YEARS_LATER, *, table=RAW_DAILY_BA
 def test_bytes_rows_coverage_and_ledger_are_landed(desk):
     landed = asked(desk, Teller([bar(MON), bar(TUE)]))
 
-    assert (landed.table, landed.rows, landed.first_change, landed.not_due) == ("raw_daily_bars", 2, MON, ())
+    assert (landed.table.name, landed.rows, landed.first_change, landed.not_due) == ("raw_daily_bars", 2, MON, ())
     assert desk.lake.read(RAW_DAILY_BARS)["close"].to_list() == [10.0, 10.0]
     assert desk.lake.read(RAW_COVERAGE).height == 6
     assert told(desk.state.cells(), "ticker", "session", "state") == [("AAA", MON, "data"), ("AAA", TUE, "data")]
@@ -169,7 +171,7 @@ def test_a_split_that_moves_to_an_earlier_ex_date_bears_upon_the_sessions_from_t
     at_wednesday = {"ts_event": utc(WED, 13, 30), TS_ASSUMED: utc(WED, 13, 30), "session": WED, "ex_date": WED}
     split = {"event_id": "1", "ticker": "AAA", "shares_after": 2, "shares_before": 1, **at_wednesday}
     asked(desk, Teller([split]), table=RAW_SPLITS, end=THU)
-    desk.state.record(published_cells(MON, THU, Moment(YEARS_LATER)))
+    settle(desk.state, MON, THU, Moment(YEARS_LATER))
 
     moved = Teller([{**split, "session": TUE, "ex_date": TUE}])
     landed = asked(desk, moved, YEARS_LATER + HOUR, table=RAW_SPLITS, end=THU)
@@ -177,6 +179,65 @@ def test_a_split_that_moves_to_an_earlier_ex_date_bears_upon_the_sessions_from_t
     published = desk.state.cells(dataset=PUBLISHED)
     assert landed.first_change == TUE
     assert told(published, "session", "state") == [(MON, "data"), (TUE, "not_yet"), (WED, "not_yet")]
+
+
+def test_a_split_that_moves_a_year_is_still_one(desk):
+    clocks = {"ts_event": utc(WED, 13, 30), TS_ASSUMED: utc(WED, 13, 30), "session": WED, "ex_date": WED}
+    split = {"event_id": "1", "ticker": "AAA", "shares_after": 2, "shares_before": 1, **clocks}
+    asked(desk, Teller([split]), table=RAW_SPLITS, end=THU)
+    year, ask = date(2015, 6, 4), Ask("raw_splits", date(2015, 6, 1), date(2015, 7, 1), (), YEARS_LATER + HOUR)
+
+    moved = Teller([{**split, "session": year, "ex_date": year}])
+    landed = land(desk, moved, ask, RAW_SPLITS, Moment(YEARS_LATER + HOUR))
+
+    assert landed.first_change == WED
+    assert told(desk.lake.read(RAW_SPLITS), "session", "ex_date") == [(WED, WED), (WED, year)]
+
+
+def test_rows_are_stamped_when_they_are_committed_and_not_when_they_were_asked_for(desk):
+    evening = close_cutoff(TUE) + HOUR
+    moment = Moment(evening, clock=FixedClock(evening + HOUR))
+
+    land(desk, Teller([bar(TUE)]), Ask("raw_daily_bars", TUE, WED, ("AAA",), evening), RAW_DAILY_BARS, moment)
+
+    assert desk.lake.read(RAW_DAILY_BARS)["ts_known"].to_list() == [evening + HOUR]
+    assert desk.lake.read(RAW_COVERAGE)["ts_known"].unique().to_list() == [evening + HOUR]
+
+
+def test_a_cut_off_that_comes_between_the_ask_and_the_commit_was_not_asked(desk):
+    before = close_cutoff(TUE) - TICK
+    moment = Moment(before, clock=FixedClock(close_cutoff(TUE) + HOUR))
+
+    land(desk, Teller([bar(MON)]), Ask("raw_daily_bars", TUE, WED, ("AAA",), before), RAW_DAILY_BARS, moment)
+
+    assert desk.lake.read(RAW_COVERAGE)["cutoff"].to_list() == ["open"]
+
+
+def test_a_file_that_lost_most_of_its_rows_is_refused_and_what_was_landed_stays(desk):
+    names = [f"T{number}" for number in range(8)]
+    asked(desk, Teller([bar(MON, ticker=name) for name in names]), tickers=tuple(names), end=TUE)
+    cut = Teller([bar(MON, ticker=name) for name in names[:2]])
+
+    with pytest.raises(SourceRejected, match=r"no longer has 6 of 8 rows it had, the first T2 2014-06-02 of test\.csv"):
+        asked(desk, cut, YEARS_LATER + HOUR, tickers=tuple(names), end=TUE)
+
+    assert desk.lake.read(RAW_DAILY_BARS).height == 8
+    assert desk.state.cells()["state"].unique().to_list() == ["failed"]
+    landed = asked(desk, cut, YEARS_LATER + HOUR, tickers=tuple(names), end=TUE, takes_back=True)
+    assert landed.withdrawn["ticker"].to_list() == names[2:]
+
+
+def test_some_of_the_tickers_say_nothing_of_the_emptiness_of_the_market(desk):
+    ask = Ask("raw_daily_bars", MON, WED, ("AAA",), YEARS_LATER, is_partial=True)
+
+    land(desk, Teller([bar(MON)]), ask, RAW_DAILY_BARS, Moment(YEARS_LATER))
+
+    cells = desk.lake.read(RAW_COVERAGE).filter(pl.col("cutoff") == "close")
+    assert told(cells, "ticker", "session", "state") == [
+        ("*", MON, "data"),
+        ("AAA", MON, "data"),
+        ("AAA", TUE, "empty_confirmed"),
+    ]
 
 
 MAPPING = """
@@ -214,7 +275,7 @@ def test_a_run_limited_to_a_ticker_withdraws_nothing_of_the_others(desk, tmp_pat
 def test_the_reference_is_landed_with_its_assumed_clock(desk):
     landed = land_tickers(desk, Teller([reference("AAA", "Old"), reference("BBB")]), Moment(YEARS_LATER))
 
-    assert (landed.table, landed.rows) == ("raw_tickers", 2)
+    assert (landed.table, landed.rows) == (RAW_TICKERS, 2)
     assert told(desk.lake.read(RAW_TICKERS), "ticker", "name", "ts_known", "availability") == [
         ("AAA", "Old", utc(MON, 4), "assumed"),
         ("BBB", None, utc(MON, 4), "assumed"),

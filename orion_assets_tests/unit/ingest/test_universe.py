@@ -1,8 +1,12 @@
 import pytest
 
-from orion_assets.ingest.universe import Universe
+from orion_assets.ingest.ledger import settle
+from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.universe import Universe, land_universe
+from orion_assets.schemas import RAW_UNIVERSE
+from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
-from orion_assets_tests.unit.transforms.rows import MON, utc
+from orion_assets_tests.unit.transforms.rows import HOUR, MON, TUE, told, utc
 
 NOW = utc(MON, 12)
 
@@ -57,3 +61,32 @@ def test_a_run_limited_to_tickers_that_nobody_follows_is_refused_and_does_not_as
 
     with pytest.raises(ValueError, match="ZZZ"):
         Universe(state, only=("ZZZ",)).asked(Lister(), NOW)
+
+
+def test_who_is_followed_is_landed_once_and_every_change_is_a_version(tmp_path, state):
+    lake = Lake(str(tmp_path / "lake"))
+
+    counts = [
+        land_universe(lake, state, followed, Moment(NOW + hours * HOUR))
+        for hours, followed in enumerate((("AAA", "BBB"), ("BBB", "AAA"), ("AAA",), ("AAA", "BBB")))
+    ]
+
+    assert counts == [2, 0, 1, 1]
+    assert told(lake.read(RAW_UNIVERSE), "ticker", "ts_known", "is_deleted") == [
+        ("AAA", NOW, False),
+        ("BBB", NOW, False),
+        ("BBB", NOW + 2 * HOUR, True),
+        ("BBB", NOW + 3 * HOUR, False),
+    ]
+
+
+def test_what_was_published_awaits_derivation_when_somebody_is_followed_anew(tmp_path, state):
+    lake = Lake(str(tmp_path / "lake"))
+    land_universe(lake, state, ("AAA",), Moment(NOW))
+    settle(state, MON, TUE, Moment(NOW))
+
+    land_universe(lake, state, ("AAA",), Moment(NOW + HOUR))
+    before = state.cells()["state"].to_list()
+    land_universe(lake, state, ("AAA", "BBB"), Moment(NOW + HOUR))
+
+    assert (before, state.cells()["state"].to_list()) == (["data"], ["not_yet"])

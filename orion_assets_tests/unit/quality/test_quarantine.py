@@ -1,7 +1,7 @@
 import pytest
 
-from orion_assets.quality.quarantine import hold
-from orion_assets.schemas import QUARANTINE
+from orion_assets.quality.quarantine import hold, hold_all
+from orion_assets.schemas import QUARANTINE, RAW_TICKERS
 from orion_assets.store.lake import Lake
 from orion_assets_tests.unit.transforms.rows import HOUR, MON, TUE, WED, close_cutoff, rows, told
 
@@ -35,3 +35,37 @@ def test_a_row_that_breaks_another_rule_or_is_said_again_is_held_too(lake):
 def test_holding_nothing_touches_nothing(lake):
     assert hold(lake, QUARANTINE.empty(), MON, WED) == 0
     assert not lake.exists(QUARANTINE)
+
+
+def reference(key: str, session=MON, **more) -> dict:
+    return held(key, session, origin="raw_tickers", **more)
+
+
+def test_what_an_origin_no_longer_accuses_leaves_and_the_rest_stays(lake):
+    hold(lake, rows(QUARANTINE, held("bar")), MON, WED)
+    hold_all(lake, RAW_TICKERS, rows(QUARANTINE, reference("a"), reference("b", TUE)))
+
+    added = hold_all(lake, RAW_TICKERS, rows(QUARANTINE, reference("b", TUE), reference("c", WED)))
+
+    assert added == 1
+    assert told(lake.read(QUARANTINE), "origin", "session", "row_key") == [
+        ("raw_daily_bars", MON, "bar"),
+        ("raw_tickers", TUE, "b"),
+        ("raw_tickers", WED, "c"),
+    ]
+
+
+def test_the_last_row_of_an_origin_leaves_too(lake):
+    hold_all(lake, RAW_TICKERS, rows(QUARANTINE, reference("a")))
+
+    assert hold_all(lake, RAW_TICKERS, QUARANTINE.empty()) == 0
+    assert lake.read(QUARANTINE).is_empty()
+
+
+def test_holding_all_of_it_again_commits_nothing(lake):
+    given = rows(QUARANTINE, reference("a"), reference("b", TUE))
+    hold_all(lake, RAW_TICKERS, given)
+    version = lake.version(QUARANTINE)
+
+    assert hold_all(lake, RAW_TICKERS, given) == 0
+    assert lake.version(QUARANTINE) == version

@@ -4,12 +4,22 @@ import polars as pl
 import pytest
 
 from orion_assets import calendars
-from orion_assets.quality.rules import BARS, FEATURES, NEWS, VIX, Finder, suspected_splits
-from orion_assets.schemas import CLEAN_DAILY_BARS, CLEAN_NEWS, CLEAN_VIX, CORPORATE_ACTIONS, FEATURE_MARKET
+from orion_assets.quality.rules import BARS, FEATURES, NEWS, REFERENCE, SECURITY, VIX, Finder, suspected_splits
+from orion_assets.schemas import (
+    CLEAN_DAILY_BARS,
+    CLEAN_NEWS,
+    CLEAN_VIX,
+    CORPORATE_ACTIONS,
+    FEATURE_MARKET,
+    RAW_TICKERS,
+    SECURITIES,
+)
 from orion_assets.transforms.adjust import known_factors
 from orion_assets_tests.unit.transforms.rows import HOUR, MON, TICK, TUE, bar, close_cutoff, rows, split, utc
 
-FINDERS = {finder.name: finder for finder in (*BARS, *NEWS, *FEATURES)} | {"on_exchange_days": VIX[1]}
+FINDERS = {finder.name: finder for finder in (*BARS, *NEWS, *FEATURES, *REFERENCE, *SECURITY)} | {
+    "on_exchange_days": VIX[1]
+}
 NAN = float("nan")
 
 
@@ -119,13 +129,69 @@ def test_versions_that_no_longer_hold_are_not_accused(name, over):
 
 @pytest.mark.parametrize(
     ("finders", "table"),
-    [(BARS, CLEAN_DAILY_BARS), (VIX, CLEAN_VIX), (NEWS, CLEAN_NEWS), (FEATURES, FEATURE_MARKET)],
-    ids=["bars", "vix", "news", "features"],
+    [
+        (BARS, CLEAN_DAILY_BARS),
+        (VIX, CLEAN_VIX),
+        (NEWS, CLEAN_NEWS),
+        (FEATURES, FEATURE_MARKET),
+        (REFERENCE, RAW_TICKERS),
+        (SECURITY, SECURITIES),
+    ],
+    ids=["bars", "vix", "news", "features", "reference", "securities"],
 )
 def test_nobody_is_accused_of_an_empty_table(finders: tuple[Finder, ...], table):
     for finder in finders:
         assert finder.accused(table.empty()).is_empty()
         assert finder.severity in {"warn", "error"}
+
+
+def listed(begins: date | None, ends: date | None, **more) -> dict:
+    return {"ticker": "AAA", "snapshot": TUE, "list_date": begins, "delist_date": ends, **more}
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "count"),
+    [(MON, TUE, 0), (MON, MON, 1), (TUE, MON, 1), (None, MON, 0), (TUE, None, 0)],
+    ids=["a day", "no day", "backwards", "no begin", "no end"],
+)
+def test_listed_before_delisted(begins, ends, count):
+    assert accused("listed_before_delisted", rows(RAW_TICKERS, listed(begins, ends))) == count
+
+
+def test_a_listing_that_was_corrected_or_is_held_is_not_accused():
+    wrong, right = listed(TUE, MON), listed(MON, TUE, ts_known=utc(TUE, 23))
+
+    assert accused("listed_before_delisted", rows(RAW_TICKERS, wrong, right)) == 0
+    assert accused("listed_before_delisted", rows(RAW_TICKERS, {**wrong, "problem": "name: torn"})) == 0
+
+
+def security(security_id: str, begins: date, ends: date | None, ticker: str = "AAA") -> dict:
+    return {"security_id": security_id, "ticker": ticker, "valid_from": begins, "valid_to": ends}
+
+
+@pytest.mark.parametrize(("ends", "count"), [(MON, 1), (date(2014, 6, 1), 1), (TUE, 0), (None, 0)])
+def test_intervals_in_order(ends, count):
+    assert accused("intervals_in_order", rows(SECURITIES, security("F1", MON, ends))) == count
+
+
+APRIL, MAY, JULY = date(2014, 4, 1), date(2014, 5, 1), date(2014, 7, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ([("F1", APRIL, MON), ("F2", MON, None)], []),
+        ([("F1", APRIL, TUE), ("F2", MON, None)], ["F2"]),
+        ([("F1", APRIL, None), ("F2", MON, None)], ["F2"]),
+        ([("F1", APRIL, JULY), ("F2", MAY, MON), ("F3", TUE, None)], ["F2", "F3"]),
+        ([("F1", APRIL, JULY), ("F2", MON, MON)], []),
+    ],
+    ids=["one after the other", "overlap", "both open", "within a long one", "empty, told by another rule"],
+)
+def test_one_security_a_ticker(given, found):
+    frame = rows(SECURITIES, *(security(*interval) for interval in given), security("Z", APRIL, None, "ZZZ"))
+
+    assert FINDERS["one_security_a_ticker"].accused(frame)["security_id"].to_list() == found
 
 
 def series(last: date, before: list[tuple[float, float]], opening: float, close: float, volume: float) -> pl.DataFrame:

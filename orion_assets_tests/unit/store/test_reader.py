@@ -81,7 +81,7 @@ CONTENT = {
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     path = tmp_path_factory.mktemp("reader") / "it's a store.duckdb"
-    facts = {"datasets": "raw_daily_bars,raw_splits"}
+    facts = {"asked 2014-06": '{"raw_splits": [["2014-06-06", "2014-06-30"]]}'}
     open_writer(str(path)).publish(CONTENT, start=FRI, end=date(2014, 6, 30), facts=facts)
     return path
 
@@ -166,22 +166,46 @@ class TestAdjustedBars:
         assert found["close"].to_list() == pytest.approx([20.0])
 
     def test_total_return_without_dividends_is_refused_with_the_remedy(self, store):
-        with pytest.raises(ValueError, match=r'no source supplied raw_dividends.*orion backfill.*adjusted="split"'):
+        told = (
+            r"no source supplied raw_dividends to this store for 3 of the 3 sessions, 2014-06-06 to 2014-06-10"
+            r'.*orion backfill --from 2014-06-06 --to 2014-06-11`.*adjusted="split"'
+        )
+        with pytest.raises(ValueError, match=told):
             store.bars("A", adjusted="total_return")
 
-    def test_total_return_reinvests_the_dividends(self, tmp_path):
-        paid = frame("corporate_actions", action("dividend", MON, cash_amount=1.0))
-        bars = frame("clean_daily_bars", bar("A", FRI, 11.0), bar("A", MON, 10.0))
-        with DuckDBStore(tmp_path / "store.duckdb") as store:
-            store.publish(
-                {"clean_daily_bars": bars, "corporate_actions": paid},
-                start=FRI,
-                end=TUE,
-                facts={"datasets": "raw_daily_bars, raw_dividends"},
-            )
-
-            # 11 before a dividend of 1 on a close of 10: 11 / 1.1
+    def test_total_return_reinvests_the_dividends(self, paid):
+        # 11 before a dividend of 1 on a close of 10: 11 / 1.1
+        with paid(FRI, MON) as store:
             assert store.bars("A", adjusted="total_return")["close"].to_list() == pytest.approx([10.0, 10.0])
+
+    def test_total_return_asks_for_the_dividends_of_its_own_sessions_and_of_no_others(self, paid):
+        with paid(MON) as store:
+            assert store.bars("A", start=MON, adjusted="total_return")["close"].to_list() == [10.0]
+            with pytest.raises(ValueError, match="1 of the 2 sessions, 2014-06-06 to 2014-06-06"):
+                store.bars("A", adjusted="total_return")
+
+    def test_sessions_without_dividends_refuse_themselves_alone(self, paid):
+        with paid(FRI) as store:
+            assert store.bars("A", end=MON, adjusted="total_return")["close"].to_list() == pytest.approx([10.0])
+            with pytest.raises(ValueError, match="1 of the 1 sessions, 2014-06-09 to 2014-06-09"):
+                store.bars("A", start=MON, adjusted="total_return")
+
+    @pytest.fixture
+    def paid(self, tmp_path):
+        """A store with a dividend of MON, whose source was asked for dividends in some sessions."""
+
+        def published(*asked: date) -> DuckDBStore:
+            paid = frame("corporate_actions", action("dividend", MON, cash_amount=1.0))
+            bars = frame("clean_daily_bars", bar("A", FRI, 11.0), bar("A", MON, 10.0))
+            store = DuckDBStore(tmp_path / "store.duckdb")
+            for session in asked:
+                # Each told in a fact of its own, as publications of several months are
+                facts = {f"asked {session}": f'{{"raw_dividends": [["{session}", "{session}"]]}}'}
+                store.publish({}, start=FRI, end=TUE, facts=facts)
+            store.publish({"clean_daily_bars": bars, "corporate_actions": paid}, start=FRI, end=TUE, facts={})
+            return store
+
+        return published
 
 
 class TestRefusals:

@@ -6,7 +6,7 @@ import pytest
 from orion_assets.schemas import CORPORATE_ACTIONS, QUARANTINE, RAW_DIVIDENDS, RAW_SPLITS, SECURITIES
 from orion_assets.transforms.actions import corporate_actions
 from orion_assets_tests.pipeline import at
-from orion_assets_tests.unit.transforms.rows import FRI, HOUR, MON, NEXT_MON, NEXT_TUE, TUE, rows, told, utc
+from orion_assets_tests.unit.transforms.rows import FRI, HOUR, MON, NEXT_MON, NEXT_TUE, TUE, june, rows, told, utc
 
 T1 = utc(MON, 12)
 T2, T3, T4 = T1 + HOUR, T1 + 2 * HOUR, T1 + 3 * HOUR
@@ -46,7 +46,9 @@ AAA = security("files:AAA", "AAA")
 
 
 def made(splits=(), dividends=(), securities=(AAA,)):
-    found = corporate_actions(rows(RAW_SPLITS, *splits), rows(RAW_DIVIDENDS, *dividends), rows(SECURITIES, *securities))
+    found = corporate_actions(
+        rows(RAW_SPLITS, *splits), rows(RAW_DIVIDENDS, *dividends), rows(SECURITIES, *securities), june()
+    )
     CORPORATE_ACTIONS.conform(found.rows)
     QUARANTINE.conform(found.quarantine)
     return found
@@ -212,7 +214,7 @@ def test_the_order_of_raw_rows_does_not_matter():
     events = rows(RAW_DIVIDENDS, cash("d1", 0.5), cash("d2", 0.6), cash("d2", 0.6, T3, is_deleted=True))
     none, holders = RAW_SPLITS.empty(), rows(SECURITIES, AAA)
 
-    one = corporate_actions(none, events, holders).rows
+    one = corporate_actions(none, events, holders, june()).rows
 
-    assert one.equals(corporate_actions(none, events.reverse(), holders).rows)
+    assert one.equals(corporate_actions(none, events.reverse(), holders, june()).rows)
     assert one.schema["cash_amount"] == pl.Float64

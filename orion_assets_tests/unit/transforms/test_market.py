@@ -38,10 +38,16 @@ def day(day: date, close: float, known=None, **more) -> dict:
 
 
 def market(days: list[dict], *sessions: date, known=None) -> pl.DataFrame:
-    sessions = sessions or WEEK
-    coverage = answered("raw_vix", *both(*sessions), known=known)
-    found = feature_market(rows(CLEAN_VIX, *days), coverage, june(), sessions[0], sessions[-1] + timedelta(days=1))
-    return FEATURE_MARKET.conform(found)
+    return over(days, answered("raw_vix", *both(*(sessions or WEEK)), known=known))
+
+
+def over(days: list[dict], vix=None, bars=None, calendar=None) -> pl.DataFrame:
+    calendar = june() if calendar is None else calendar
+    cells, others = (
+        asked(RAW_COVERAGE.empty() if cells is None else cells, calendar, MON, date(2014, 6, 30))
+        for cells in (vix, bars)
+    )
+    return FEATURE_MARKET.conform(feature_market(rows(CLEAN_VIX, *days), cells, others, calendar))
 
 
 def of(frame: pl.DataFrame, session: date, cutoff: str, *names: str) -> list[tuple]:
@@ -162,23 +168,53 @@ def test_a_vix_day_on_which_the_exchange_is_closed_counts_from_the_session_befor
 def test_a_cut_off_that_was_not_asked_has_no_row():
     coverage = answered("raw_vix", (TUE, "open"))
 
-    found = feature_market(rows(CLEAN_VIX, day(MON, 11.0)), coverage, june(), MON, NEXT_MON)
+    found = over([day(MON, 11.0)], coverage)
 
     assert told(found, "session", "cutoff") == [(TUE, "open")]
+
+
+def test_where_bars_were_asked_and_vix_was_not_the_last_day_ages():
+    bars = answered("raw_daily_bars", *both(MON, TUE, WED))
+
+    found = over([day(TUE, 12.0)], answered("raw_vix", *both(TUE)), bars)
+
+    assert told(found.sort("ts_event"), "session", "cutoff", "vix_date", "vix_age_sessions") == [
+        (TUE, "open", None, None),
+        (TUE, "close", TUE, 0),
+        (WED, "open", TUE, 0),
+        (WED, "close", TUE, 1),
+    ]
+
+
+def test_a_row_of_bars_alone_begins_when_the_first_day_is_known():
+    late = close_cutoff(FRI) + HOUR
+
+    found = over([day(TUE, 12.0, late)], None, answered("raw_daily_bars", *both(WED)))
+
+    assert told(found, "session", "cutoff", "ts_known") == [(WED, "close", late), (WED, "open", late)]
+
+
+def test_a_cut_off_that_was_asked_late_has_no_row_before_it_was():
+    late = close_cutoff(MON) + 2 * HOUR
+
+    found = over([day(MON, 11.0)], answered("raw_vix", (MON, "close"), known=late))
+
+    assert told(found, "cutoff", "ts_known", "vix_close") == [("close", late, 11.0)]
 
 
 def test_the_first_session_of_the_calendar_has_no_open_row():
     calendar = june().filter(pl.col("session") >= MON)
 
-    found = feature_market(rows(CLEAN_VIX, day(MON, 11.0)), answered("raw_vix", *both(MON)), calendar, MON, TUE)
+    found = over([day(MON, 11.0)], answered("raw_vix", *both(MON)), calendar=calendar)
 
     assert told(found, "session", "cutoff") == [(MON, "close")]
 
 
 def test_no_vix_at_all_gives_rows_of_nulls_and_nothing_asked_no_rows():
     assert market([], MON).select(pl.col("vix_close").null_count()).item() == 2
-    assert feature_market(CLEAN_VIX.empty(), RAW_COVERAGE.empty(), june(), MON, FRI).is_empty()
-    assert feature_market(rows(CLEAN_VIX, day(MON, 1.0)), RAW_COVERAGE.empty(), june(), MON, FRI).is_empty()
+    assert over([]).is_empty()
+    assert over([], bars=answered("raw_daily_bars", *both(MON))).is_empty()
+    assert over([day(MON, 1.0)]).is_empty()
     assert vix_series(CLEAN_VIX.empty()).columns == [
         *("date", "vix_close", "vix_change", "vix_percentile_252", "ts_known", "is_deleted", "known_until")
     ]

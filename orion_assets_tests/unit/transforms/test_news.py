@@ -28,7 +28,8 @@ NOON = utc(TUE, 16)
 
 
 def article(number: str, known: datetime, title: str = "Results", **more) -> dict:
-    return {"article_id": number, "session": TUE, "tickers": ["AAA"], "title": title, "ts_known": known, **more}
+    told = {"article_id": number, "session": TUE, "tickers": ["AAA"], "title": title}
+    return {**told, "ts_event": known, "ts_known": known, **more}
 
 
 def cleaned(*given: dict, start: date = EVER):
@@ -153,6 +154,23 @@ def test_the_story_of_an_edited_article_is_that_of_its_first_text():
 
     assert stories(*edited, article("2", NOON + 2 * HOUR)) == ["1", "1", "1"]
     assert stories(*edited, article("2", NOON + 2 * HOUR, "Something else")) == ["1", "1", "2"]
+
+
+def test_stories_are_counted_by_publication_and_led_by_what_was_known():
+    first = article("1", utc(THU, 16), ts_event=NOON)
+    between = article("2", NOON + HOUR)
+
+    assert stories(first, between) == ["1", "2"]
+    assert stories(first, between, article("3", utc(THU, 17), ts_event=NOON + 2 * HOUR)) == ["1", "2", "1"]
+
+
+def test_a_story_does_not_depend_on_what_else_was_derived_in_the_run():
+    late = article("1", utc(FRI, 16), ts_event=NOON)
+    other = article("2", utc(WED, 16), session=WED)
+
+    alone = cleaned(late).rows
+
+    assert cleaned(late, other).rows.filter(pl.col("article_id") == "1").equals(alone)
 
 
 def test_a_copy_that_arrives_later_changes_no_earlier_story():

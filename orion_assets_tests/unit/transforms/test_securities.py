@@ -1,8 +1,11 @@
 from datetime import date
 
 import polars as pl
+import pytest
 
-from orion_assets.schemas import RAW_TICKERS, SECURITIES
+from orion_assets import calendars
+from orion_assets.schemas import QUARANTINE, RAW_TICKERS, SECURITIES
+from orion_assets.transforms.bars import Cleaned
 from orion_assets.transforms.securities import securities
 from orion_assets_tests.unit.transforms.rows import HOUR, rows, told, utc
 
@@ -13,8 +16,16 @@ def ticker(ticker: str, snapshot: date, figi: str | None = None, **more) -> dict
     return {"ticker": ticker, "snapshot": snapshot, "figi": figi, "source": "files", **more}
 
 
+def cleaned(*given: dict) -> Cleaned:
+    return securities(rows(RAW_TICKERS, *given), calendars.sessions())
+
+
 def made(*given: dict) -> pl.DataFrame:
-    return SECURITIES.conform(securities(rows(RAW_TICKERS, *given)))
+    return SECURITIES.conform(cleaned(*given).rows)
+
+
+def held(*given: dict) -> pl.DataFrame:
+    return QUARANTINE.conform(cleaned(*given).quarantine)
 
 
 def test_the_id_is_the_figi_and_else_says_who_listed_the_ticker():
@@ -96,3 +107,42 @@ def test_a_rename_is_one_security_with_two_intervals_that_meet():
 
 def test_no_snapshots_give_no_securities():
     assert made().is_empty()
+
+
+BAD = {"problem": "list_date: '31.2.1999' is not a date"}
+
+
+def test_a_row_that_cannot_be_read_is_held_and_makes_no_security():
+    saturday = date(2014, 6, 7)
+    given = (ticker("AAA", JUNE), ticker("BBB", saturday, source_file="t.csv", source_row=7, **BAD))
+
+    assert told(made(*given), "ticker") == [("AAA",)]
+    assert told(
+        held(*given), "origin", "session", "ticker", "row_key", "rule", "found", "source_file", "source_row"
+    ) == [("raw_tickers", date(2014, 6, 9), "BBB", "BBB 2014-06-07", "readable", BAD["problem"], "t.csv", 7)]
+
+
+def test_a_row_that_cannot_be_read_leaves_the_version_before_it_standing_and_is_held():
+    given = (ticker("AAA", JUNE, name="Right"), ticker("AAA", JUNE, name="Torn", ts_known=utc(JULY, 12), **BAD))
+
+    assert told(made(*given), "ticker", "name") == [("AAA", "Right")]
+    assert told(held(*given), "ticker", "ts_known") == [("AAA", utc(JULY, 12))]
+
+
+@pytest.mark.parametrize("healed", [{}, {"is_deleted": True}], ids=["corrected", "withdrawn"])
+def test_a_row_that_no_longer_stands_is_held_no_longer(healed):
+    assert held(ticker("AAA", JUNE, **BAD), ticker("AAA", JUNE, ts_known=utc(JULY, 12), **healed)).is_empty()
+
+
+def test_two_tickers_of_one_figi_in_one_snapshot_are_held_since_nothing_tells_them_apart():
+    given = (ticker("AAA", JUNE, "F1"), ticker("BBB", JUNE, "F1"), ticker("CCC", JUNE), ticker("DDD", JUNE))
+
+    assert told(made(*given), "ticker") == [("CCC",), ("DDD",)]
+    assert told(held(*given), "ticker", "rule") == [("AAA", "figi_of_one_ticker"), ("BBB", "figi_of_one_ticker")]
+    assert "F1" in held(*given)["found"][0]
+
+
+def test_a_figi_that_was_shared_until_a_row_was_corrected_holds_nothing():
+    corrected = ticker("BBB", JUNE, "F2", ts_known=utc(JULY, 12))
+
+    assert held(ticker("AAA", JUNE, "F1"), ticker("BBB", JUNE, "F1"), corrected).is_empty()

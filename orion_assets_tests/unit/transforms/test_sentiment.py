@@ -3,9 +3,10 @@ from datetime import date, datetime, timedelta
 import polars as pl
 import pytest
 
-from orion_assets.schemas import CLEAN_NEWS, FEATURE_SENTIMENT, RAW_COVERAGE, RAW_NEWS
+from orion_assets.schemas import CLEAN_NEWS, FEATURE_SENTIMENT, RAW_COVERAGE, RAW_NEWS, RAW_UNIVERSE
 from orion_assets.transforms.news import clean_news
 from orion_assets.transforms.sentiment import feature_sentiment
+from orion_assets_tests.pipeline import universe_of
 from orion_assets_tests.unit.transforms.rows import (
     FRI,
     HOUR,
@@ -42,7 +43,9 @@ def article(number: str, session: date, score: float, known: datetime | None = N
 def moods(*articles: dict, tickers=("AAA",), sessions=WEEK, coverage=None) -> pl.DataFrame:
     cells = answered("raw_news", *both(*sessions)) if coverage is None else coverage
     span = (sessions[0], sessions[-1] + timedelta(days=1))
-    return FEATURE_SENTIMENT.conform(feature_sentiment(rows(CLEAN_NEWS, *articles), cells, june(), tickers, span))
+    return FEATURE_SENTIMENT.conform(
+        feature_sentiment(rows(CLEAN_NEWS, *articles), cells, june(), universe_of(tickers), span)
+    )
 
 
 def of(frame: pl.DataFrame, session: date, cutoff: str, *names: str, ticker="AAA") -> list[tuple]:
@@ -55,7 +58,9 @@ def from_raw(*given: dict) -> pl.DataFrame:
     texts = [{"session": TUE, "tickers": ["AAA"], "title": "Not bad at all", **row} for row in given]
     clean = clean_news(rows(RAW_NEWS, *texts), june(), date(1990, 1, 1)).rows
     sessions = (*WEEK, NEXT_MON, NEXT_TUE)
-    return feature_sentiment(clean, answered("raw_news", *both(*sessions)), june(), ("AAA",), (MON, date(2014, 6, 11)))
+    return feature_sentiment(
+        clean, answered("raw_news", *both(*sessions)), june(), universe_of(("AAA",)), (MON, date(2014, 6, 11))
+    )
 
 
 def counted(frame: pl.DataFrame) -> list[tuple]:
@@ -225,3 +230,14 @@ def test_articles_after_the_span_change_nothing():
 def test_no_tickers_and_no_answers_give_no_rows():
     assert moods(article("1", TUE, 0.5), tickers=()).is_empty()
     assert moods(article("1", TUE, 0.5), coverage=RAW_COVERAGE.empty()).is_empty()
+
+
+def test_a_ticker_that_is_followed_no_longer_keeps_its_rows_and_gets_no_more():
+    coverage, span = answered("raw_news", *both(MON, TUE, WED)), (MON, THU)
+    ended = [*universe_of(("AAA",)).to_dicts(), {**universe_of(("AAA",)).row(0, named=True), "is_deleted": True}]
+    ended[1]["ts_known"] = close_cutoff(TUE)
+    universe = rows(RAW_UNIVERSE, *ended)
+
+    found = feature_sentiment(rows(CLEAN_NEWS), coverage, june(), universe, span)
+
+    assert told(found.sort("ts_event"), "session", "cutoff") == [(MON, "open"), (MON, "close"), (TUE, "open")]

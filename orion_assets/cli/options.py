@@ -1,0 +1,36 @@
+"""Options and arguments that several commands take, each written once."""
+
+from typing import Annotated
+
+import typer
+
+From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="First session of the range: 2014-06-09.")]
+To = Annotated[str | None, typer.Option("--to", metavar="DATE", help="First session after the range.")]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        "--until",
+        metavar="INSTANT",
+        help="Build as if it were then: a date (the end of that New York day), or 2014-06-09T20:30Z.",
+    ),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="INSTANT",
+        help="Answer with what was known then: a date (the end of that New York day), or 2014-06-09T20:30Z.",
+    ),
+]
+At = Annotated[
+    str | None, typer.Option("--at", metavar="INSTANT", help="Ask about then, 2014-06-09T20:30Z, in place of now.")
+]
+Only = Annotated[
+    str | None, typer.Option("--tickers", metavar="A,B", help="Ask for these followed tickers only; default: for all.")
+]
+Tickers = Annotated[list[str] | None, typer.Argument(metavar="TICKER", help="Tickers; all when none is named.")]
+Named = Annotated[list[str], typer.Argument(metavar="TICKER", help="Tickers as the source lists them; case matters.")]
+Columns = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Columns to show; default: all. docs/reference/tables.md lists them.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]

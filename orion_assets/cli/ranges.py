@@ -1,0 +1,108 @@
+"""Which sessions a call means: what the user wrote, held against the settings, the calendar, the clock and the source.
+
+A refusal names the one bound that is to blame.
+"""
+
+from datetime import date, datetime, timedelta
+
+import polars as pl
+
+from orion_assets import calendars
+from orion_assets.cli.launch import RAW
+from orion_assets.cli.output import refuse
+from orion_assets.ingest.ledger import holes
+from orion_assets.settings import Settings
+from orion_assets.sources.protocols import Source
+from orion_assets.store.state import State
+
+
+def asked(
+    bounds: tuple[date | None, date | None], settings: Settings, source: Source, instant: datetime, *, is_replay: bool
+) -> tuple[date, date]:
+    """Give the sessions [start, end) that a backfill is for, or refuse.
+
+    Args:
+        bounds: --from and --to; where absent, ORION_START, and what has begun and the source reaches.
+        settings: Where the first session comes from.
+        source: Where it ends.
+        instant: Later sessions are not asked for.
+        is_replay: Whether the instant is --until, not the machine's clock.
+    """
+    start, end = bounds[0] or settings.start, bounds[1]
+    if end is not None and start >= end:
+        refuse(f"--from {start} --to {end}: the range is empty; --to is the first session after the range")
+    if start < settings.start:
+        refuse(f"--from {start} is before ORION_START {settings.start}; set ORION_START to that date or earlier")
+    first = _first_session(start)
+    if end is not None and end <= first:
+        refuse(f"no session in [{start}, {end}): the exchange is closed on these dates; the next session is {first}")
+    _demand_begun(first, instant, is_replay=is_replay)
+    last = source.last_session("raw_daily_bars")
+    if end is None and last is not None and last < first:
+        refuse(f"the source ends with session {last}, before {first}; bring newer files, or name an earlier --from")
+    due = begun(start, end or open_end(source, instant), instant)
+    return due[0], due[-1] + timedelta(days=1)
+
+
+def open_end(source: Source, instant: datetime) -> date:
+    """Give the end of a range that was given none: after the session under way, or where the source ends before it."""
+    return _end_of("raw_daily_bars", source, instant)
+
+
+def due(state: State, settings: Settings, source: Source, instant: datetime) -> dict[str, list[date]]:
+    """Give the sessions that each raw table should have an answer of by an instant and has not.
+
+    Planned are the sessions from the first one ever asked for on, ORION_START before any was, up to where the source
+    ends.
+    """
+    cells = state.cells()
+    asked = cells.filter(pl.col("dataset").is_in(RAW))["session"].sort().to_list()
+    followed = state.universe() or settings.tickers or source.listed_tickers()
+    found: dict[str, list[date]] = {}
+    for dataset in (name for name in RAW if name in source.datasets):
+        sessions = begun(asked[0] if asked else settings.start, _end_of(dataset, source, instant), instant)
+        if sessions:
+            span = (sessions[0], sessions[-1] + timedelta(days=1))
+            found[dataset] = holes(state, dataset, followed, span)
+    return {dataset: sessions for dataset, sessions in found.items() if sessions}
+
+
+def reached(source: Source, instant: datetime) -> str:
+    """Say up to which session each dataset of the source is complete."""
+    last = begun(calendars.FIRST_DATE, open_end(source, instant), instant)[-1]
+    ends = {name: _end_of(name, source, instant) - timedelta(days=1) for name in RAW if name in source.datasets}
+    short = ", ".join(f"{name} ends with {end}" for name, end in ends.items() if end < last)
+    return f"every session up to {last} is answered" + (f"; in the source, {short}" if short else "")
+
+
+def _end_of(dataset: str, source: Source, instant: datetime) -> date:
+    last = calendars.session_under_way(instant)
+    of_source = source.last_session(dataset)
+    return (last if of_source is None else min(last, of_source)) + timedelta(days=1)
+
+
+def begun(start: date, end: date, instant: datetime) -> list[date]:
+    """List the sessions in [start, end) whose open cut-off has come."""
+    return calendars.sessions(start, end).filter(pl.col("ts_open_cutoff") <= instant)["session"].to_list()
+
+
+def _first_session(start: date) -> date:
+    ahead = calendars.sessions(start)["session"]
+    if ahead.is_empty():
+        refuse(f"--from {start} lies after the calendar's last session, {calendars.sessions()['session'][-1]}")
+    return ahead[0]
+
+
+def _demand_begun(first: date, instant: datetime, *, is_replay: bool) -> None:
+    opens: datetime = calendars.sessions(first, first + timedelta(days=1))["ts_open_cutoff"][0]
+    if opens <= instant:
+        return
+    if is_replay:
+        refuse(
+            f"--until {instant:%Y-%m-%dT%H:%M:%SZ} lies before the first session of the range, {first} (open cut-off"
+            f" {opens:%Y-%m-%dT%H:%MZ}); name a later instant or an earlier --from"
+        )
+    refuse(
+        f"the first session of the range, {first}, has not begun: its open cut-off is {opens:%Y-%m-%dT%H:%MZ};"
+        " call again then, or name an earlier --from"
+    )

@@ -1,0 +1,87 @@
+"""What a fill says at its end: what was done, what the checks found, which command comes next."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import polars as pl
+
+from orion_assets import calendars
+from orion_assets.cli.context import Call
+from orion_assets.cli.launch import DERIVED, RAW, REFERENCE, Finding, Launch, Outcome
+from orion_assets.cli.output import ERR, OUT, counted, document, frame
+
+_LAYERS: Final[Mapping[str, str]] = {"raw": "raw", "feature": "features", "feature_store": "store"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was asked of a run and what came of it."""
+
+    call: Call
+    launch: Launch
+    outcome: Outcome
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions the run was for."""
+        start, end = self.launch.start, self.launch.end
+        return 0 if start is None else calendars.sessions(start, end).height
+
+    @property
+    def next_commands(self) -> list[str]:
+        """What to call now, with a ticker that is followed."""
+        orion = "orion" if self.call.env_file is None else f"orion --env-file {self.call.env_file}"
+        followed = self.launch.only or self.call.state().universe()
+        span = f" --from {self.launch.start} --to {self.launch.end}" if self.launch.start else ""
+        features = [f"{orion} features {followed[0]}{span}"] if followed else []
+        return [*features, f"{orion} status"]
+
+    def document(self) -> None:
+        """Print all of it as JSON."""
+        found = sorted(self.outcome.findings, key=lambda each: (each.asset, each.check))
+        told = {**asdict(self.outcome), "findings": [asdict(each) for each in found]}
+        span = [self.launch.start, self.launch.end]
+        document({**told, "range": span, "sessions": self.sessions, "next": self.next_commands})
+
+    def show(self) -> None:
+        """Print a screen for people; what the checks found goes to stderr."""
+        start, end = self.launch.start, self.launch.end
+        asked = [name for name in self.launch.assets if name in RAW]
+        verb = "filled" if asked or not self.launch.assets else "derived anew"
+        OUT.print(f"{verb} {counted(self.sessions, 'session')}, [{start}, {end})")
+        OUT.print()
+        frame(self._rows(), as_json=False)
+        if again := self.outcome.derived_again:
+            OUT.print(f"derived [{again[0]}, {again[1]}) anew, for what changed before it")
+        for finding in self.outcome.findings:
+            ERR.print(line(finding))
+        if not self.outcome.findings:
+            OUT.print("every check passed")
+        for position, command in enumerate(self.next_commands):
+            OUT.print(f"{'      ' if position else 'next: '}{command}")
+
+    def _rows(self) -> pl.DataFrame:
+        names = [name for name in (*REFERENCE, *RAW, *DERIVED) if name in self.outcome.rows]
+        return pl.DataFrame(
+            {
+                "layer": [_layer(name) for name in names],
+                "table": names,
+                "rows": [self.outcome.rows[name] for name in names],
+                "counted": ["new or changed" if name.startswith("raw_") else "in the range" for name in names],
+            }
+        ).sort(pl.col("layer").replace_strict({"raw": 0, "clean": 1, "features": 2, "store": 3}), maintain_order=True)
+
+
+def _layer(table: str) -> str:
+    return _LAYERS.get(table, _LAYERS.get(table.partition("_")[0], "clean"))
+
+
+def line(finding: Finding) -> str:
+    """Write a finding for people, with the first row it accuses."""
+    first = dict(finding.accused[0]) if finding.accused else {}
+    where = ", ".join(
+        f"{name} {first[name]}" for name in ("ticker", "session", "date", "row_key", "found") if first.get(name)
+    )
+    more = f", first: {where}" if where else ""
+    return f"  check {finding.asset}.{finding.check.replace('_', ' ')}: {counted(finding.rows, 'row')}{more}"

@@ -1,0 +1,80 @@
+"""Land the reference snapshot of the tickers that a source lists; a range of sessions is the runner's."""
+
+from dataclasses import replace
+from typing import Final
+
+import polars as pl
+
+from orion_assets import calendars
+from orion_assets.ingest.landing import NOT_VALUES
+from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.runner import Desk, Landed
+from orion_assets.schemas import RAW_TICKERS, UTC_US
+from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Source
+
+_VALUES: Final = [name for name in RAW_TICKERS.names if name not in NOT_VALUES]
+
+
+def land_tickers(desk: Desk, source: Source, moment: Moment) -> Landed:
+    """Ask and land the reference snapshot of every ticker the source lists; a repeated call lands nothing.
+
+    A row that is not in the answer stays as landed: a source need not say an old snapshot again. One that could not be
+    read is withdrawn, else leaving it out of the file would never take it out of quarantine.
+    """
+    ask = Ask(RAW_TICKERS.name, calendars.FIRST_DATE, calendars.LAST_DATE, (), moment.now)
+    answer = source.read(ask)
+    for document in answer.documents:
+        desk.archive.put(document.content)
+    said = _stamped_reference(answer, moment)
+
+    def versions(held: pl.DataFrame) -> pl.DataFrame:
+        last = held.sort("ts_known").unique(RAW_TICKERS.key, keep="last")
+        return pl.concat([_changed(said, held, last, moment), _left_out(said, last, moment)])
+
+    commit = desk.lake.append(RAW_TICKERS, versions, start=None, end=None)
+    return replace(Landed.nothing(RAW_TICKERS), rows=commit.rows)
+
+
+def _changed(said: pl.DataFrame, held: pl.DataFrame, last: pl.DataFrame, moment: Moment) -> pl.DataFrame:
+    is_stated = pl.col("availability") == "observed"
+    # A stated version may be any of those held, another is held against the last one: A -> B -> A is two changes
+    stated = said.filter(is_stated).join(held, on=[*_VALUES, "ts_known"], how="anti", nulls_equal=True)
+    changed = pl.concat([stated, said.filter(~is_stated)]).join(last, on=_VALUES, how="anti", nulls_equal=True)
+    clocks = last.select(*RAW_TICKERS.key, _last="ts_known")
+    is_newest = (pl.col("ts_known") > pl.col("_last")).fill_null(value=True)
+    return (
+        changed.join(clocks, on=RAW_TICKERS.key, how="left")
+        .with_columns(
+            ts_known=pl.when(pl.col("_last").is_null() | (is_stated & is_newest))
+            .then("ts_known")
+            .otherwise(_after("_last", moment))
+        )
+        .select(RAW_TICKERS.names)
+    )
+
+
+def _left_out(said: pl.DataFrame, last: pl.DataFrame, moment: Moment) -> pl.DataFrame:
+    if moment.is_replay:
+        return last.clear()
+    return (
+        last.filter(pl.col("problem").is_not_null() & ~pl.col("is_deleted"))
+        .join(said, on=RAW_TICKERS.key, how="anti")
+        .with_columns(
+            ts_known=_after("ts_known", moment),
+            ts_ingested=pl.lit(moment.landing(), UTC_US),
+            is_deleted=pl.lit(value=True),
+            availability=pl.lit("observed"),
+        )
+    )
+
+
+def _after(clock: str, moment: Moment) -> pl.Expr:
+    return pl.max_horizontal(pl.lit(moment.landing(), UTC_US), pl.col(clock) + pl.duration(microseconds=1))
+
+
+def _stamped_reference(answer: Answer, moment: Moment) -> pl.DataFrame:
+    return answer.rows.with_columns(
+        ts_known=pl.coalesce(TS_STATED, TS_ASSUMED),
+        ts_ingested=pl.lit(moment.landing(), UTC_US),
+        availability=pl.when(pl.col(TS_STATED).is_null()).then(pl.lit("assumed")).otherwise(pl.lit("observed")),
+    ).select(RAW_TICKERS.names)

@@ -1,0 +1,91 @@
+"""The reference of files, landed for real: what becomes of a row that cannot be read."""
+
+import pytest
+
+from orion_assets.clock import FixedClock
+from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.reference import land_tickers
+from orion_assets.ingest.runner import Desk
+from orion_assets.schemas import RAW_TICKERS
+from orion_assets.store.archive import FolderArchive
+from orion_assets.store.lake import Lake
+from orion_assets.store.state import State
+from orion_assets_tests import files_worlds
+from orion_assets_tests.unit.transforms.rows import HOUR, TICK, WED, told, utc
+
+MAPPING = files_worlds.bars() + (
+    '[[tickers]]\nfiles = ["t.csv"]\nsnapshot = 2014-06-02\ncolumns = { ticker = "s", list_date = "l" }\n'
+)
+GOOD, TORN, CORRECTED = "AAPL,1980-12-12\n", "KO,1919-13-05\n", "KO,1919-09-05\n"
+NOW = utc(WED, 12)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    made = Desk(Lake(str(tmp_path / "lake")), FolderArchive(tmp_path / "archive"), State(f"sqlite:///{tmp_path}/s.db"))
+    yield made
+    made.state.close()
+
+
+@pytest.fixture
+def lands(desk, tmp_path):
+    """Land the reference when it holds these rows."""
+
+    def land(*lines: str, hours: int = 0, **moment) -> int:
+        files = {"bars__csv": files_worlds.table(files_worlds.ROW), "t__csv": "s,l\n" + "".join(lines)}
+        source = files_worlds.source(tmp_path, MAPPING, **files)
+        return land_tickers(desk, source, Moment(NOW + hours * HOUR, **moment)).rows
+
+    return land
+
+
+def standing(desk) -> list[tuple]:
+    rows = desk.lake.read(RAW_TICKERS).filter(ticker="KO").sort("ts_known")
+    return told(rows.with_columns(is_torn=rows["problem"].is_not_null()), "is_torn", "is_deleted", "ts_known")
+
+
+def test_a_row_that_cannot_be_read_is_withdrawn_when_the_file_leaves_it_out(desk, lands):
+    lands(GOOD, TORN)
+
+    assert lands(GOOD, hours=1) == 1
+    assert standing(desk)[1:] == [(True, True, NOW + HOUR)]
+    assert lands(GOOD, hours=2) == 0
+
+
+def test_it_may_come_back_torn_or_corrected(desk, lands):
+    lands(GOOD, TORN)
+    lands(GOOD, hours=1)
+
+    assert lands(GOOD, TORN, hours=2) == 1
+    assert lands(GOOD, CORRECTED, hours=3) == 1
+    assert [row[:2] for row in standing(desk)] == [(True, False), (True, True), (True, False), (False, False)]
+
+
+def test_a_withdrawal_is_later_than_what_it_withdraws_whatever_the_clock_says(desk, lands):
+    lands(GOOD, TORN)
+    begun = standing(desk)[0][2]
+
+    lands(GOOD, hours=-(10**5))
+
+    assert standing(desk)[1][2] == begun + TICK
+
+
+def test_a_row_that_could_be_read_stays_as_landed(desk, lands):
+    lands(GOOD, CORRECTED)
+
+    assert lands(GOOD, hours=1) == 0
+    assert [row[:2] for row in standing(desk)] == [(False, False)]
+
+
+def test_a_replay_withdraws_nothing(lands):
+    lands(GOOD, TORN)
+
+    assert lands(GOOD, hours=1, is_replay=True) == 0
+
+
+def test_a_correction_is_stamped_when_it_is_committed_and_not_when_it_was_asked_for(desk, lands):
+    lands(GOOD, TORN)
+
+    lands(GOOD, CORRECTED, hours=1, clock=FixedClock(NOW + 5 * HOUR))
+
+    assert standing(desk)[1] == (False, False, NOW + 5 * HOUR)

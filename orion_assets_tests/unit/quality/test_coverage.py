@@ -1,0 +1,98 @@
+from datetime import date
+
+import polars as pl
+import pytest
+
+from orion_assets.quality.coverage import bars_without_features, behind
+from orion_assets.schemas import CLEAN_DAILY_BARS, FEATURE_MATRIX, RAW_COVERAGE, SECURITIES
+from orion_assets_tests.unit.transforms.rows import HOUR, MON, TUE, answered, bar, close_cutoff, rows, told
+
+FOLLOWED = ("AAA", "BBB")
+
+
+def matrix(*given: tuple) -> pl.DataFrame:
+    names = ("ticker", "session", "cutoff", "is_deleted")
+    return rows(FEATURE_MATRIX, *(dict(zip(names, row, strict=True)) for row in given))
+
+
+def missing(bars: list[dict], *features: tuple) -> list[tuple]:
+    return told(bars_without_features(rows(CLEAN_DAILY_BARS, *bars), matrix(*features)), "ticker", "session", "close")
+
+
+def test_a_bar_has_features_when_its_close_has_a_row():
+    assert missing([bar(MON, 10.0)], ("AAA", MON, "close", False)) == []
+
+
+@pytest.mark.parametrize(
+    "features",
+    [(), (("AAA", MON, "open", False),), (("AAA", MON, "close", True),), (("BBB", MON, "close", False),)],
+    ids=["none", "those of the open", "withdrawn", "another ticker's"],
+)
+def test_a_bar_without_a_row_at_its_close_is_named(features):
+    assert missing([bar(MON, 10.0)], *features) == [("AAA", MON, 10.0)]
+
+
+def test_a_withdrawn_bar_needs_no_features():
+    assert missing([bar(MON, 10.0), bar(MON, 10.0, close_cutoff(MON) + HOUR, is_deleted=True)]) == []
+
+
+def asked(*cells: tuple[str, date]) -> pl.DataFrame:
+    return pl.concat(
+        [
+            RAW_COVERAGE.empty(),
+            *(answered("raw_daily_bars", (day, "close")).with_columns(ticker=pl.lit(name)) for name, day in cells),
+        ]
+    )
+
+
+def lag(bars: list[dict], coverage: pl.DataFrame, *securities: dict, followed=FOLLOWED) -> list[tuple]:
+    found = behind(rows(CLEAN_DAILY_BARS, *bars), coverage, rows(SECURITIES, *securities), followed)
+    return told(found, "ticker", "session", "last_bar")
+
+
+BOTH_ASKED = asked(("AAA", MON), ("BBB", MON), ("AAA", TUE), ("BBB", TUE))
+UP_TO_DATE = [bar(day, 10.0) for day in (MON, TUE)]
+
+
+def test_a_ticker_whose_bars_ended_before_the_last_answered_session_is_behind():
+    assert lag([*UP_TO_DATE, bar(MON, 5.0, ticker="BBB")], BOTH_ASKED) == [("BBB", TUE, MON)]
+
+
+def test_a_ticker_without_any_bar_is_behind():
+    assert lag(UP_TO_DATE, BOTH_ASKED) == [("BBB", TUE, None)]
+
+
+def test_a_bar_that_was_withdrawn_is_none():
+    gone = bar(TUE, 10.0, close_cutoff(TUE) + HOUR, is_deleted=True)
+
+    assert lag([*UP_TO_DATE, gone], asked(("AAA", TUE))) == [("AAA", TUE, MON)]
+
+
+def test_who_was_not_asked_for_or_is_no_longer_followed_is_not_behind():
+    assert lag(UP_TO_DATE, asked(("AAA", TUE), ("BBB", MON))) == []
+    assert lag(UP_TO_DATE, BOTH_ASKED, followed=("AAA",)) == []
+
+
+def test_a_session_without_an_answer_puts_nobody_behind():
+    assert lag(UP_TO_DATE[:1], asked(("AAA", MON))) == []
+    assert lag([], RAW_COVERAGE.empty()) == []
+    assert lag([], answered("raw_daily_bars", (TUE, "close"))) == []
+    assert lag([], answered("raw_vix", (TUE, "close"))) == []
+
+
+def interval(begins: date, ends: date | None, security_id: str = "F1") -> dict:
+    return {"security_id": security_id, "ticker": "BBB", "valid_from": begins, "valid_to": ends}
+
+
+@pytest.mark.parametrize(
+    ("securities", "is_missed"),
+    [
+        ([interval(MON, None)], True),
+        ([interval(MON, TUE)], False),
+        ([interval(date(2014, 6, 4), None)], False),
+        ([interval(date(2000, 1, 3), MON), interval(MON, None, "F2")], True),
+    ],
+    ids=["listed", "delisted", "not listed yet", "listed anew"],
+)
+def test_who_is_not_listed_is_not_missed(securities, is_missed):
+    assert bool(lag(UP_TO_DATE, BOTH_ASKED, *securities)) is is_missed
