@@ -108,18 +108,22 @@ def instant(as_of: str | date | datetime) -> datetime:
         An aware datetime in UTC.
 
     Raises:
-        ValueError: The text is neither, or an instant carries no zone.
+        ValueError: The text is neither, an instant carries no zone, or it lies at the end of time.
     """
     value = _parsed(as_of) if isinstance(as_of, str) else as_of
-    if not isinstance(value, datetime):
-        # The last representable instant of that New York day; the next midnight would already be the next day's
-        midnight = datetime.combine(value + timedelta(days=1), time(0), NEW_YORK)
-        return midnight.astimezone(UTC) - timedelta(microseconds=1)
-    if value.tzinfo is None:
+    if isinstance(value, datetime) and value.tzinfo is None:
         raise ValueError(
             f"as_of: {value.isoformat()} has no time zone; write {value.isoformat()}Z or -04:00, or a date"
         )
-    return value.astimezone(UTC)
+    try:
+        return (value if isinstance(value, datetime) else _end_of(value)).astimezone(UTC)
+    except OverflowError as e:
+        raise ValueError(f"as_of: {value.isoformat()} lies at the end of time; leave it out to read the latest") from e
+
+
+def _end_of(day: date) -> datetime:
+    # The last representable instant of that New York day; the next midnight would already be the next day's
+    return datetime.combine(day + timedelta(days=1), time(0), NEW_YORK) - timedelta(microseconds=1)
 
 
 def _parsed(text: str) -> date | datetime:

@@ -8,7 +8,7 @@ import typer
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
 from orion_assets.cli.launch import DERIVED, Finding, Launch, Outcome
-from orion_assets.cli.options import From, Json, Only, To, Until
+from orion_assets.cli.options import From, Json, Only, TakesBack, To, Until
 from orion_assets.cli.output import OUT, Exit, refuse
 from orion_assets.cli.report import Report
 from orion_assets.ingest.ledger import stale_span
@@ -21,6 +21,7 @@ def backfill(
     end: To = None,
     tickers: Only = None,
     until: Until = None,
+    takes_back: TakesBack = False,
     json: Json = False,
 ) -> None:
     """Fill the sessions from --from up to, not including, --to: from raw to the feature store.
@@ -41,7 +42,8 @@ def backfill(
         refuse(
             f"--tickers {', '.join(unknown)}: not followed. Follow them first: orion tickers add {' '.join(unknown)}"
         )
-    launch = Launch("daily", *span, until=instant.isoformat() if until else "", only=tuple(only))
+    then = instant.isoformat() if until else ""
+    launch = Launch("daily", *span, until=then, only=tuple(only), takes_back=takes_back)
     _finish(Report(call, launch, _fill(call, settings, launch, show=not json)), as_json=json)
 
 

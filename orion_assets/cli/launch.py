@@ -22,6 +22,7 @@ class Launch:
     until: str = ""
     only: Sequence[str] = ()
     assets: Sequence[str] = ()
+    takes_back: bool = False
 
     @property
     def steps(self) -> int:
@@ -31,7 +32,8 @@ class Launch:
 
     def run_config(self) -> dict[str, Any]:
         """Give the resources' configuration that this run overrides; Dagster keeps it with the run."""
-        moment = {"moment": {"config": {"until": self.until}}} if self.until else {}
+        clock = {"until": self.until} | ({"takes_back": True} if self.takes_back else {})
+        moment = {"moment": {"config": clock}} if self.until or self.takes_back else {}
         universe = {"universe": {"config": {"only": list(self.only)}}} if self.only else {}
         return {"resources": {**moment, **universe}} if moment or universe else {}
 

@@ -28,6 +28,13 @@ At = Annotated[
 Only = Annotated[
     str | None, typer.Option("--tickers", metavar="A,B", help="Ask for these followed tickers only; default: for all.")
 ]
+TakesBack = Annotated[
+    bool,
+    typer.Option(
+        "--accept-withdrawals",
+        help="Withdraw rows that the source no longer has, however many; else a lost file stops.",
+    ),
+]
 Tickers = Annotated[list[str] | None, typer.Argument(metavar="TICKER", help="Tickers; all when none is named.")]
 Named = Annotated[list[str], typer.Argument(metavar="TICKER", help="Tickers as the source lists them; case matters.")]
 Columns = Annotated[

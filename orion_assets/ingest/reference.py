@@ -7,9 +7,10 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.ingest.landing import NOT_VALUES
+from orion_assets.ingest.ledger import mark_stale
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Desk, Landed
-from orion_assets.schemas import RAW_TICKERS, UTC_US
+from orion_assets.schemas import RAW_DIVIDENDS, RAW_SPLITS, RAW_TICKERS, SECURITIES, UTC_US
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Source
 
 _VALUES: Final = [name for name in RAW_TICKERS.names if name not in NOT_VALUES]
@@ -33,6 +34,25 @@ def land_tickers(desk: Desk, source: Source, moment: Moment) -> Landed:
 
     commit = desk.lake.append(RAW_TICKERS, versions, start=None, end=None)
     return replace(Landed.nothing(RAW_TICKERS), rows=commit.rows)
+
+
+def mark_reassigned(desk: Desk, securities: pl.DataFrame, moment: Moment) -> None:
+    """Say that features await derivation from the first action on that another security bears now.
+
+    Args:
+        desk: Where SECURITIES lies as it was.
+        securities: SECURITIES rows as they will be.
+        moment: The clock of the run.
+    """
+    before = desk.lake.read(SECURITIES)
+    sides = ((before, securities), (securities, before))
+    moved = [one.join(other, on=SECURITIES.names, how="anti", nulls_equal=True)["ticker"] for one, other in sides]
+    days = [
+        desk.lake.read(table).filter(pl.col("ticker").is_in(pl.concat(moved).to_list()))["ex_date"]
+        for table in (RAW_SPLITS, RAW_DIVIDENDS)
+    ]
+    for first in pl.concat(days).sort().head(1):
+        mark_stale(desk.state, first, moment)
 
 
 def _changed(said: pl.DataFrame, held: pl.DataFrame, last: pl.DataFrame, moment: Moment) -> pl.DataFrame:

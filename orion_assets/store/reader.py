@@ -164,7 +164,7 @@ class AsOfReader(ABC):
         adjusted: Adjusted = "none",
         as_of: AsOf = None,
     ) -> pl.DataFrame:
-        """Give daily bars as traded, or in the units of each ticker's last session visible at `as_of`.
+        """Give daily bars as traded, or in the units of `as_of`'s date (its last session where there is no `as_of`).
 
         Returns:
             The public columns of CLEAN_DAILY_BARS. `split` and `total_return` scale prices and volume by factors
@@ -185,7 +185,8 @@ class AsOfReader(ABC):
         if adjusted == "total_return":
             self._demand_dividends(history.filter(*_within(selection)))
         actions = self._matching(_selection(CORPORATE_ACTIONS, tickers, None, None, as_of))
-        return back_adjusted(history, actions, adjusted).filter(*_within(selection)).sort(CLEAN_DAILY_BARS.key)
+        on = selection.as_of.astimezone(calendars.NEW_YORK).date() if selection.as_of else None
+        return back_adjusted(history, actions, adjusted, on).filter(*_within(selection)).sort(CLEAN_DAILY_BARS.key)
 
     def news(
         self, tickers: Tickers = None, *, start: Bound = None, end: Bound = None, as_of: AsOf = None

@@ -3,6 +3,7 @@
 Forward prices P*F never change when a later split happens; back-adjusted ones do, so they are views and never stored.
 """
 
+from datetime import date
 from fractions import Fraction
 from typing import Final, Literal
 
@@ -108,21 +109,28 @@ def forward(bars: pl.DataFrame) -> pl.DataFrame:
     return bars.with_columns(pl.col("open", "high", "low", "close") * scale, volume=pl.col("volume") / scale)
 
 
-def back_adjusted(bars: pl.DataFrame, actions: pl.DataFrame, basis: Basis) -> pl.DataFrame:
-    """Give bars in the units of each ticker's last visible session.
+def back_adjusted(bars: pl.DataFrame, actions: pl.DataFrame, basis: Basis, on: date | None = None) -> pl.DataFrame:
+    """Give bars in the units of a date.
 
     Args:
         bars: Visible CLEAN_DAILY_BARS rows of the tickers' whole history, one a key.
         actions: Visible CORPORATE_ACTIONS rows of the same instant.
-        basis: `split`: P(t) * F(t) / F(last); `total_return`: P(t) * R(t) / R(last). Volume is split-adjusted in both.
+        basis: `split`: P(t) * F(t) / F(on); `total_return`: P(t) * R(t) / R(on). Volume is split-adjusted in both.
+        on: The date, not before any bar's session; None means each ticker's last session. On the morning of an
+            ex-date, before any bar in the new units, the split counts already.
 
     Returns:
         The same rows and columns, sorted by ticker and session; prices (vwap too) and volume adjusted.
     """
     name = "split_factor" if basis == "split" else "total_return_factor"
-    with_factors = total_return_factors(bars.sort("ticker", "session"), actions)
-    price_scale = pl.col(name) / pl.col(name).last().over("ticker")
-    volume_scale = pl.col("split_factor") / pl.col("split_factor").last().over("ticker")
+    ordered = bars.sort("ticker", "session")
+    steps = split_steps(ordered, actions).filter(pl.lit(on is not None) & (pl.col("ex_date") <= pl.lit(on, pl.Date)))
+    reached = steps.unique("ticker", keep="last", maintain_order=True).select("ticker", _reached="split_factor")
+    with_factors = total_return_factors(ordered, actions).join(reached, on="ticker", how="left", maintain_order="left")
+    last = pl.col("split_factor").last().over("ticker")
+    since = pl.col("_reached").fill_null(last) / last
+    price_scale = pl.col(name) / (pl.col(name).last().over("ticker") * since)
+    volume_scale = pl.col("split_factor") / (last * since)
     return with_factors.with_columns(pl.col(_PRICES) * price_scale, volume=pl.col("volume") / volume_scale).select(
         bars.columns
     )

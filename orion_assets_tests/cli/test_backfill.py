@@ -220,6 +220,23 @@ def test_update_asks_for_what_came_late_in_one_dataset_alone(market):
     assert market.read(schemas.FEATURE_MARKET).filter(pl.col("vix_date") == date(2014, 6, 20)).height == 1
 
 
+def test_a_file_that_lost_its_rows_is_refused_until_the_loss_is_accepted(market):
+    bars = market.folder / "bars.csv"
+    assert market.orion("backfill", "--to", "2014-06-27").code == 0
+    before = content(market)
+    bars.write_text("\n".join(line for line in bars.read_text().splitlines() if not line.startswith("BOLT")) + "\n")
+
+    refused = market.orion("backfill", "--to", "2014-06-27")
+    held = content(market)
+    accepted = market.orion("backfill", "--to", "2014-06-27", "--accept-withdrawals")
+
+    assert refused.code == 1
+    assert "no longer has 9 of 18 rows it had, the first BOLT 2014-06-16 of bars.csv" in refused.err
+    assert held == before
+    assert accepted.code == 0
+    assert "check raw_daily_bars.complete: 9 rows, first: ticker BOLT, session 2014-06-16" in accepted.err
+
+
 def test_update_asks_again_for_what_failed(market):
     bars = market.folder / "bars.csv"
     whole = bars.read_text()

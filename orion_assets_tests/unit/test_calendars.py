@@ -179,3 +179,9 @@ def test_an_instant_without_a_zone_is_refused(as_of):
 def test_a_text_that_is_no_instant_is_refused_with_an_example(as_of):
     with pytest.raises(ValueError, match=r"is neither a date \(2014-06-06\) nor an instant"):
         calendars.instant(as_of)
+
+
+@pytest.mark.parametrize("as_of", ["9999-12-31", date(9999, 12, 31), "9999-12-31T23:59:59-05:00"])
+def test_the_end_of_time_is_refused_in_words(as_of):
+    with pytest.raises(ValueError, match="end of time"):
+        calendars.instant(as_of)

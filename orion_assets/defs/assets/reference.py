@@ -10,13 +10,12 @@ from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Reported, Result, made, reported
 from orion_assets.defs.metadata import columns_of
 from orion_assets.ingest.moment import Moment
-from orion_assets.ingest.reference import land_tickers
+from orion_assets.ingest.reference import land_tickers, mark_reassigned
 from orion_assets.ingest.runner import Desk
 from orion_assets.quality.quarantine import hold_all
 from orion_assets.quality.rules import REFERENCE, SECURITY
 from orion_assets.schemas import RAW_TICKERS, SECURITIES
 from orion_assets.sources.protocols import Source
-from orion_assets.store.lake import Lake
 from orion_assets.transforms import securities as transform
 
 
@@ -51,10 +50,13 @@ def reference_assets() -> list[dg.AssetsDefinition]:
         code_version="1",
         io_manager_key="lake_io",
     )
-    def securities(lake: dg.ResourceParam[Lake], raw_tickers: pl.DataFrame) -> Iterator[Result]:
+    def securities(
+        desk: dg.ResourceParam[Desk], moment: dg.ResourceParam[Moment], raw_tickers: pl.DataFrame
+    ) -> Iterator[Result]:
         """One security per permanent id and interval in which it bore a ticker."""
         cleaned = transform.securities(raw_tickers, calendars.sessions())
-        hold_all(lake, RAW_TICKERS, cleaned.quarantine)
+        hold_all(desk.lake, RAW_TICKERS, cleaned.quarantine)
+        mark_reassigned(desk, cleaned.rows, moment)
         yield made(SECURITIES, cleaned.rows, SECURITY, [checks.result(checks.QUARANTINED, cleaned.quarantine)])
 
     return [raw_tickers, securities]

@@ -1,17 +1,19 @@
 """The reference of files, landed for real: what becomes of a row that cannot be read."""
 
+import polars as pl
 import pytest
 
 from orion_assets.clock import FixedClock
+from orion_assets.ingest.ledger import settle
 from orion_assets.ingest.moment import Moment
-from orion_assets.ingest.reference import land_tickers
+from orion_assets.ingest.reference import land_tickers, mark_reassigned
 from orion_assets.ingest.runner import Desk
-from orion_assets.schemas import RAW_TICKERS
+from orion_assets.schemas import RAW_SPLITS, RAW_TICKERS, SECURITIES
 from orion_assets.store.archive import FolderArchive
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
 from orion_assets_tests import files_worlds
-from orion_assets_tests.unit.transforms.rows import HOUR, TICK, WED, told, utc
+from orion_assets_tests.unit.transforms.rows import HOUR, MON, THU, TICK, TUE, WED, rows, told, utc
 
 MAPPING = files_worlds.bars() + (
     '[[tickers]]\nfiles = ["t.csv"]\nsnapshot = 2014-06-02\ncolumns = { ticker = "s", list_date = "l" }\n'
@@ -89,3 +91,18 @@ def test_a_correction_is_stamped_when_it_is_committed_and_not_when_it_was_asked_
     lands(GOOD, CORRECTED, hours=1, clock=FixedClock(NOW + 5 * HOUR))
 
     assert standing(desk)[1] == (False, False, NOW + 5 * HOUR)
+
+
+def test_an_action_that_another_security_bears_now_awaits_derivation_from_its_ex_date(desk):
+    event = {"event_id": "1", "ticker": "KO", "session": TUE, "ex_date": TUE}
+    desk.lake.append(RAW_SPLITS, lambda _: rows(RAW_SPLITS, event), start=MON, end=WED)
+    held = rows(SECURITIES, {"security_id": "files:KO", "ticker": "KO", "valid_from": MON})
+    desk.lake.overwrite(SECURITIES, held)
+    settle(desk.state, MON, THU, Moment(NOW))
+
+    mark_reassigned(desk, held, Moment(NOW))
+    same = desk.state.cells()["state"].to_list()
+    mark_reassigned(desk, held.with_columns(security_id=pl.lit("BBG1")), Moment(NOW))
+
+    assert same == ["data"] * 3
+    assert told(desk.state.cells(), "session", "state") == [(MON, "data"), (TUE, "not_yet"), (WED, "not_yet")]

@@ -172,6 +172,17 @@ def test_back_adjusted_for_splits_is_in_units_of_the_last_session():
     assert found.columns == given.columns
 
 
+def test_on_the_morning_of_an_ex_date_the_split_counts_before_any_bar_in_the_new_units():
+    known = actions(split(TUE, 2, 1, KNOWN), split(WED, 5, 1, KNOWN))
+
+    found = back_adjusted(bars(100.0), known, "split", TUE)
+
+    assert found["close"].to_list() == [50.0]
+    assert found["volume"].to_list() == [200.0]
+    assert back_adjusted(bars(100.0), known, "split")["close"].to_list() == [100.0]
+    assert back_adjusted(bars(100.0), known, "total_return", TUE)["close"].to_list() == [50.0]
+
+
 def test_back_adjusted_for_total_return_moves_prices_by_both_and_volume_by_splits_alone():
     found = back_adjusted(
         bars(100.0, 50.0, 40.0), actions(split(TUE, 2, 1, KNOWN), dividend(WED, 10.0)), "total_return"
