@@ -21,16 +21,16 @@ help: ## Show this list
 real real-all real-2014 dev: export DAGSTER_HOME := $(CURDIR)/.dagster
 
 real: $(READY) .dagster/dagster.yaml ## Run the main job on half a year of real bars, no key needed
-	@$(BIN)/python examples/real_2000_2013/run.py
+	@$(BIN)/python -m examples.real_2000_2013.run
 
 real-all: $(READY) .dagster/dagster.yaml ## The same on all of them, 2000 to 2013
-	@$(BIN)/python examples/real_2000_2013/run.py --all
+	@$(BIN)/python -m examples.real_2000_2013.run --all
 
 real-2014: $(READY) .dagster/dagster.yaml ## The main job on data of your own; EXAMPLE_DATA names its folder
 	@test -n "$(EXAMPLE_DATA)" || { echo "make real-2014: EXAMPLE_DATA is not set; name the folder that holds the files:" \
 		"make real-2014 EXAMPLE_DATA=path/to/folder" >&2; exit 2; }
 	@test -d "$(EXAMPLE_DATA)" || { echo "make real-2014: EXAMPLE_DATA is $(EXAMPLE_DATA), which is not a folder" >&2; exit 2; }
-	@EXAMPLE_DATA="$(EXAMPLE_DATA)" $(BIN)/python examples/real_2014/run.py
+	@EXAMPLE_DATA="$(EXAMPLE_DATA)" $(BIN)/python -m examples.real_2014.run
 
 test: check ## The static gates, then all tests with coverage
 	$(BIN)/python -m pytest $(TESTS) -n 2 -m "not network and not accept" --cov --cov-report=term

@@ -7,14 +7,12 @@ import os
 import sys
 from pathlib import Path
 
+from examples import showing
+from orion_assets import settings
+from orion_assets.cli.app import app, leave
+from orion_assets.cli.output import OUT
+
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-
-import showing  # noqa: E402
-
-from orion_assets import settings  # noqa: E402
-from orion_assets.cli.app import app, leave  # noqa: E402
-from orion_assets.cli.output import OUT  # noqa: E402
 
 
 def main(arguments: list[str]) -> None:

@@ -3,17 +3,14 @@
 EXAMPLE_DATA names the folder that holds the files of mapping.toml.
 """
 
-import sys
 from pathlib import Path
 
+from examples import showing
+from orion_assets import settings
+from orion_assets.cli.app import app, leave
+from orion_assets.cli.output import OUT
+
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-
-import showing  # noqa: E402
-
-from orion_assets import settings  # noqa: E402
-from orion_assets.cli.app import app, leave  # noqa: E402
-from orion_assets.cli.output import OUT  # noqa: E402
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """What commands share: the settings of the call, and the parts they name."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from orion_assets import calendars, settings
@@ -78,15 +78,15 @@ def instant(name: str, text: str | None) -> datetime | None:
     """Parse an instant of the command line, within what the calendar knows."""
     if text is None:
         return None
+    first, last = calendars.instant(calendars.FIRST_DATE - timedelta(days=1)), calendars.instant(calendars.LAST_DATE)
     try:
         found = calendars.instant(text)
-        day = found.astimezone(calendars.NEW_YORK).date()
     except ValueError as e:
-        refuse(f"{name}: {str(e).removeprefix('as_of: ')}")
-    except OverflowError:
-        # The first and last days there are have no counterpart in another time zone
-        found, day = None, date.max
-    if not calendars.FIRST_DATE <= day <= calendars.LAST_DATE:
+        # The last day there is has no end that could be told in UTC
+        if not isinstance(e.__cause__, OverflowError):
+            refuse(f"{name}: {str(e).removeprefix('as_of: ')}")
+        found = None
+    if found is None or not first < found <= last:
         within = f"{calendars.FIRST_DATE} to {calendars.LAST_DATE}"
         refuse(f"{name} {text} is outside the calendar, {within}; name an instant within it")
     return found

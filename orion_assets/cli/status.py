@@ -1,6 +1,6 @@
 """`orion status`: what there is and what is missing, from the coverage ledger."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import polars as pl
@@ -11,7 +11,7 @@ from orion_assets.cli.context import Call, now
 from orion_assets.cli.options import Json
 from orion_assets.cli.output import OUT, counted, document, frame, lines
 from orion_assets.ingest import ledger
-from orion_assets.schemas import ANSWERED, CLEAN_DAILY_BARS, RAW_DAILY_BARS
+from orion_assets.schemas import CLEAN_DAILY_BARS, RAW_DAILY_BARS
 from orion_assets.store.state import STATES
 
 # What is always shown; of the other states, those that occur
@@ -69,23 +69,13 @@ def _due(cells: pl.DataFrame, instant: datetime) -> pl.DataFrame:
     """Give a row for each dataset with cells whose close cut-off has come and that nobody answered."""
     closes = calendars.sessions().select("session", "ts_close_cutoff")
     waiting = cells.filter(pl.col("state") == "not_yet").join(closes, on="session", how="left")
-    due = (
+    return (
         waiting.filter(pl.col("ts_close_cutoff") <= instant)
         .group_by("dataset")
         .agg(*_SPAN, pl.col("detail").unique().sort().str.join("; "))
         .sort("dataset")
+        .with_columns(command=pl.lit("orion update"))
     )
-    bars = cells.filter((pl.col("dataset") == RAW_DAILY_BARS.name) & pl.col("state").is_in(ANSWERED))
-    answered: date | None = bars.select(pl.col("session").max()).item()
-    commands = [_remedy(row, answered) for row in due.to_dicts()]
-    return due.with_columns(command=pl.Series(commands, dtype=pl.String))
-
-
-def _remedy(due: dict[str, Any], answered: date | None) -> str:
-    # update goes on after the last session with bars, and derives what is stale; a hole before it needs its range
-    if due["dataset"] == ledger.PUBLISHED or answered is None or due["first"] > answered:
-        return "orion update"
-    return f"orion backfill --from {due['first']} --to {due['last'] + timedelta(days=1)}"
 
 
 def _attention(cells: pl.DataFrame) -> pl.DataFrame:

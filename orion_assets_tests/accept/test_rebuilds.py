@@ -20,7 +20,7 @@ from orion_assets_tests.accept_runs import SHORT, YEAR, Deployment, figure, late
 pytestmark = needs_data
 
 SPANS = [pytest.param(SHORT, id="20 sessions"), pytest.param(YEAR, id="year", marks=pytest.mark.accept)]
-RAW = ("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends", "raw_tickers", "raw_coverage")
+RAW = (*RAW_STEPS, "raw_tickers", "raw_universe", "raw_coverage")
 
 
 def _middle(span: tuple[str, str]) -> str:

@@ -160,8 +160,7 @@ def test_status_names_the_cells_that_are_due_and_the_command_that_fills_them(mar
     }
     assert f"  raw_daily_bars: 2 cells due and not answered, 2014-07-22: {ends}. To fill them: orion update" in shown
     assert (told["raw_vix"]["first"], told["raw_vix"]["last"]) == ("2014-06-18", "2014-07-22")
-    assert told["raw_vix"]["command"] == "orion backfill --from 2014-06-18 --to 2014-07-23"
-    assert told["raw_vix"]["command"] in shown
+    assert {row["command"] for row in told.values()} == {"orion update"}
 
 
 def test_a_session_under_way_is_not_due(market):
