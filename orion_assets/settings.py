@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orion_assets.errors import SettingsError
 
+SourceName = Literal["none", "files"]
 NO_SOURCE: Final = "none"
 _PASSWORD: Final = re.compile(r"(://[^:/@]*):.*@")
 _POSTGRES: Final = re.compile(r"[\w+]+://([^:/@]*(:[^@]*)?@)?(\[[^]@]*\]|[^]:/?@[]*)(:\d*)?(/[^?@]*)?(\?.*)?")
@@ -25,7 +26,7 @@ class Settings(BaseSettings):
         env_prefix="ORION_", extra="ignore", populate_by_name=True, hide_input_in_errors=True
     )
 
-    source: Literal["none", "files"] = NO_SOURCE
+    source: SourceName = NO_SOURCE
     files_mapping: Annotated[tuple[Path, ...], NoDecode] = ()
     files_root: Path | None = None
     tickers: Annotated[tuple[str, ...], NoDecode] = ()

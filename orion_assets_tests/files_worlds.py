@@ -6,7 +6,7 @@ import zipfile
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from orion_assets.sources.files import FilesSource
+from orion_assets.sources.files.source import FilesSource
 from orion_assets.sources.protocols import Answer, Ask
 
 BARS = """[[daily_bars]]

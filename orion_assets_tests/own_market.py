@@ -23,9 +23,9 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.cli.app import main
 from orion_assets.definitions import build_definitions
-from orion_assets.schemas import Table
 from orion_assets.settings import Settings
 from orion_assets.store.lake import Lake
+from orion_assets.tables import Table
 
 START, LAST, END = date(2014, 6, 16), date(2014, 7, 21), date(2014, 7, 22)
 SPLIT, DIVIDEND = date(2014, 7, 7), date(2014, 7, 9)

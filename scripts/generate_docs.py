@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from orion_assets.schemas import DTYPE_NAMES, TABLES, Column, Table
+from orion_assets.schemas import TABLES
+from orion_assets.tables import DTYPE_NAMES, Column, Table
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "tables.md"
 HEAD = """# Tables

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from orion_assets.schemas import DTYPE_NAMES, Table
+from orion_assets.tables import DTYPE_NAMES, Table
 
 SHOWN_ROWS = 50
 

@@ -14,8 +14,9 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.errors import KnowledgeAhead, SourceRejected
 from orion_assets.ingest.moment import Moment
-from orion_assets.schemas import RAW_COVERAGE, TABLES, UTC_US, Table
+from orion_assets.schemas import RAW_COVERAGE, TABLES
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer
+from orion_assets.tables import UTC_US, Table
 
 LOG: Final = logging.getLogger(__name__)
 WHOLE_MARKET: Final = "*"

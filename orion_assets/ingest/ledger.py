@@ -9,10 +9,11 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.ingest.landing import WHOLE_MARKET, is_by_ticker
 from orion_assets.ingest.moment import Moment
-from orion_assets.schemas import ANSWERED, QUARANTINE, RAW_COVERAGE, TABLES, UTC_US, Table
+from orion_assets.schemas import ANSWERED, QUARANTINE, RAW_COVERAGE, TABLES
 from orion_assets.sources.protocols import Ask
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import LEDGER_SCHEMA, State
+from orion_assets.tables import UTC_US, Table
 from orion_assets.transforms.versions import visible
 
 PUBLISHED: Final = "feature_store"

@@ -10,8 +10,9 @@ from orion_assets.ingest.landing import NOT_VALUES
 from orion_assets.ingest.ledger import mark_stale
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Desk, Landed
-from orion_assets.schemas import RAW_DIVIDENDS, RAW_SPLITS, RAW_TICKERS, SECURITIES, UTC_US
+from orion_assets.schemas import RAW_DIVIDENDS, RAW_SPLITS, RAW_TICKERS, SECURITIES
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Source
+from orion_assets.tables import UTC_US
 
 _VALUES: Final = [name for name in RAW_TICKERS.names if name not in NOT_VALUES]
 

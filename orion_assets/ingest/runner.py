@@ -15,11 +15,12 @@ from orion_assets.errors import SettingsError, SourceRejected, SourceUnavailable
 from orion_assets.ingest.landing import Landing, is_by_ticker
 from orion_assets.ingest.ledger import failed_cells, ledger_cells, mark_stale
 from orion_assets.ingest.moment import Moment
-from orion_assets.schemas import RAW_COVERAGE, Table
+from orion_assets.schemas import RAW_COVERAGE
 from orion_assets.sources.protocols import Answer, Ask, Source
 from orion_assets.store.archive import Archive
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
+from orion_assets.tables import Table
 
 LOG: Final = logging.getLogger(__name__)
 # How far an edit may move an article's publication and still be seen as the same row

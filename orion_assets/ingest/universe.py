@@ -8,10 +8,11 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.ingest.ledger import mark_stale
 from orion_assets.ingest.moment import Moment
-from orion_assets.schemas import RAW_UNIVERSE, UTC_US
+from orion_assets.schemas import RAW_UNIVERSE
 from orion_assets.sources.protocols import Source
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
+from orion_assets.tables import UTC_US
 
 
 class Universe:

@@ -5,8 +5,9 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets.schemas import QUARANTINE, Table
+from orion_assets.schemas import QUARANTINE
 from orion_assets.store.lake import Lake
+from orion_assets.tables import Table
 
 _IDENTITY: Final = [*QUARANTINE.key, "ts_known"]
 _DAY: Final = timedelta(days=1)

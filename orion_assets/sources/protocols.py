@@ -7,7 +7,7 @@ from typing import ClassVar, Final, Protocol
 
 import polars as pl
 
-from orion_assets.schemas import UTC_US, Table
+from orion_assets.tables import UTC_US, Table
 
 # In place of a raw table's ts_known, ts_ingested and availability a source says these two
 TS_ASSUMED: Final = "ts_assumed"

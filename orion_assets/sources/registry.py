@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final, get_args
 
 from orion_assets.errors import SettingsError
-from orion_assets.sources.files import FilesSource
+from orion_assets.settings import SourceName
+from orion_assets.sources.files.source import FilesSource
 from orion_assets.sources.none import NoSource
 from orion_assets.sources.protocols import Source
 
-NAMES = ("none", "files")
+NAMES: Final = get_args(SourceName)
 
 
 def open_source(name: str, mappings: Sequence[Path], root: Path | None) -> Source:

@@ -9,8 +9,9 @@ from difflib import get_close_matches
 from typing import Final
 
 from orion_assets import calendars
-from orion_assets.schemas import STORED, Table
+from orion_assets.schemas import STORED
 from orion_assets.store.protocols import Bound, Tickers
+from orion_assets.tables import Table
 
 HIDDEN: Final = ("known_until", "is_deleted")
 _BY_NAME: Final[Mapping[str, Table]] = {table.name: table for table in STORED}

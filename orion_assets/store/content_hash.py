@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from orion_assets.errors import SchemaMismatch
-from orion_assets.schemas import DTYPE_NAMES, UTC_US, Column, Table
+from orion_assets.tables import DTYPE_NAMES, UTC_US, Column, Table
 
 # Audit columns: they differ between runs that say the same. `known_until` is implied by the versions themselves
 LEFT_OUT: Final = frozenset({"ts_ingested", "known_until", "run_id"})
@@ -22,7 +22,7 @@ _SLICE: Final = 1 << 16
 def table_hash(table: Table, frame: pl.DataFrame) -> str:
     """Give the SHA-256 of a table's content.
 
-    The digest runs over the number of rows, then over the columns by name: name, dtype name (`schemas.DTYPE_NAMES`),
+    The digest runs over the number of rows, then over the columns by name: name, dtype name (`DTYPE_NAMES`),
     null bitmap (one bit a row, least significant first, 1 for null) and values. Numbers are little-endian, 64-bit
     lengths stand before names. Nulls count as 0, false and ""; -0 is 0; every NaN is the quiet one; dates are days
     and timestamps microseconds since 1970; a boolean is one byte. Strings are all byte lengths, then all UTF-8. A

@@ -22,7 +22,7 @@ from deltalake.writer import ColumnProperties
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from orion_assets.errors import SchemaMismatch, SettingsError, StoreUnavailable
-from orion_assets.schemas import DTYPE_NAMES, Table
+from orion_assets.tables import DTYPE_NAMES, Table
 
 _LOG: Final = logging.getLogger(__name__)
 

@@ -17,8 +17,9 @@ import duckdb
 import polars as pl
 
 from orion_assets.errors import SchemaMismatch, StoreUnavailable
-from orion_assets.schemas import STORED, UTC_US, Table
+from orion_assets.schemas import STORED
 from orion_assets.store.publishing import overlapping
+from orion_assets.tables import UTC_US, Table
 
 _TYPES: Final[Mapping[pl.DataType, str]] = {
     pl.String(): "VARCHAR",

@@ -11,7 +11,6 @@ from typing import Final
 import polars as pl
 from deltalake import DeltaTable
 
-from orion_assets.schemas import UTC_US, Table
 from orion_assets.store.delta import (
     MONTH,
     Change,
@@ -23,6 +22,7 @@ from orion_assets.store.delta import (
     identity,
     month_of,
 )
+from orion_assets.tables import UTC_US, Table
 
 __all__ = ["Commit", "Lake"]
 

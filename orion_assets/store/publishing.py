@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 
 from orion_assets.errors import SchemaMismatch
-from orion_assets.schemas import Table
+from orion_assets.tables import Table
 
 
 def publishable(table: Table, frame: pl.DataFrame, start: date, end: date) -> pl.DataFrame:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from orion_assets.errors import SettingsError, StoreUnavailable
-from orion_assets.schemas import UTC_US
+from orion_assets.tables import UTC_US
 
 VERSION: Final = 1
 STATES: Final = ("data", "empty_confirmed", "not_yet", "not_entitled", "not_listed", "quarantined", "failed")

@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from orion_assets.schemas import CLEAN_DAILY_BARS, CLEAN_VIX, QUARANTINE, RAW_DAILY_BARS, RAW_VIX, Table
+from orion_assets.schemas import CLEAN_DAILY_BARS, CLEAN_VIX, QUARANTINE, RAW_DAILY_BARS, RAW_VIX
+from orion_assets.tables import Table
 from orion_assets.transforms.versions import change_points
 
 _PRICES: Final = ("open", "high", "low", "close")

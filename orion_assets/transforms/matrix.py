@@ -4,7 +4,8 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MARKET, FEATURE_MATRIX, FEATURE_SENTIMENT, Table
+from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MARKET, FEATURE_MATRIX, FEATURE_SENTIMENT
+from orion_assets.tables import Table
 from orion_assets.transforms.versions import change_points
 
 _KEY: Final = FEATURE_MATRIX.key

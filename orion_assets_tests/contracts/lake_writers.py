@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from orion_assets.schemas import CLEAN_DAILY_BARS, RAW_TICKERS, UTC_US, Column, Table
+from orion_assets.schemas import CLEAN_DAILY_BARS, RAW_TICKERS
 from orion_assets.store.lake import Commit, Lake
+from orion_assets.tables import UTC_US, Column, Table
 
 INSTANT = datetime(2014, 6, 3, 20, 0, tzinfo=UTC)
 MONDAY, TUESDAY, WEDNESDAY = date(2014, 6, 2), date(2014, 6, 3), date(2014, 6, 4)

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import polars as pl
 
-from orion_assets import schemas
 from orion_assets.schemas import TABLES
 from orion_assets.store.duckdb import DuckDBStore
+from orion_assets.tables import UTC_US
 
 SPAWN = get_context("spawn")
 FIRST = date(2014, 6, 2)
 FILLERS: Mapping[pl.DataType, object] = {
     pl.String(): "x",
     pl.Date(): FIRST,
-    schemas.UTC_US: datetime(2014, 6, 2, 20, 30, tzinfo=UTC),
+    UTC_US: datetime(2014, 6, 2, 20, 30, tzinfo=UTC),
     pl.Float64(): 1.0,
     pl.Int64(): 1,
     pl.Int32(): 1,

@@ -6,9 +6,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from orion_assets.errors import SchemaMismatch, SettingsError, StoreUnavailable
-from orion_assets.schemas import CLEAN_DAILY_BARS, SECURITIES, TABLES, Column, Table
+from orion_assets.schemas import CLEAN_DAILY_BARS, SECURITIES, TABLES
 from orion_assets.store.delta import Change, Work, files_by_month
 from orion_assets.store.lake import CROWDED, Lake
+from orion_assets.tables import Column, Table
 from orion_assets_tests.contracts import lake_writers
 from orion_assets_tests.contracts.lake_writers import (
     INSTANT,

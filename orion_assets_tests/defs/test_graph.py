@@ -13,6 +13,7 @@ from dagster import BackfillPolicy
 from orion_assets import schemas
 from orion_assets.definitions import build_definitions
 from orion_assets.settings import Settings
+from orion_assets.tables import DTYPE_NAMES
 
 GOLDEN = Path(__file__).with_name("golden_graph.txt")
 PUBLICATIONS = ("feature_store",)
@@ -100,7 +101,7 @@ def test_the_columns_tab_is_the_declared_table(name):
     shown = NODES[name].metadata["dagster/column_schema"]
 
     assert [column.name for column in shown.columns] == list(table.names)
-    assert [column.type for column in shown.columns] == [schemas.DTYPE_NAMES[dtype] for dtype in table.schema.values()]
+    assert [column.type for column in shown.columns] == [DTYPE_NAMES[dtype] for dtype in table.schema.values()]
     assert [column.constraints.nullable for column in shown.columns] == [c.is_nullable for c in table.columns]
     assert all(column.description for column in shown.columns)
     assert NODES[name].metadata["orion/key"] == ", ".join(table.key)

@@ -5,7 +5,8 @@ import pytest
 
 from orion_assets import schemas
 from orion_assets.errors import SchemaMismatch
-from orion_assets.schemas import TABLES, UTC_US, Column, Table
+from orion_assets.schemas import TABLES
+from orion_assets.tables import DTYPE_NAMES, UTC_US, Column, Table
 from orion_assets.transforms.indicators import CORE
 
 KNOWN = datetime(2014, 6, 6, 20, 15, tzinfo=UTC)
@@ -115,7 +116,7 @@ def test_the_matrix_holds_every_value_of_the_features_it_joins():
 def test_every_table_declares_its_key_its_units_and_each_column_once(table):
     assert len(set(table.names)) == len(table.names)
     assert set(table.key) <= set(table.names)
-    assert all(column.dtype in schemas.DTYPE_NAMES for column in table.columns)
+    assert all(column.dtype in DTYPE_NAMES for column in table.columns)
     assert all(column.unit == "UTC" for column in table.columns if column.name.startswith("ts_"))
     assert not any(column.is_nullable for column in table.columns if column.name in table.key)
 

@@ -14,9 +14,10 @@ from orion_assets.defs.partitions import look_back, span_of
 from orion_assets.ingest.ledger import quarantined_cells
 from orion_assets.quality.quarantine import hold
 from orion_assets.quality.rules import BARS, NEWS, VIX, Finder
-from orion_assets.schemas import CLEAN_DAILY_BARS, CLEAN_NEWS, CLEAN_VIX, CORPORATE_ACTIONS, Table
+from orion_assets.schemas import CLEAN_DAILY_BARS, CLEAN_NEWS, CLEAN_VIX, CORPORATE_ACTIONS
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
+from orion_assets.tables import Table
 from orion_assets.transforms import actions as action_rules
 from orion_assets.transforms import bars as bar_rules
 from orion_assets.transforms import news as news_rules

@@ -13,8 +13,9 @@ from orion_assets.defs.io import READS
 from orion_assets.defs.partitions import look_back, span_of
 from orion_assets.quality.reconciliation import compared
 from orion_assets.quality.rules import FEATURES, suspected_splits
-from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MARKET, FEATURE_MATRIX, FEATURE_SENTIMENT, Table
+from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MARKET, FEATURE_MATRIX, FEATURE_SENTIMENT
 from orion_assets.sources.protocols import Source
+from orion_assets.tables import Table
 from orion_assets.transforms import daily, market, matrix, sentiment
 from orion_assets.transforms.adjust import known_factors
 

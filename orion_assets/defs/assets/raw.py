@@ -13,8 +13,9 @@ from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Desk, Landed, land
 from orion_assets.ingest.universe import Universe, land_universe
-from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_VIX, Table
+from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_VIX
 from orion_assets.sources.protocols import Ask, Source
+from orion_assets.tables import Table
 
 _COMPLETE: Final = "complete"
 _COMPLETE_TEXT: Final = "Every session asked for has closed, and the source still has every row it had"

@@ -9,7 +9,8 @@ import polars as pl
 from orion_assets.defs import checks
 from orion_assets.defs.metadata import columns_of, extent
 from orion_assets.quality.rules import Finder
-from orion_assets.schemas import STORED, Table
+from orion_assets.schemas import STORED
+from orion_assets.tables import Table
 
 Result = dg.MaterializeResult[pl.DataFrame]
 Reported = dg.MaterializeResult[None]

@@ -8,8 +8,9 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.ingest.landing import Landing
 from orion_assets.ingest.moment import Moment
-from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, Table
+from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer
+from orion_assets.tables import Table
 from orion_assets_tests.pipeline import said
 from orion_assets_tests.unit.transforms.rows import (
     MON,

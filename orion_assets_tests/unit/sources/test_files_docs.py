@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orion_assets.sources.files import FilesSource
-from orion_assets.sources.files_options import BLOCKS
+from orion_assets.sources.files.options import BLOCKS
+from orion_assets.sources.files.source import FilesSource
 from orion_assets_tests.files_worlds import ask
 
 ROOT = Path(__file__).parents[3]

@@ -1,7 +1,7 @@
 import pytest
 
 from orion_assets.errors import SettingsError
-from orion_assets.sources.files import FilesSource
+from orion_assets.sources.files.source import FilesSource
 from orion_assets_tests.files_worlds import ROW, ask, bars, read, source, table
 
 NEWS = '[[news]]\nfiles = ["n.csv"]\ncolumns = { article_id = "i", published = "p", title = "t", ticker = "k" }\n'

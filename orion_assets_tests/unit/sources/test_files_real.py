@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from orion_assets.errors import SourceRejected
-from orion_assets.sources.files import FilesSource
+from orion_assets.sources.files.source import FilesSource
 from orion_assets_tests.files_worlds import ask, bars
 
 ROOT = Path(__file__).parents[3]

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orion_assets.errors import SchemaMismatch
-from orion_assets.schemas import DTYPE_NAMES, UTC_US, Column, Table
 from orion_assets.store.content_hash import combined_hash, table_hash
+from orion_assets.tables import DTYPE_NAMES, UTC_US, Column, Table
 
 DEMO = Table(
     "demo",

@@ -9,6 +9,7 @@ from orion_assets.schemas import TABLES
 from orion_assets.store.duckdb import DuckDBStore
 from orion_assets.store.opening import open_store, open_writer
 from orion_assets.store.reader import END_OF_TIME, VISIBLE, Selection
+from orion_assets.tables import UTC_US
 
 FRI, MON, TUE = date(2014, 6, 6), date(2014, 6, 9), date(2014, 6, 10)
 
@@ -19,7 +20,7 @@ def at(session: date) -> datetime:
 
 def frame(table: str, *given: dict) -> pl.DataFrame:
     """Rows of which only the named values matter."""
-    fill = {pl.String(): "", pl.Date(): FRI, schemas.UTC_US: at(FRI), pl.Boolean(): False, pl.Float64(): 0.0}
+    fill = {pl.String(): "", pl.Date(): FRI, UTC_US: at(FRI), pl.Boolean(): False, pl.Float64(): 0.0}
     full = [
         {c.name: row.get(c.name, None if c.is_nullable else fill.get(c.dtype)) for c in TABLES[table].columns}
         for row in given
@@ -98,7 +99,7 @@ class TestColumnsAndRanges:
 
         assert found.columns == ["ticker", "session", "cutoff", "sma_20", "rsi_14", "ts_known"]
         assert found.select("ticker", "session", "rsi_14").rows() == [("A", FRI, 2.0), ("A", MON, 4.0), ("B", FRI, 6.0)]
-        assert found.schema["ts_known"] == schemas.UTC_US
+        assert found.schema["ts_known"] == UTC_US
 
     def test_without_columns_all_but_the_hidden_ones_come(self, store):
         assert store.features().columns == [

@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 
 from orion_assets import calendars
-from orion_assets.schemas import RAW_COVERAGE, UTC_US, Table
+from orion_assets.schemas import RAW_COVERAGE
+from orion_assets.tables import UTC_US, Table
 
 MON, TUE, WED, THU, FRI = (date(2014, 6, day) for day in (2, 3, 4, 5, 6))
 NEXT_MON, NEXT_TUE = date(2014, 6, 9), date(2014, 6, 10)

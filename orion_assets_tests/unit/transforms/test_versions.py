@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from orion_assets.schemas import UTC_US
+from orion_assets.tables import UTC_US
 from orion_assets.transforms.versions import Series, change_points, epochs, replay, visible
 from orion_assets_tests.unit.transforms.rows import (
     FRI,

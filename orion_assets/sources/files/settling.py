@@ -8,9 +8,10 @@ from typing import Final
 import polars as pl
 
 from orion_assets.errors import SourceRejected
-from orion_assets.schemas import RAW_NEWS, UTC_US, Table
-from orion_assets.sources.files_rows import PROVENANCE
+from orion_assets.schemas import RAW_NEWS
+from orion_assets.sources.files.rows import PROVENANCE
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, said_schema
+from orion_assets.tables import UTC_US, Table
 
 # A split moves the price that much or it cannot be told from an ordinary session
 _TELLING: Final = math.log(1.5)

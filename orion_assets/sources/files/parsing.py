@@ -10,8 +10,8 @@ from typing import Final, Literal
 import polars as pl
 
 from orion_assets.errors import SourceRejected
-from orion_assets.schemas import UTC_US
-from orion_assets.sources.files_options import NAMED_FORMATS, Block
+from orion_assets.sources.files.options import NAMED_FORMATS, Block
+from orion_assets.tables import UTC_US
 
 NEW_YORK: Final = "America/New_York"
 Sign = Literal["price", "positive", "not negative", "optional"]

@@ -1,6 +1,6 @@
 """From sheets to what the files source says: one function a kind of block, each giving rows of `said_schema`.
 
-Reading and value parsing stay out, as does what concerns several rows at once (files_settling.py).
+Reading and value parsing stay out, as does what concerns several rows at once (settling.py).
 """
 
 import re
@@ -11,9 +11,9 @@ from typing import Final
 import polars as pl
 
 from orion_assets import calendars
-from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, RAW_VIX, Table
-from orion_assets.sources.files_options import ActionColumn, Block, DailyBars, Dividends, News, Splits, Tickers, Vix
-from orion_assets.sources.files_parsing import (
+from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, RAW_VIX
+from orion_assets.sources.files.options import ActionColumn, Block, DailyBars, Dividends, News, Splits, Tickers, Vix
+from orion_assets.sources.files.parsing import (
     NEW_YORK,
     Sheet,
     Sign,
@@ -26,8 +26,9 @@ from orion_assets.sources.files_parsing import (
     ticker_lists,
     tickers,
 )
-from orion_assets.sources.files_sheets import DIVIDEND_COLUMN, SPLIT_COLUMN
+from orion_assets.sources.files.sheets import DIVIDEND_COLUMN, SPLIT_COLUMN
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, said_schema
+from orion_assets.tables import Table
 
 SOURCE: Final = "files"
 PROVENANCE: Final = ("source", "source_file", "source_row", "source_hash")

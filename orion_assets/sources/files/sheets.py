@@ -1,6 +1,6 @@
 """From a block of the mapping to its sheets: which files, which columns, which rows.
 
-Keep the meaning of the cells out of here; files_parsing.py and files_rows.py know that.
+Keep the meaning of the cells out of here; parsing.py and rows.py know that.
 """
 
 import difflib
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from orion_assets.errors import SourceRejected
-from orion_assets.sources.files_mapping import Mapping
-from orion_assets.sources.files_options import Block, DailyBars, News, TickerBlock, Tickers
-from orion_assets.sources.files_parsing import Sheet, is_no_ticker, text, ticker_lists
-from orion_assets.sources.files_reading import Found, Shelf, find, frames, stem
+from orion_assets.sources.files.mapping import Mapping
+from orion_assets.sources.files.options import Block, DailyBars, News, TickerBlock, Tickers
+from orion_assets.sources.files.parsing import Sheet, is_no_ticker, text, ticker_lists
+from orion_assets.sources.files.reading import Found, Shelf, find, frames, stem
 from orion_assets.sources.protocols import Document
 
 SPLIT_COLUMN = "split_ratio"

@@ -1,6 +1,6 @@
 """The options of a mapping file, one frozen class a table; what contradicts itself is a `ValueError`.
 
-Reading TOML and wording its errors stay out (files_mapping.py). docs/reference/files-mapping.md lists every option.
+Reading TOML and wording its errors stay out (mapping.py). docs/reference/files-mapping.md lists every option.
 """
 
 import difflib

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orion_assets.errors import SettingsError
-from orion_assets.sources.files_options import (
+from orion_assets.sources.files.options import (
     BLOCKS,
     ActionColumn,
     DividendRow,

@@ -18,24 +18,16 @@ from typing import Any, ClassVar, Final
 import polars as pl
 
 from orion_assets.errors import SchemaMismatch, SourceRejected
-from orion_assets.schemas import (
-    RAW_DAILY_BARS,
-    RAW_DIVIDENDS,
-    RAW_NEWS,
-    RAW_SPLITS,
-    RAW_TICKERS,
-    RAW_VIX,
-    TABLES,
-    Table,
-)
-from orion_assets.sources import files_rows
-from orion_assets.sources.files_mapping import load
-from orion_assets.sources.files_options import ActionColumn, Block, DailyBars
-from orion_assets.sources.files_parsing import Sheet, dates, numbers, tickers
-from orion_assets.sources.files_reading import Shelf
-from orion_assets.sources.files_settling import check_basis, settle, visible
-from orion_assets.sources.files_sheets import Plan, documents, plan, sheets
+from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, RAW_VIX, TABLES
+from orion_assets.sources.files import rows as says
+from orion_assets.sources.files.mapping import load
+from orion_assets.sources.files.options import ActionColumn, Block, DailyBars
+from orion_assets.sources.files.parsing import Sheet, dates, numbers, tickers
+from orion_assets.sources.files.reading import Shelf
+from orion_assets.sources.files.settling import check_basis, settle, visible
+from orion_assets.sources.files.sheets import Plan, documents, plan, sheets
 from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask, Document, said_schema
+from orion_assets.tables import Table
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -176,14 +168,14 @@ class FilesSource:
         return kept[1]
 
     def _say_bars(self) -> _Said:
-        said = self._gather(RAW_DAILY_BARS, (self._bar_plans(), files_rows.bars))
+        said = self._gather(RAW_DAILY_BARS, (self._bar_plans(), says.bars))
         if RAW_SPLITS.name in self.datasets:
             check_basis(said.rows, self._splits().rows)
         return said
 
     def _splits(self) -> _Said:
         derived = [p for p in self._bar_plans() if isinstance(p.block, DailyBars) and p.block.splits]
-        return self._gather(RAW_SPLITS, (derived, _bar_splits), (self._plans("splits"), files_rows.splits))
+        return self._gather(RAW_SPLITS, (derived, _bar_splits), (self._plans("splits"), says.splits))
 
     def _say_splits(self) -> _Said:
         said = self._splits()
@@ -194,24 +186,24 @@ class FilesSource:
 
     def _say_dividends(self) -> _Said:
         derived = [p for p in self._bar_plans() if isinstance(p.block, DailyBars) and p.block.dividends]
-        literal = (self._plans("dividends"), files_rows.dividends)
+        literal = (self._plans("dividends"), says.dividends)
         return self._gather(RAW_DIVIDENDS, (derived, _bar_dividends), literal)
 
     def _say_vix(self) -> _Said:
-        return self._gather(RAW_VIX, (self._plans("vix"), files_rows.vix))
+        return self._gather(RAW_VIX, (self._plans("vix"), says.vix))
 
     def _say_news(self) -> _Said:
-        return self._gather(RAW_NEWS, (self._plans("news"), files_rows.news))
+        return self._gather(RAW_NEWS, (self._plans("news"), says.news))
 
     def _say_tickers(self) -> _Said:
         has_bars = RAW_DAILY_BARS.name in self.datasets
         bars = (
             self._said(RAW_DAILY_BARS.name) if has_bars else _Said(pl.DataFrame(schema=said_schema(RAW_DAILY_BARS)), ())
         )
-        seen = files_rows.first_seen(bars.rows)
+        seen = says.first_seen(bars.rows)
         dated = seen.select("ticker", first_bar="snapshot")
 
-        reference = partial(files_rows.reference, first_bars=dated)
+        reference = partial(says.reference, first_bars=dated)
         told = self._gather(RAW_TICKERS, (self._plans("tickers"), reference))
         bare = seen.join(told.rows, on="ticker", how="anti", maintain_order="left")
         rows = settle(pl.concat([told.rows, bare]), RAW_TICKERS)
@@ -233,11 +225,11 @@ class FilesSource:
 
 
 def _bar_splits(sheet: Sheet, block: DailyBars) -> pl.DataFrame:
-    return files_rows.bar_splits(sheet, block, block.splits or ActionColumn(column=""))
+    return says.bar_splits(sheet, block, block.splits or ActionColumn(column=""))
 
 
 def _bar_dividends(sheet: Sheet, block: DailyBars) -> pl.DataFrame:
-    return files_rows.bar_dividends(sheet, block, block.dividends or ActionColumn(column=""))
+    return says.bar_dividends(sheet, block, block.dividends or ActionColumn(column=""))
 
 
 def _closes(sheet: Sheet, block: DailyBars) -> pl.DataFrame:
