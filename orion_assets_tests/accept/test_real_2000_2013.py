@@ -56,7 +56,7 @@ def test_a_withheld_split_is_suspected_and_a_crash_is_not(tmp_path):
     around_crash = crash.backfill("2000-09-14", "2000-10-05")
 
     said = [line.strip() for line in around_split.err.splitlines() if "suspected" in line]
-    assert said[0].endswith("suspected missing split: 1 rows, first: ticker AAPL, session 2005-02-28")
+    assert said[0].endswith("suspected missing split: 1 row, first: ticker AAPL, session 2005-02-28")
     assert len(said) == 1
     assert _findings(around_crash, "feature_indicators", "suspected_missing_split") == []
     assert crash.of_lake("quarantine").is_empty()

@@ -92,7 +92,7 @@ def _kill_when(run: Deployment, span: tuple[str, str], files: int) -> bool:
 
 
 @pytest.mark.accept
-@pytest.mark.parametrize(("span", "kills"), [(SHORT, 10)], ids=["20 sessions"])
+@pytest.mark.parametrize(("span", "kills"), [(SHORT, 10), (YEAR, 10)], ids=["20 sessions", "year"])
 def test_a_backfill_killed_at_a_random_moment_and_run_again_gives_the_same_hash(whole, june, tmp_path, span, kills):
     made = whole(span)
     chance = random.Random(2014)

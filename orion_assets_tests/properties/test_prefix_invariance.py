@@ -23,7 +23,7 @@ def test_a_store_built_until_t_equals_the_full_store_as_of_t(batch):
 
 
 @pytest.mark.accept
-@pytest.mark.parametrize("batch", range(2000 // BATCH))
+@pytest.mark.parametrize("batch", range(WORLDS // BATCH))
 def test_it_does_so_at_many_instants_of_many_worlds(batch):
     _hold_the_law(range(10_000 + batch * BATCH, 10_000 + (batch + 1) * BATCH), count=3)
 
