@@ -8,6 +8,7 @@ import pytest
 
 from orion_assets_tests import own_market
 from orion_assets_tests.own_market import OwnMarket
+from orion_assets_tests.postgres_server import database, postgres  # noqa: F401
 
 
 @pytest.fixture(scope="session")

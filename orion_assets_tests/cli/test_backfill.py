@@ -188,6 +188,15 @@ def test_a_store_made_again_from_raw_has_the_same_hash_also_where_the_file_was_l
     assert len(before.out.splitlines()[0]) == 64
 
 
+def test_the_state_may_lie_in_postgres(market, grown, database):
+    said = market.orion("backfill", "--to", "2014-06-27", ORION_STATE_URL=database)
+    status = market.orion("status", "--json", ORION_STATE_URL=database)
+
+    assert said.code == 0, said.err
+    assert content(market) == content(grown[0])
+    assert json.loads(status.out) == json.loads(grown[0].orion("status", "--json").out)
+
+
 def test_update_until_takes_what_has_become_due_and_then_says_there_is_nothing(market):
     assert market.orion("backfill", "--to", "2014-06-18", "--until", "2014-06-17").code == 0
 

@@ -1,9 +1,10 @@
 import multiprocessing
-import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
+import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
 from orion_assets.errors import SettingsError, StoreUnavailable
@@ -14,14 +15,18 @@ MONDAY, TUESDAY = date(2014, 6, 2), date(2014, 6, 3)
 T0 = datetime(2014, 6, 3, 20, 30, tzinfo=UTC)
 
 
-@pytest.fixture
-def url(tmp_path) -> str:
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request, tmp_path) -> str:
+    if request.param == "postgres":
+        return request.getfixturevalue("database")
     return f"sqlite:///{tmp_path}/made/on use/state.db"
 
 
 @pytest.fixture
-def state(url) -> State:
-    return State(url)
+def state(url) -> Iterator[State]:
+    made = State(url)
+    yield made
+    made.close()
 
 
 def cell(ticker="AAPL", session=MONDAY, state="data", evidence="e1", **more) -> dict:
@@ -129,14 +134,29 @@ def test_another_kind_of_database_is_refused(url):
         State(url)
 
 
-def test_a_database_of_newer_code_is_refused(state, tmp_path):
+def test_a_database_of_newer_code_is_refused(state, url):
     state.universe()
-    with sqlite3.connect(tmp_path / "made/on use/state.db") as connection:
-        connection.execute("UPDATE schema_version SET version = 99")
-    connection.close()
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg2:"))
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE schema_version SET version = 99"))
+    engine.dispose()
 
     with pytest.raises(SettingsError, match="schema version 99"):
-        State(f"sqlite:///{tmp_path}/made/on use/state.db").universe()
+        State(url).universe()
+
+
+def test_a_revision_sees_what_the_one_before_it_recorded(url):
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(4)
+    State(url).record(frame(cell(rows=0)))
+    processes = [context.Process(target=state_writers.revise, args=(url, barrier)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert State(url).cells()["rows"].to_list() == [4 * state_writers.ROUNDS]
 
 
 def test_a_database_that_does_not_answer_says_so(tmp_path):

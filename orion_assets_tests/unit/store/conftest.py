@@ -1,0 +1,1 @@
+from orion_assets_tests.postgres_server import database, postgres  # noqa: F401
