@@ -130,6 +130,8 @@ RAW_COVERAGE: Final = Table(
         Column("source", pl.String(), "Who answered"),
     ),
 )
+# In place of a ticker: the answer is about all of them
+WHOLE_MARKET: Final = "*"
 # Coverage states in which a source has spoken of a cell
 ANSWERED: Final = ("data", "empty_confirmed")
 QUARANTINE: Final = Table(
@@ -197,7 +199,7 @@ CLEAN_NEWS: Final = Table(
     ("article_id",),
     (
         *_ARTICLE,
-        Column("story_id", pl.String(), "First article within 48 h that tells the same story"),
+        Column("story_id", pl.String(), "First article of the 48 h up to its publication that tells the same story"),
         _float("sentiment", "VADER compound of title plus description", "-1 to 1", is_nullable=False),
         Column("open_session", pl.Date(), "Session of the first open cut-off at or after the first ts_known"),
         Column("close_session", pl.Date(), "Session of the first close cut-off at or after the first ts_known"),
@@ -242,7 +244,7 @@ FEATURE_INDICATORS: Final = Table(
 )
 _MOOD = (
     _float("news_count", "Articles since the cut-off before; null where news was not asked"),
-    _float("story_count", "Stories among them; copies count once"),
+    _float("story_count", "Stories among them; copies within 48 h of the first count once"),
     _float("sentiment", "Mean VADER compound of the articles; null without any", "-1 to 1"),
     _float("sentiment_positive_ratio", "Share of articles at or above 0.05", "0 to 1"),
     _float("sentiment_negative_ratio", "Share of articles at or below -0.05", "0 to 1"),

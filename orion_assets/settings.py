@@ -59,6 +59,9 @@ class Settings(BaseSettings):
         # Else the rest of the password would be taken, and shown, as host, port or name of the database
         if value.startswith("postgres") and not _POSTGRES.fullmatch(value):
             raise ValueError("write postgresql://user:password@host:port/name; percent-encode @ : / in the password")
+        if re.search(r"[?&]password=", value):
+            # Libraries hide the password of the user part alone
+            raise ValueError("write the password as postgresql://user:password@host:port/name, not after the ?")
         return value
 
     @field_validator("aws_access_key_id", "aws_secret_access_key")

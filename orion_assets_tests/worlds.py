@@ -1,5 +1,6 @@
 """Small random worlds in which everything that can go wrong with time does; every value from one seed."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -37,20 +38,35 @@ def random_world(seed: int) -> World:
 def live_world(seed: int) -> World:
     """The same world lived through: landed by morning and evening runs, some missed, some asking days anew."""
     world = replace(random_world(seed), has_clocks=seed % 2 == 0)
+    for _ in _lived(world, seed, missed=0.3):
+        pass
+    return world
+
+
+def answers_given(seed: int, after: Sequence[int]) -> tuple[World, list[tuple[datetime, dict[str, pl.DataFrame]]]]:
+    """A vendor's world without a missed run, and what was derived after some of the runs, with their instants."""
+    world = replace(random_world(seed), has_clocks=False)
+    given = [(now, world.derive()) for number, now in enumerate(_lived(world, seed, missed=0.0)) if number in after]
+    return world, given
+
+
+def _lived(world: World, seed: int, *, missed: float) -> Iterator[datetime]:
     rng = np.random.default_rng(seed + 2)
     sessions = calendars.sessions(START, END)
     days = sessions["session"].to_list()
     unasked = 0
     for number, row in enumerate(sessions.iter_rows(named=True)):
         for name in ("open", "close"):
-            if rng.random() < 0.3:
+            if rng.random() < missed:
                 continue
             first = max(0, min(unasked, number - int(rng.integers(0, 4) if rng.random() < 0.3 else 0)))
             now = row[f"ts_{name}_cutoff"] + timedelta(minutes=int(rng.integers(0, 90)))
             world.land(Moment(now), days[first], days[number] + timedelta(days=1))
             unasked = number + (name == "close")
-    world.land(Moment(sessions["ts_close_cutoff"].to_list()[-1] + timedelta(days=int(rng.integers(0, 9)))))
-    return world
+            yield now
+    last = sessions["ts_close_cutoff"].to_list()[-1] + timedelta(days=int(rng.integers(0, 9)))
+    world.land(Moment(last))
+    yield last
 
 
 def instants(seed: int, world: World, count: int) -> list[datetime]:

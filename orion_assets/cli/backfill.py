@@ -1,13 +1,13 @@
 """`orion backfill` and `orion update`: fill a range of sessions, then what a change in it makes stale."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 
 import typer
 
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
-from orion_assets.cli.launch import DERIVED, Finding, Launch, Outcome
+from orion_assets.cli.launch import DERIVED, Launch, Outcome, merged
 from orion_assets.cli.options import From, Json, Only, TakesBack, To, Until
 from orion_assets.cli.output import OUT, Exit, refuse
 from orion_assets.cli.report import Report
@@ -47,7 +47,7 @@ def backfill(
     _finish(Report(call, launch, _fill(call, settings, launch, show=not json)), as_json=json)
 
 
-def update(ctx: typer.Context, until: Until = None, json: Json = False) -> None:
+def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = False, json: Json = False) -> None:
     """Fill what has become due or failed since the first session that was asked for, and derive what is stale.
 
     Datasets are looked at one by one: VIX that comes a day late is asked for alone.
@@ -56,22 +56,24 @@ def update(ctx: typer.Context, until: Until = None, json: Json = False) -> None:
     settings = call.with_source()
     source = call.source()
     instant = context.moment(until)
-    due = ranges.due(call.state(), settings, source, instant)
+    launch = Launch("daily", until=instant.isoformat() if until else "", takes_back=takes_back)
+    fills = [
+        replace(launch, start=found.start, end=found.end, assets=(*found.datasets, *DERIVED))
+        for found in ranges.due(call.state(), settings, source, instant)
+    ]
     stale = stale_span(call.state())
-    launch = Launch("daily", until=instant.isoformat() if until else "")
-    if due:
-        days = [day for found in due.values() for day in found]
-        launch = replace(launch, start=min(days), end=max(days) + timedelta(days=1), assets=(*due, *DERIVED))
-        outcome = _fill(call, settings, launch, show=not json)
+    if fills:
+        # The newest last, so that one that keeps failing is told and keeps nobody from today
+        outcomes = [_fill(call, settings, each, show=not json) for each in fills]
+        whole = replace(launch, start=fills[0].start, end=fills[-1].end, assets=fills[-1].assets)
+        _finish(Report(call, whole, merged(outcomes)), as_json=json)
     elif stale is not None:
         launch = _derivation(launch, stale)
-        outcome = _run(settings, launch, show=not json)
+        _finish(Report(call, launch, _run(settings, launch, show=not json)), as_json=json)
+    elif json:
+        _finish(Report(call, launch, Outcome(is_done=True)), as_json=True)
     else:
-        outcome = Outcome(is_done=True)
-        if not json:
-            OUT.print(f"up to date: {ranges.reached(source, instant)}")
-            return
-    _finish(Report(call, launch, outcome), as_json=json)
+        OUT.print(f"up to date: {ranges.reached(source, instant)}")
 
 
 def _fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outcome:
@@ -89,12 +91,7 @@ def _fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outc
             return outcome
         # A series is computed from its first bar: what changed in the range changes what comes after it
         healed = execute(settings, _derivation(launch, stale), on, show=show)
-        findings = _each_once([*outcome.findings, *healed.findings])
-        return replace(outcome, is_done=healed.is_done, failure=healed.failure, findings=findings, derived_again=stale)
-
-
-def _each_once(findings: list[Finding]) -> list[Finding]:
-    return [each for position, each in enumerate(findings) if each not in findings[:position]]
+        return replace(merged([outcome, healed]), rows=outcome.rows, derived_again=stale)
 
 
 def _run(settings: Settings, launch: Launch, *, show: bool) -> Outcome:

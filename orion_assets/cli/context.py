@@ -71,7 +71,10 @@ def day(name: str, text: str | None) -> date | None:
 
 def moment(text: str | None, name: str = "--until") -> datetime:
     """Parse an instant of the command line; the machine's time when it is not given."""
-    return instant(name, text) or now()
+    found, present = instant(name, text), now()
+    if name == "--until" and found is not None and found > present:
+        refuse(f"--until {text} has not come yet, it is {present:%Y-%m-%dT%H:%MZ}; leave it out to build for now")
+    return found or present
 
 
 def instant(name: str, text: str | None) -> datetime | None:

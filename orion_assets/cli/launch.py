@@ -67,3 +67,16 @@ class Outcome:
     rows: dict[str, int] = field(default_factory=dict[str, int])
     changed_raw: bool = False
     derived_again: tuple[date, date] | None = None
+
+
+def merged(outcomes: Sequence[Outcome]) -> Outcome:
+    """Give the outcome of several runs as one: rows added up, every finding once, the first failure."""
+    whole = Outcome(is_done=all(each.is_done for each in outcomes))
+    for each in outcomes:
+        whole.failure = whole.failure or each.failure
+        whole.findings += [finding for finding in each.findings if finding not in whole.findings]
+        whole.changed_raw |= each.changed_raw
+        whole.derived_again = each.derived_again or whole.derived_again
+        for name, count in each.rows.items():
+            whole.rows[name] = whole.rows.get(name, 0) + count
+    return whole

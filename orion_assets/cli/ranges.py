@@ -4,6 +4,7 @@ A refusal names the one bound that is to blame.
 """
 
 from datetime import date, datetime, timedelta
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -13,7 +14,17 @@ from orion_assets.cli.output import refuse
 from orion_assets.ingest.ledger import holes
 from orion_assets.settings import Settings
 from orion_assets.sources.protocols import Source
-from orion_assets.store.state import State
+from orion_assets.store.state import STATES, State
+
+NEAR_SESSIONS: Final = 20
+
+
+class Due(NamedTuple):
+    """Sessions [start, end) in which datasets have cells without an answer."""
+
+    start: date
+    end: date
+    datasets: tuple[str, ...]
 
 
 def asked(
@@ -49,22 +60,35 @@ def open_end(source: Source, instant: datetime) -> date:
     return _end_of("raw_daily_bars", source, instant)
 
 
-def due(state: State, settings: Settings, source: Source, instant: datetime) -> dict[str, list[date]]:
-    """Give the sessions that each raw table should have an answer of by an instant and has not.
+def due(state: State, settings: Settings, source: Source, instant: datetime) -> list[Due]:
+    """List the ranges in which raw tables should have answers by an instant and have not, oldest first.
 
     Planned are the sessions from the first one ever asked for on, ORION_START before any was, up to where the source
-    ends.
+    ends. Holes far apart are ranges of their own: what keeps failing in one year must not take this week along.
     """
-    cells = state.cells()
-    asked = cells.filter(pl.col("dataset").is_in(RAW))["session"].sort().to_list()
-    followed = state.universe() or settings.tickers or source.listed_tickers()
+    asked = state.count_sessions(STATES).filter(pl.col("dataset").is_in(RAW))["session"].sort().to_list()
+    first = asked[0] if asked else settings.start
+    followed = len(state.universe() or settings.tickers or source.listed_tickers())
     found: dict[str, list[date]] = {}
     for dataset in (name for name in RAW if name in source.datasets):
-        sessions = begun(asked[0] if asked else settings.start, _end_of(dataset, source, instant), instant)
+        sessions = begun(first, _end_of(dataset, source, instant), instant)
         if sessions:
-            span = (sessions[0], sessions[-1] + timedelta(days=1))
-            found[dataset] = holes(state, dataset, followed, span)
-    return {dataset: sessions for dataset, sessions in found.items() if sessions}
+            found[dataset] = holes(state, dataset, followed, (sessions[0], sessions[-1] + timedelta(days=1)))
+    return [
+        Due(days[0], days[-1] + timedelta(days=1), tuple(name for name in found if set(days) & set(found[name])))
+        for days in _near_one_another(sorted({day for days in found.values() for day in days}))
+    ]
+
+
+def _near_one_another(days: list[date]) -> list[list[date]]:
+    position = dict(calendars.sessions().select("session", "position").iter_rows())
+    groups: list[list[date]] = []
+    for day in days:
+        if groups and position[day] - position[groups[-1][-1]] <= NEAR_SESSIONS:
+            groups[-1].append(day)
+        else:
+            groups.append([day])
+    return groups
 
 
 def reached(source: Source, instant: datetime) -> str:

@@ -36,7 +36,7 @@ def status(
     state = call.state()
     if rebuild:
         ledger.rebuild(call.lake(), state, RAW_DAILY_BARS, CLEAN_DAILY_BARS)
-    cells = state.cells()
+    cells = ledger.cells_now(state)
     due, attention = _due(cells, now()), _attention(cells)
     if json:
         document({"cells": _counts(cells).to_dicts(), "due": due.to_dicts(), "attention": attention.to_dicts()})

@@ -15,6 +15,7 @@ from dagster._core.storage.sqlite_storage import SqliteStorageConfig
 from dagster._serdes import ConfigurableClassData
 
 _BUSY_TIMEOUT_S: Final = 60
+_KEPT: Final = 8
 
 
 class KeptEngineEventLog(SqliteEventLogStorage):
@@ -49,7 +50,11 @@ class KeptEngineEventLog(SqliteEventLogStorage):
     @contextmanager
     def _connect(self, shard: str) -> Generator[sa.Connection]:
         with self._db_lock:
-            engine = self._engines.get(shard) or self._engines.setdefault(shard, self._made(shard))
+            engine = self._engines.pop(shard, None) or self._made(shard)
+            # The used last stand last: webserver and daemon see a file a run, and live for months
+            self._engines[shard] = engine
+            if len(self._engines) > _KEPT:
+                del self._engines[next(iter(self._engines))]
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)

@@ -130,9 +130,13 @@ class MomentResource(dg.ConfigurableResource[Moment]):
 
     def create_resource(self, context: dg.InitResourceContext) -> Moment:
         """Take the instant at which a step begins to ask, and that at which its run began."""
-        if self.until:
-            return Moment(calendars.instant(self.until), is_replay=True, takes_back=self.takes_back)
-        clock, run = SystemClock(), context.run.run_id if context.run else ""
-        record = context.instance.get_run_record_by_id(run) if context.instance and run else None
-        began = datetime.fromtimestamp(record.start_time, UTC) if record and record.start_time else None
-        return Moment(clock.now(), clock=clock, run=run, started=began, takes_back=self.takes_back)
+        clock, run = SystemClock(), context.run
+        record = context.instance.get_run_record_by_id(run.run_id) if context.instance and run else None
+        return Moment(
+            calendars.instant(self.until) if self.until else clock.now(),
+            is_replay=bool(self.until),
+            clock=clock,
+            run=run.run_id if run else "",
+            started=datetime.fromtimestamp(record.start_time, UTC) if record and record.start_time else clock.now(),
+            takes_back=self.takes_back,
+        )

@@ -14,12 +14,11 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.errors import KnowledgeAhead, SourceRejected
 from orion_assets.ingest.moment import Moment
-from orion_assets.schemas import RAW_COVERAGE, TABLES
+from orion_assets.schemas import RAW_COVERAGE, TABLES, WHOLE_MARKET
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer
 from orion_assets.tables import UTC_US, Table
 
 LOG: Final = logging.getLogger(__name__)
-WHOLE_MARKET: Final = "*"
 # An answer that takes back more than this many rows, and this share of what it speaks of, looks like a lost file
 MOST_GONE: Final = 5
 MOST_GONE_SHARE: Final = 0.1
@@ -120,9 +119,10 @@ class Landing:
             )
 
     def _stamped(self, coverage: pl.DataFrame) -> pl.DataFrame:
-        cells = coverage.filter(pl.col("cutoff") == "close").select(self.cell).unique()
-        answered = cells.with_columns(_is_again=pl.lit(value=True))
-        landed = self._is_seen() | pl.col("_is_again").fill_null(value=False)
+        answered = self._answered(coverage)
+        # What a row says was known when its cell was answered without it: a later answer, by then
+        is_again = pl.col("_is_closed").fill_null(value=False) | (pl.col(TS_ASSUMED) <= pl.col("_opened"))
+        landed = self._is_seen() | is_again.fill_null(value=False)
         is_observed = landed & pl.lit(not self.moment.is_replay)
         dated = self._with_next_open(self.answer.rows).with_columns(_says_clock=pl.col(TS_STATED).is_not_null())
         # A row without a clock beside one of its key that has one is that key's first version, not a new answer
@@ -134,6 +134,13 @@ class Landing:
             availability=pl.when(pl.col("_says_clock") | (is_observed & pl.col(TS_STATED).is_null()))
             .then(pl.lit("observed"))
             .otherwise(pl.lit("assumed")),
+        )
+
+    def _answered(self, coverage: pl.DataFrame) -> pl.DataFrame:
+        """Say of each cell whether it was answered at its close, and when it was at its open."""
+        is_close = pl.col("cutoff") == "close"
+        return coverage.group_by(self.cell).agg(
+            _is_closed=is_close.any(), _opened=pl.col("ts_known").filter(~is_close).min()
         )
 
     def _is_seen(self) -> pl.Expr:
@@ -195,7 +202,7 @@ class Landing:
             return last.clear().select(self.table.names)
         spoken_of = self._spoken_of(last)
         gone = spoken_of.join(stamped.select(key).unique(), on=key, how="anti", maintain_order="left")
-        self._refuse_a_lost_file(gone, spoken_of.height)
+        self._refuse_a_lost_file(gone, spoken_of)
         return (
             gone.with_columns(_last="ts_known")
             .with_columns(
@@ -207,15 +214,25 @@ class Landing:
             .select(self.table.names)
         )
 
-    def _refuse_a_lost_file(self, gone: pl.DataFrame, held: int) -> None:
-        if self.moment.takes_back or gone.height <= max(MOST_GONE, MOST_GONE_SHARE * held):
+    def _refuse_a_lost_file(self, gone: pl.DataFrame, spoken_of: pl.DataFrame) -> None:
+        """Judge the whole, and each file and ticker by itself: one file of twenty is a twentieth of the rows."""
+        if self.moment.takes_back or gone.height <= MOST_GONE:
             return
-        first = gone.row(0, named=True)
+        for group in ([], ["source_file"], ["ticker"] if "ticker" in gone.columns else []):
+            held, lost = (frame.group_by(group or pl.lit(1)).len() for frame in (spoken_of, gone))
+            judged = lost.join(held, on=group or "literal", suffix="_held")
+            worst = judged.filter((pl.col("len") > MOST_GONE) & (pl.col("len") > MOST_GONE_SHARE * pl.col("len_held")))
+            if worst.height:
+                self._refuse_withdrawals(gone.join(worst, on=group, how="semi") if group else gone, worst)
+
+    def _refuse_withdrawals(self, gone: pl.DataFrame, judged: pl.DataFrame) -> None:
+        first = gone.sort(self.table.key).row(0, named=True)
         key = " ".join(str(first[name]) for name in self.table.key)
         raise SourceRejected(
-            f"{self.table.name}: the source no longer has {gone.height} of {held} rows it had, the first {key} of"
-            f" {first['source_file']} row {first['source_row']}. A lost or cut file looks like this, so nothing was"
-            " landed. Bring the rows back, or take them back on purpose: orion backfill --accept-withdrawals",
+            f"{self.table.name}: the source no longer has {gone.height} of {judged['len_held'].sum()} rows it had, the"
+            f" first {key} of {first['source_file']} row {first['source_row']}. A lost or cut file looks like this, so"
+            " nothing was landed. Bring the rows back, or take them back on purpose: orion backfill"
+            " --accept-withdrawals",
             file=first["source_file"],
             row=first["source_row"],
         )
@@ -280,7 +297,7 @@ class Landing:
         counted = [market.join(self._counts(["session"]), on="session", how="inner" if self.is_partial else "left")]
         if self.cell == ["ticker", "session"]:
             followed = pl.DataFrame({"ticker": sorted(asked)}, schema={"ticker": pl.String})
-            by_ticker = due.filter(pl.col("cutoff") == "close").join(followed, how="cross")
+            by_ticker = self._spoken(due.filter(pl.col("cutoff") == "close").join(followed, how="cross"))
             counted.append(by_ticker.join(self._counts(self.cell), on=self.cell, how="left").select(counted[0].columns))
         rows = pl.col("rows").fill_null(0)
         return pl.concat(counted).with_columns(
@@ -289,6 +306,12 @@ class Landing:
             state=pl.when(rows > 0).then(pl.lit("data")).otherwise(pl.lit("empty_confirmed")),
             source=pl.lit(self.answer.rows["source"].first() if self.answer.rows.height else ""),
         )
+
+    def _spoken(self, cells: pl.DataFrame) -> pl.DataFrame:
+        """Leave out the cells after the end of a ticker whose rows may only be late."""
+        ends = {"ticker": list(self.answer.ends), "_end": list(self.answer.ends.values())}
+        late = cells.join(pl.DataFrame(ends, {"ticker": pl.String, "_end": pl.Date}), on="ticker", how="left")
+        return late.filter((pl.col("session") <= pl.col("_end")).fill_null(value=True)).drop("_end")
 
     def _instants(self) -> pl.DataFrame:
         asked = self.sessions.head(-1)

@@ -1,15 +1,15 @@
 """The ledger: in which state every planned cell is. An index over raw_coverage and quarantine, which can rebuild it."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from typing import Final, NamedTuple
+from datetime import date, timedelta
+from typing import Final
 
 import polars as pl
 
 from orion_assets import calendars
-from orion_assets.ingest.landing import WHOLE_MARKET, is_by_ticker
+from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.moment import Moment
-from orion_assets.schemas import ANSWERED, QUARANTINE, RAW_COVERAGE, TABLES
+from orion_assets.schemas import ANSWERED, QUARANTINE, RAW_COVERAGE, TABLES, WHOLE_MARKET
 from orion_assets.sources.protocols import Ask
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import LEDGER_SCHEMA, State
@@ -17,6 +17,8 @@ from orion_assets.tables import UTC_US, Table
 from orion_assets.transforms.versions import visible
 
 PUBLISHED: Final = "feature_store"
+# States in which a source has spoken of a cell, for good or ill
+_KNOWN: Final = (*ANSWERED, "quarantined")
 _CELL: Final = ("dataset", "ticker", "session")
 _BY_TICKER: Final = [name for name in TABLES if is_by_ticker(name)]
 
@@ -42,12 +44,10 @@ def ledger_cells(
     return pl.concat([answered, _conformed(_filled(missing, moment))])
 
 
-def failed_cells(ask: Ask, table: Table, moment: Moment, reason: str) -> pl.DataFrame:
-    """Give the ledger rows of an ask that failed whole."""
-    failed = _planned(table.name, ask.tickers, ask.start, ask.end).with_columns(
-        state=pl.lit("failed"), detail=pl.lit(reason)
-    )
-    return _conformed(_filled(failed, moment))
+def failed_cells(ask: Ask, table: Table, moment: Moment, reason: str, known: pl.DataFrame) -> pl.DataFrame:
+    """Give the ledger rows of an ask that failed whole; the cells of `known` were answered before and stay so."""
+    planned = _planned(table.name, ask.tickers, ask.start, ask.end).join(known, on=_CELL, how="anti")
+    return _conformed(_filled(planned.with_columns(state=pl.lit("failed"), detail=pl.lit(reason)), moment))
 
 
 def quarantined_cells(held: pl.DataFrame, raw: pl.DataFrame, clean: pl.DataFrame) -> pl.DataFrame:
@@ -76,85 +76,69 @@ def quarantined_cells(held: pl.DataFrame, raw: pl.DataFrame, clean: pl.DataFrame
 
 
 def settle(state: State, start: date, end: date, moment: Moment) -> None:
-    """Say that the features of the sessions [start, end) were derived and published.
+    """Say that the features of the sessions [start, end) were derived and published, from raw as this run found it.
 
-    What another run landed since this one began may not have been derived from: its mark stays.
+    A run beside this one that landed meanwhile is found by `stale_sessions`. What this run wrote over may then have
+    been read by others: that counts as a landing of its own.
     """
     sessions = calendars.sessions(start, end).select("session")
-    begun = moment.started or moment.now
-
-    def settled(cells: pl.DataFrame) -> pl.DataFrame:
-        marks = {session: _marks(text) for session, text in cells.select("session", "evidence").iter_rows()}
-        left = [
-            [mark for mark in marks.get(session, ()) if mark.run != moment.run and mark.at >= begun]
-            for session in sessions["session"]
-        ]
-        return _published(
-            sessions.with_columns(evidence=pl.Series([_text(each) for each in left], dtype=pl.String)), moment
-        )
-
-    state.revise(settled, dataset=PUBLISHED, start=start, end=end)
+    begun = pl.lit(moment.started or moment.now, UTC_US)
+    told = sessions.with_columns(dataset=pl.lit(PUBLISHED), ticker=pl.lit(WHOLE_MARKET), state=pl.lit("data"))
+    cells = _filled(told.with_columns(detail=pl.lit("")), moment)
+    state.record(_conformed(cells.with_columns(evidence=pl.lit(moment.run), ts_known=begun)))
+    stale = stale_sessions(state).filter(pl.col("session").is_between(start, end, closed="left"))
+    for first in stale["session"].sort().head(1):
+        state.log_landing(moment.run, first, moment.real())
 
 
 def mark_stale(state: State, first: date, moment: Moment) -> None:
-    """Say that what was published from a session on awaits derivation: a series changes with what comes before it."""
-    mark = Mark(moment.run, moment.landing())
-
-    def marked(cells: pl.DataFrame) -> pl.DataFrame:
-        texts = [_text([*_marks(text), mark]) for text in cells["evidence"]]
-        return _published(cells.select("session", evidence=pl.Series(texts, dtype=pl.String)), moment)
-
-    state.revise(marked, dataset=PUBLISHED, start=first)
+    """Say that features from a session on await derivation: a series changes with what comes before it."""
+    state.log_landing(moment.run, first, moment.real())
 
 
-class Mark(NamedTuple):
-    """A landing that features have not been derived from: the run it was part of, and when."""
-
-    run: str
-    at: datetime
-
-
-def _marks(text: str | None) -> list[Mark]:
-    parts = (part.rpartition("@") for part in (text or "").split())
-    return [Mark(run, datetime.fromisoformat(at)) for run, _, at in parts]
-
-
-def _text(marks: Sequence[Mark]) -> str:
-    # One a run is enough: its last
-    last = {mark.run: mark for mark in sorted(marks, key=lambda mark: mark.at)}
-    return " ".join(f"{mark.run}@{mark.at.isoformat()}" for mark in last.values())
-
-
-def _published(cells: pl.DataFrame, moment: Moment) -> pl.DataFrame:
-    """Give ledger rows of the publication: `session`, and in `evidence` the marks that are left."""
-    is_stale = pl.col("evidence") != ""
-    why = pl.when(is_stale).then(pl.lit("raw changed since: derive again with orion update")).otherwise(pl.lit(""))
-    told = _filled(cells.with_columns(dataset=pl.lit(PUBLISHED), ticker=pl.lit(WHOLE_MARKET)), moment)
-    state = pl.when(is_stale).then(pl.lit("not_yet")).otherwise(pl.lit("data"))
-    return _conformed(told.with_columns(evidence=cells["evidence"]).with_columns(state=state, detail=why))
+def stale_sessions(state: State) -> pl.DataFrame:
+    """Give the published sessions (`session`) that were derived before, or beside, a landing that bears upon them."""
+    published = state.cells(dataset=PUBLISHED).select("session", _run="evidence", _begun="ts_known")
+    later = published.join_where(
+        state.landings(),
+        pl.col("first_session") <= pl.col("session"),
+        pl.col("ts_landed") >= pl.col("_begun"),
+        pl.col("run") != pl.col("_run"),
+    )
+    return later.select("session").unique().sort("session")
 
 
 def stale_span(state: State) -> tuple[date, date] | None:
-    """Give the sessions [start, end) that hold every one answered in raw and not published since; None without any."""
-    cells = state.cells()
-    published = cells.filter((pl.col("dataset") == PUBLISHED) & (pl.col("state") == "data")).select("session")
-    answered = cells.filter((pl.col("dataset") != PUBLISHED) & pl.col("state").is_in((*ANSWERED, "quarantined")))
-    stale = answered.select("session").unique().join(published, on="session", how="anti")["session"].sort().to_list()
+    """Give the sessions [start, end) that hold every one answered in raw and not derived since; None without any."""
+    answered = state.count_sessions(_KNOWN).filter(pl.col("dataset") != PUBLISHED).select("session").unique()
+    published = state.cells(dataset=PUBLISHED).select("session").join(stale_sessions(state), on="session", how="anti")
+    stale = answered.join(published, on="session", how="anti")["session"].sort().to_list()
     return (stale[0], stale[-1] + timedelta(days=1)) if stale else None
 
 
-def holes(state: State, dataset: str, tickers: Sequence[str], span: tuple[date, date]) -> list[date]:
+def cells_now(state: State) -> pl.DataFrame:
+    """Give all cells as they stand: published ones that await derivation are `not_yet`."""
+    cells, stale = state.cells(), stale_sessions(state)["session"].to_list()
+    is_stale = (pl.col("dataset") == PUBLISHED) & pl.col("session").is_in(stale)
+    return cells.with_columns(
+        state=pl.when(is_stale).then(pl.lit("not_yet")).otherwise("state"),
+        detail=pl.when(is_stale).then(pl.lit("raw changed since it was derived")).otherwise("detail"),
+    )
+
+
+def holes(state: State, dataset: str, followed: int, span: tuple[date, date]) -> list[date]:
     """List the sessions of a span in which a planned cell was not answered: never asked, not yet, or failed.
 
     Args:
         state: The state database.
         dataset: The raw table.
-        tickers: The followed tickers; read where cells are kept by ticker.
+        followed: How many tickers are followed; each has a cell a session where cells are kept by ticker.
         span: [start, end) of the sessions that are planned.
     """
-    known = state.cells(dataset=dataset, start=span[0], end=span[1])
-    answered = known.filter(pl.col("state").is_in((*ANSWERED, "quarantined")))
-    return _planned(dataset, tickers, *span).join(answered, on=_CELL, how="anti")["session"].unique().sort().to_list()
+    is_each = is_by_ticker(dataset)
+    counted = state.count_sessions(_KNOWN, dataset=dataset, followed=is_each)
+    full = counted.filter(pl.col("cells") >= (followed if is_each else 1)).select("session")
+    return calendars.sessions(*span).join(full, on="session", how="anti")["session"].sort().to_list()
 
 
 def rebuild(lake: Lake, state: State, raw: Table, clean: Table) -> int:

@@ -13,8 +13,8 @@ class Moment:
     Attributes:
         now: When it began to ask, UTC: a cut-off that has come by then can be answered.
         is_replay: The run builds as if it were `now`: its clocks are those of a backfill made later, none is observed.
-        clock: Tells when an answer is committed; None stamps it with `now`.
-        run: Id of the run; marks of its own landings do not outlive its publication.
+        clock: Tells the time, in a replay too; None stands still at `now`.
+        run: Id of the run: what it lands it derives from.
         started: When the run began, which is before `now` where each step of it is a process; None means `now`.
         takes_back: An answer may take back most of what was landed.
     """
@@ -28,4 +28,8 @@ class Moment:
 
     def landing(self) -> datetime:
         """Give the instant to stamp what is committed now; fetching a long range takes hours, after all."""
-        return self.now if self.is_replay or self.clock is None else max(self.now, self.clock.now())
+        return self.now if self.is_replay else max(self.now, self.real())
+
+    def real(self) -> datetime:
+        """Give the time it is, whatever instant a replay builds for."""
+        return self.now if self.clock is None else self.clock.now()

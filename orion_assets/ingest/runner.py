@@ -13,7 +13,7 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.errors import SettingsError, SourceRejected, SourceUnavailable
 from orion_assets.ingest.landing import Landing, is_by_ticker
-from orion_assets.ingest.ledger import failed_cells, ledger_cells, mark_stale
+from orion_assets.ingest.ledger import covered_cells, failed_cells, ledger_cells, mark_stale
 from orion_assets.ingest.moment import Moment
 from orion_assets.schemas import RAW_COVERAGE
 from orion_assets.sources.protocols import Answer, Ask, Source
@@ -79,7 +79,8 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
         answer = source.read(ask if is_by_ticker(table.name) else replace(ask, tickers=()))
         appended, held = _append(desk, ask, table, answer, moment)
     except (SourceRejected, SourceUnavailable, SettingsError) as e:
-        desk.state.record(failed_cells(ask, table, moment, str(e)))
+        answered = covered_cells(_coverage(desk.lake, table, ask))
+        desk.state.record(failed_cells(ask, table, moment, str(e), answered))
         raise
     sessions = calendars.sessions(ask.start, ask.end)
     not_due = sessions.filter(pl.col("ts_close_cutoff") > moment.now)["session"].to_list()
@@ -96,13 +97,12 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
         desk.archive.put(document.content)
     following = calendars.sessions(ask.start).head(calendars.sessions(ask.start, ask.end).height + 1)
     landing = Landing(table, answer, following, moment, is_partial=ask.is_partial)
-    covered = _coverage(desk.lake, table, ask)
     appended, before = table.empty(), table.empty()
 
     def versions(held: pl.DataFrame) -> pl.DataFrame:
         nonlocal appended, before
         # The instant of the commit, not of the ask: until then nobody could have read the rows
-        fresh = replace(landing, landed=moment.landing()).new_versions(held, covered)
+        fresh = replace(landing, landed=moment.landing()).new_versions(held, _coverage(desk.lake, table, ask))
         appended, before = table.conform(fresh), held
         if appended.height:
             # Before the rows: a run that dies in between must not leave later features looking fresh

@@ -1,7 +1,7 @@
 """The followed universe: which tickers a run asks for and features are kept of; chosen in the state, landed in raw."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import polars as pl
 
@@ -79,11 +79,23 @@ def land_universe(lake: Lake, state: State, followed: Sequence[str], moment: Mom
         later = pl.max_horizontal(at, pl.col("_last") + pl.duration(microseconds=1))
         clocked = told.join(last.select("ticker", _last="ts_known"), on="ticker", how="left")
         seen = pl.lit("assumed" if moment.is_replay else "observed")
+        for since in _touched(added, gone, moment):
+            mark_stale(state, since, moment)
+            touched.append(since)
         return RAW_UNIVERSE.conform(
             clocked.with_columns(ts_event=later, ts_known=later, ts_ingested=at, availability=seen).drop("_last")
         )
 
+    touched: list[date] = []
     count = lake.append(RAW_UNIVERSE, changes).rows
-    if count:
-        mark_stale(state, calendars.FIRST_DATE, moment)
+    for since in touched:
+        # Again, for who began in between
+        mark_stale(state, since, moment)
     return count
+
+
+def _touched(added: pl.DataFrame, gone: pl.DataFrame, moment: Moment) -> list[date]:
+    """Find the first session that a change bears upon: one added has rows from the first on, one gone keeps its own."""
+    if added.height:
+        return [calendars.FIRST_DATE]
+    return [calendars.session_under_way(moment.landing())] if gone.height else []

@@ -29,26 +29,26 @@ def behind(
 
     Args:
         bars: CLEAN_DAILY_BARS rows of some sessions, all versions.
-        coverage: RAW_COVERAGE rows of the same sessions, of any dataset.
+        coverage: RAW_COVERAGE rows of the same sessions and of some before them, of any dataset.
         securities: SECURITIES rows; a ticker they end before that session is not missed.
         followed: Tickers whose bars are wanted.
 
     Returns:
-        `ticker`, `session` (the last for which bars of the ticker or others were answered), `last_bar` (Date, the
-        ticker's last one among the bars given; null without any), sorted by ticker. Tickers that were not asked for
-        in that session are holes of the ledger, not behind.
+        `ticker`, `session` (the last for which bars were answered), `last_bar` (Date, the ticker's last one among the
+        bars given; null without any), sorted by ticker. Tickers that were asked for in none of these sessions are
+        holes of the ledger, not behind.
     """
-    asked = coverage.filter(
-        (pl.col("dataset") == "raw_daily_bars") & (pl.col("cutoff") == "close") & (pl.col("ticker") != "*")
-    ).filter(pl.col("session") == pl.col("session").max())
+    answers = coverage.filter((pl.col("dataset") == "raw_daily_bars") & (pl.col("cutoff") == "close"))
+    asked = answers.filter(pl.col("ticker").is_in(list(followed))).select("ticker").unique()
     last = visible(bars, ("ticker", "session")).group_by("ticker").agg(last_bar=pl.col("session").max())
     # One that nothing is known of is missed too; listed is whom an interval holds, or no interval names
-    intervals = asked.select("ticker", "session").unique().join(securities, on="ticker", how="left")
+    sessions = answers.select(pl.col("session").max()).drop_nulls()
+    intervals = asked.join(sessions, how="cross").join(securities, on="ticker", how="left")
     is_listed = (pl.col("valid_from").is_null() | (pl.col("valid_from") <= pl.col("session"))) & (
         pl.col("valid_to").is_null() | (pl.col("session") < pl.col("valid_to"))
     )
     return (
-        intervals.filter(is_listed & pl.col("ticker").is_in(list(followed)))
+        intervals.filter(is_listed)
         .select("ticker", "session")
         .unique()
         .join(last, on="ticker", how="left")

@@ -28,8 +28,11 @@ def compared(
     start, end = span
     if not tickers:
         return disagreements(pl.DataFrame(schema=RECONCILIATION), bars, actions, start)
-    first = bars["session"].sort().to_list()[0]
-    return disagreements(source.reconciliation(tickers, min(first, start), end), bars, actions, start)
+    first = bars.select(pl.col("session").min()).item()
+    reference = source.reconciliation(tickers, min(first, start), end)
+    # Factors of the whole history are not worth making for nobody
+    shown = bars if reference.height else bars.clear()
+    return disagreements(reference, shown, actions, start)
 
 
 def disagreements(reference: pl.DataFrame, bars: pl.DataFrame, actions: pl.DataFrame, start: date) -> pl.DataFrame:

@@ -62,6 +62,8 @@ class Answer:
         evidence: One hash or request id for the whole answer.
         tickers: Tickers the answer speaks of, whether or not they have rows; empty means the whole market.
         through: Last session the source can speak of; later ones stay unanswered. None where it has no such end.
+        ends: Last session of the tickers whose rows end so shortly before that they may only be late: what comes after
+            it is not yet confirmed to be absent.
     """
 
     rows: pl.DataFrame
@@ -69,6 +71,7 @@ class Answer:
     evidence: str
     tickers: tuple[str, ...] = ()
     through: date | None = None
+    ends: Mapping[str, date] = field(default_factory=dict[str, date])
 
 
 class Source(Protocol):

@@ -102,7 +102,7 @@ class FeatureReader(Protocol):
         adjusted: Adjusted = "none",
         as_of: AsOf = None,
     ) -> pl.DataFrame:
-        """Give bars as traded, or in the units of each ticker's last session visible at `as_of`."""
+        """Give bars as traded, or in the units of the date of `as_of`, each ticker's last session without one."""
         ...
 
     def news(

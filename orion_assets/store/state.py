@@ -4,7 +4,7 @@ What the lake can rebuild, and what the user chose. No market data, and no clock
 """
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -75,6 +75,14 @@ _FOLLOWED_ONCE: Final = sa.Index(
     sqlite_where=_UNIVERSE.c.ts_removed.is_(None),
     postgresql_where=_UNIVERSE.c.ts_removed.is_(None),
 )
+# What changed in raw, and since when: features published before, or beside it, were not derived from it
+_LANDINGS: Final = sa.Table(
+    "landings",
+    _METADATA,
+    sa.Column("run", sa.Text, primary_key=True),
+    sa.Column("first_session", sa.Date, primary_key=True),
+    sa.Column("ts_landed", sa.BigInteger, nullable=False),
+)
 _SCHEMA_VERSION: Final = sa.Table("schema_version", _METADATA, sa.Column("version", sa.Integer, primary_key=True))
 
 
@@ -128,31 +136,45 @@ class State:
             # With RETURNING, SQLAlchemy sends Postgres a thousand rows a statement, not one: 50,000 in 3 s, not 10
             connection.execute(upsert if self._is_sqlite else upsert.returning(_LEDGER.c.state), rows)
 
-    def revise(
-        self, change: Callable[[pl.DataFrame], pl.DataFrame], *, dataset: str, start: date, end: date | None = None
-    ) -> None:
-        """Record what becomes of a dataset's cells, with nobody revising between the look and the record.
+    def log_landing(self, run: str, first_session: date, ts_landed: datetime) -> None:
+        """Say that a run has changed raw, bearing upon the sessions from one on; the run's last word counts."""
+        given = self._insert(_LANDINGS).values(run=run, first_session=first_session, ts_landed=_micros(ts_landed))
+        later = given.on_conflict_do_update(
+            index_elements=["run", "first_session"], set_={"ts_landed": given.excluded.ts_landed}
+        )
+        with self._begin() as connection:
+            connection.execute(later)
+
+    def landings(self) -> pl.DataFrame:
+        """Give every landing: `run` (String), `first_session` (Date), `ts_landed` (UTC)."""
+        with self._begin() as connection:
+            rows = [tuple(row) for row in connection.execute(sa.select(_LANDINGS))]
+        schema = {"run": pl.String(), "first_session": pl.Date(), "ts_landed": pl.Int64()}
+        return pl.DataFrame(rows, schema, orient="row").with_columns(_instant("ts_landed"))
+
+    def count_sessions(
+        self, states: Sequence[str], *, dataset: str | None = None, followed: bool = False
+    ) -> pl.DataFrame:
+        """Count cells by dataset and session, in the database: the ledger of a whole market does not fit in memory.
 
         Args:
-            change: The cells() found to those to record; may be asked for none.
-            dataset: Whose cells.
-            start: First session.
-            end: First session not meant; None is no bound.
-        """
-        with self._revising():
-            self.record(change(self.cells(dataset=dataset, start=start, end=end)))
+            states: States to count.
+            dataset: Only this one.
+            followed: Only cells of tickers that are followed now.
 
-    @contextmanager
-    def _revising(self) -> Generator[None]:
-        if self._is_sqlite:
-            path = Path(str(self._url.database)).absolute()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{path}.revise.lock"):
-                yield
-            return
+        Returns:
+            `dataset` (String), `session` (Date), `cells` (Int64), sorted by the first two.
+        """
+        c = _LEDGER.c
+        query = sa.select(c.dataset, c.session, sa.func.count()).where(c.state.in_(states))
+        if dataset is not None:
+            query = query.where(c.dataset == dataset)
+        if followed:
+            query = query.where(c.ticker.in_(sa.select(_UNIVERSE.c.ticker).where(_UNIVERSE.c.ts_removed.is_(None))))
         with self._begin() as connection:
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7246002)"))
-            yield
+            rows = [tuple(row) for row in connection.execute(query.group_by(c.dataset, c.session))]
+        schema = {"dataset": pl.String(), "session": pl.Date(), "cells": pl.Int64()}
+        return pl.DataFrame(rows, schema, orient="row").sort("dataset", "session")
 
     def cells(
         self,
@@ -184,8 +206,7 @@ class State:
         with self._begin() as connection:
             rows = [tuple(row) for row in connection.execute(query)]
         stored = {name: pl.Int64() if name.startswith("ts_") else dtype for name, dtype in LEDGER_SCHEMA.items()}
-        instants = pl.col("ts_known", "ts_updated").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-        frame = pl.DataFrame(rows, stored, orient="row").with_columns(instants)
+        frame = pl.DataFrame(rows, stored, orient="row").with_columns(_instant("ts_known", "ts_updated"))
         # Postgres sorts text by its locale
         frame = frame.sort(LEDGER_KEY)
         return frame if tickers is None else frame.filter(pl.col("ticker").is_in(list(tickers)))
@@ -317,6 +338,10 @@ def _checked(cells: pl.DataFrame) -> pl.DataFrame:
     if frame.select(LEDGER_KEY).is_duplicated().any():
         raise ValueError("ledger: a cell (dataset, ticker, session) stands twice")
     return frame
+
+
+def _instant(*names: str) -> pl.Expr:
+    return pl.col(names).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
 
 
 def _micros(instant: datetime) -> int:

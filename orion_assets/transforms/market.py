@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets.schemas import ANSWERED, FEATURE_MARKET
+from orion_assets.schemas import ANSWERED, FEATURE_MARKET, WHOLE_MARKET
 from orion_assets.transforms.versions import change_points
 from orion_assets.transforms.vix import vix_series
 
@@ -54,7 +54,8 @@ def asked(coverage: pl.DataFrame, sessions: pl.DataFrame, start: date, end: date
         `instants` rows plus `ts_asked` (UTC): the cut-off, or the later instant at which the first answer came. A run
         that asks minutes after the cut-off must not have been read before it.
     """
-    is_answer = pl.col("state").is_in(ANSWERED) & ~pl.col("is_deleted")
+    # The past of a ticker followed later is answered with older clocks, and moves nobody else's rows
+    is_answer = (pl.col("ticker") == WHOLE_MARKET) & pl.col("state").is_in(ANSWERED) & ~pl.col("is_deleted")
     wanted = coverage.filter(pl.col("session").is_between(start, end, closed="left") & is_answer)
     cells = wanted.group_by(_CELL).agg(_answered=pl.col("ts_known").min())
     found = instants(sessions).join(cells, on=_CELL, maintain_order="left")

@@ -296,6 +296,15 @@ def test_tickers_limits_the_bars_that_are_asked_for(market):
     assert json.loads(market.orion("tickers", "list", "--json").out) == [{"ticker": "ACME"}, {"ticker": "BOLT"}]
 
 
+def test_some_tickers_of_a_run_do_not_limit_what_is_asked_of_the_whole_market(market):
+    assert market.orion("backfill", "--to", "2014-06-21", "--tickers", "BOLT").code == 0
+
+    found = counts(market)
+
+    assert {name: found[name]["not_yet"] for name in RAW} == dict.fromkeys(RAW, 0) | {"raw_daily_bars": 0}
+    assert found["raw_news"]["empty_confirmed"] > 0
+
+
 def test_the_universe_is_listed_grown_and_shrunk(market):
     assert market.orion("tickers", "add", "CROW").out == "added: CROW\n"
     assert market.orion("tickers", "add", "CROW").out == "added: none, nothing changed\n"

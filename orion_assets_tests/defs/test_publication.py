@@ -1,16 +1,20 @@
 """The end of a run: what the store says it was asked for, what its checks miss, and what another vendor disputes."""
 
 import re
-from datetime import date
+from datetime import date, timedelta
 
 import dagster as dg
 import polars as pl
 import pytest
 
 from orion_assets import schemas
+from orion_assets.clock import SystemClock
 from orion_assets.defs.io import LakeIOManager
+from orion_assets.ingest.ledger import mark_stale, stale_span
+from orion_assets.ingest.moment import Moment
 from orion_assets.store.facts import asked_sessions
 from orion_assets.store.opening import open_store
+from orion_assets.store.state import State
 from orion_assets_tests.own_market import LAST, MAPPING, START
 
 JUNE_END, JULY_START, JULY_END = date(2014, 6, 20), date(2014, 7, 1), date(2014, 7, 3)
@@ -119,3 +123,22 @@ def test_one_session_that_another_vendor_disputes_is_told_by_a_run_over_it_alone
 
     (row,) = found["reconciles"]
     assert (row["ticker"], row["session"], row["difference_ratio"]) == ("CROW", "2014-06-18", pytest.approx(0.1))
+
+
+def derived(market) -> tuple[date, date] | None:
+    """The span that awaits derivation."""
+    return stale_span(State(market.settings().state_url))
+
+
+def test_publishing_alone_makes_nothing_fresh(market):
+    market.materialize(START, JUNE_END)
+    mark_stale(State(market.settings().state_url), START, Moment(SystemClock().now(), run="beside"))
+    before = derived(market)
+
+    alone = market.materialize(START, JUNE_END, assets=("feature_store",))
+    after = derived(market)
+    market.materialize(START, JUNE_END)
+
+    assert alone.success
+    assert before == after == (START, JUNE_END + timedelta(days=1))
+    assert derived(market) is None

@@ -10,7 +10,7 @@ from orion_assets import calendars
 from orion_assets.ingest.moment import Moment
 from orion_assets.schemas import TABLES
 from orion_assets_tests.pipeline import at
-from orion_assets_tests.worlds import END, START, instants, live_world, random_world
+from orion_assets_tests.worlds import END, START, answers_given, instants, live_world, random_world
 
 LATER = Moment(datetime(2026, 1, 1, tzinfo=UTC))
 WORLDS = 200
@@ -49,6 +49,26 @@ def test_what_was_lived_through_shows_at_t_what_was_landed_by_then(batch):
 @pytest.mark.parametrize("batch", range(WORLDS // BATCH))
 def test_it_does_so_in_many_worlds_that_were_lived_through(batch):
     _hold_the_live_law(range(20_000 + batch * BATCH, 20_000 + (batch + 1) * BATCH))
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_an_answer_given_live_stays_as_it_was_given(batch):
+    _hold_to_the_answers(range(batch * 3, (batch + 1) * 3))
+
+
+@pytest.mark.accept
+@pytest.mark.parametrize("batch", range(10))
+def test_many_answers_given_live_stay_as_they_were_given(batch):
+    _hold_to_the_answers(range(30_000 + batch * 10, 30_000 + (batch + 1) * 10))
+
+
+def _hold_to_the_answers(seeds):
+    for seed in seeds:
+        world, given = answers_given(seed, after=(5, 14, 21))
+        tables = world.derive()
+        for now, then in given:
+            for name, frame in then.items():
+                _assert_same_view(at(frame, now), at(tables[name], now), f"seed {seed} at {now} {name}")
 
 
 def _hold_the_live_law(seeds):

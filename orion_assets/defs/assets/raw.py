@@ -60,7 +60,7 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
             return
         start, end = span_of(context.partition_key_range)
         tickers = universe.asked(source, moment.now)
-        is_partial = tickers != universe.followed()
+        is_partial = is_by_ticker(table.name) and tickers != universe.followed()
         land_universe(desk.lake, desk.state, universe.followed(), moment)
         # The rest is asked of the whole market: an answered session must hold the split of a ticker followed later
         ask = Ask(table.name, start, end, tickers if is_by_ticker(table.name) else (), moment.now, is_partial)

@@ -57,8 +57,7 @@ def store_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
             settle(state, start, end, moment)
         rows = {f"rows_{name}": count for name, count in done.rows.items()}
         bars, matrix = (tables[table.name] for table in (CLEAN_DAILY_BARS, FEATURE_MATRIX))
-        asked = coverage.filter(pl.col("session").is_between(start, end, closed="left"))
-        late = behind(bars, asked, lake.read(SECURITIES), universe.followed())
+        late = behind(bars, coverage.filter(pl.col("session") < end), lake.read(SECURITIES), universe.followed())
         found = [checks.result(_FEATURED, bars_without_features(bars, matrix)), checks.result(_UP_TO_DATE, late)]
         yield reported({"changed": done.is_changed, **rows}, found)
 

@@ -55,6 +55,8 @@ def reported(metadata: Mapping[str, Any], check_results: Sequence[dg.AssetCheckR
 
 
 def derives_all(context: dg.AssetExecutionContext) -> bool:
-    """Say whether a run derives every stored table: publishing alone makes nothing fresh that was stale."""
-    chosen = context.run.asset_selection
-    return not chosen or chosen >= {dg.AssetKey(table.name) for table in STORED}
+    """Say whether a run derives every stored table: publishing alone, or again from a failure, makes nothing fresh."""
+    wanted = {table.name for table in STORED}
+    chosen, steps = context.run.asset_selection, context.run.step_keys_to_execute
+    is_chosen = not chosen or {key.path[-1] for key in chosen} >= wanted
+    return is_chosen and (steps is None or set(steps) >= wanted)

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final
 
 import polars as pl
 
+from orion_assets import calendars
 from orion_assets.errors import SchemaMismatch, SourceRejected
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, RAW_VIX, TABLES
 from orion_assets.sources.files import rows as says
@@ -30,6 +31,8 @@ from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask, Document
 from orion_assets.tables import Table
 
 _LOG: Final = logging.getLogger(__name__)
+# A ticker whose file ends so few sessions before the others may only be late
+LATE_SESSIONS: Final = 5
 
 
 # The sheets of some blocks, with the function that reads them; each function knows its own kind of block
@@ -100,7 +103,9 @@ class FilesSource:
         hashes = sorted({document.sha256 for document in said.documents} | {m.sha256 for m in self._mappings})
         evidence = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
         rows = _checked(rows, TABLES[ask.dataset])
-        return Answer(rows, said.documents, evidence, _spoken_of(ask, said.feeds), self.last_session(ask.dataset))
+        spoken_of, through = _spoken_of(ask, said.feeds), self.last_session(ask.dataset)
+        ends = _lagging(said.rows) if ask.dataset == RAW_DAILY_BARS.name else {}
+        return Answer(rows, said.documents, evidence, spoken_of, through, ends)
 
     def last_session(self, dataset: str) -> date | None:
         """The last session the files can speak of: after it a missing row means that the file ends.
@@ -283,3 +288,13 @@ def _checked(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     if dict(rows.schema) != expected or list(rows.columns) != list(expected):
         raise SchemaMismatch(f"{table.name}: files says {rows.schema}, declared {expected}", table=table.name)
     return rows
+
+
+def _lagging(bars: pl.DataFrame) -> dict[str, date]:
+    """Give the last session of each ticker whose file ends a few sessions before the others."""
+    last = bars.group_by("ticker").agg(pl.col("session").max())
+    newest = last.select(pl.col("session").max()).item()
+    if newest is None:
+        return {}
+    late = calendars.sessions(end=newest).tail(LATE_SESSIONS)["session"].to_list()
+    return dict(last.filter(pl.col("session").is_in(late)).iter_rows())

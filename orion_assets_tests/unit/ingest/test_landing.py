@@ -5,7 +5,9 @@ from datetime import date
 import pytest
 
 from orion_assets.errors import KnowledgeAhead
-from orion_assets_tests.unit.ingest.landing_rows import SATURDAY, VERSION, YEARS_LATER, Raw, bar
+from orion_assets.schemas import RAW_NEWS
+from orion_assets.sources.protocols import TS_ASSUMED
+from orion_assets_tests.unit.ingest.landing_rows import SATURDAY, VERSION, YEARS_LATER, Raw, article, bar
 from orion_assets_tests.unit.transforms.rows import FRI, HOUR, MON, THU, TICK, TUE, WED, open_cutoff, told, utc
 
 
@@ -203,3 +205,17 @@ def test_who_is_no_replay_may_land_on_what_is_known_later():
     raw.land(utc(FRI, 20), bar(MON, stated=utc(FRI, 22)))
 
     assert raw.land(utc(FRI, 21), bar(MON, stated=utc(FRI, 22)))[0].is_empty()
+
+
+def test_what_was_known_when_its_cell_was_answered_without_it_is_a_later_answer():
+    raw = Raw(RAW_NEWS)
+    raw.land(utc(TUE, 13, 40), end=WED)
+    evening, noon = article("1", TUE, "AAA"), article("2", TUE, "AAA")
+    evening |= {"ts_event": utc(TUE, 1), TS_ASSUMED: utc(TUE, 1, 15)}
+
+    late, _ = raw.land(utc(WED, 14), evening, noon, end=WED)
+
+    assert told(late, "article_id", "ts_known", "availability") == [
+        ("1", utc(WED, 14), "observed"),
+        ("2", utc(TUE, 16, 15), "assumed"),
+    ]

@@ -3,9 +3,11 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
+from orion_assets.clock import FixedClock
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.ledger import (
     PUBLISHED,
+    cells_now,
     covered_cells,
     failed_cells,
     holes,
@@ -25,6 +27,7 @@ from orion_assets_tests.unit.transforms.rows import HOUR, MON, THU, TUE, WED, ba
 
 NOW = utc(date(2026, 1, 5), 12)
 MOMENT = Moment(NOW)
+NOBODY = covered_cells(RAW_COVERAGE.empty())
 
 
 def ask(*tickers: str, dataset="raw_daily_bars", end=WED) -> Ask:
@@ -105,7 +108,7 @@ def test_a_dataset_of_the_whole_market_has_one_cell_a_session():
 
 
 def test_a_failed_ask_fails_each_of_its_cells_with_the_reason():
-    found = failed_cells(ask("BBB", "AAA"), RAW_DAILY_BARS, MOMENT, "the vendor sleeps")
+    found = failed_cells(ask("BBB", "AAA"), RAW_DAILY_BARS, MOMENT, "the vendor sleeps", NOBODY)
 
     assert sorted(told(found, *STATE)) == [
         ("raw_daily_bars", ticker, session, "failed", 0, "the vendor sleeps")
@@ -171,49 +174,72 @@ def test_what_was_answered_and_not_published_since_awaits_derivation(state):
     state.record(covered_cells(coverage(cell("AAA"), cell("AAA", TUE), cell("AAA", WED, state="empty_confirmed"))))
 
     before = stale_span(state)
-    settle(state, MON, WED, MOMENT)
+    settle(state, MON, WED, run("first", 0))
 
     assert before == (MON, THU)
     assert stale_span(state) == (WED, THU)
 
 
+def run(name: str, begun: int, now: int | None = None) -> Moment:
+    """A run that began some hours after NOW, and the hour it is for it."""
+    clock = FixedClock(NOW + (begun if now is None else now) * HOUR)
+    return Moment(clock.now(), clock=clock, run=name, started=NOW + begun * HOUR)
+
+
 def test_a_change_makes_what_was_published_from_its_session_on_stale(state):
     state.record(covered_cells(coverage(cell("AAA"), cell("AAA", TUE), cell("AAA", WED))))
-    settle(state, MON, THU, MOMENT)
+    settle(state, MON, THU, run("first", 0))
 
-    mark_stale(state, TUE, Moment(NOW + HOUR))
+    mark_stale(state, TUE, run("later", 1))
 
     assert stale_span(state) == (TUE, THU)
-    assert told(state.cells(dataset=PUBLISHED), "session", "state") == [
+    assert told(cells_now(state).filter(pl.col("dataset") == PUBLISHED), "session", "state") == [
         (MON, "data"),
         (TUE, "not_yet"),
         (WED, "not_yet"),
     ]
 
 
-def test_the_next_publication_ends_the_mark(state):
+def test_the_next_derivation_ends_it(state):
     state.record(covered_cells(coverage(cell("AAA"))))
-    settle(state, MON, TUE, MOMENT)
-    mark_stale(state, MON, Moment(NOW + HOUR, run="a"))
+    settle(state, MON, TUE, run("first", 0))
+    mark_stale(state, MON, run("killed", 1))
 
-    settle(state, MON, TUE, Moment(NOW + 2 * HOUR, run="b"))
+    settle(state, MON, TUE, run("next", 2))
 
     assert stale_span(state) is None
 
 
-def test_a_run_ends_its_own_marks_and_leaves_those_of_a_run_beside_it(state):
+def test_a_run_derives_from_what_it_landed_itself(state):
+    state.record(covered_cells(coverage(cell("AAA"))))
+    mark_stale(state, MON, run("one", 0, 1))
+
+    settle(state, MON, TUE, run("one", 0, 2))
+
+    assert stale_span(state) is None
+
+
+def test_what_lands_beside_a_first_derivation_is_not_lost_with_it(state):
     state.record(covered_cells(coverage(cell("AAA"), cell("AAA", TUE))))
-    settle(state, MON, WED, MOMENT)
-    first, second = Moment(NOW + HOUR, run="a"), Moment(NOW + 2 * HOUR, run="b")
-    mark_stale(state, MON, first)
-    mark_stale(state, TUE, second)
-    mark_stale(state, TUE, first)
+    mark_stale(state, MON, run("earlier sessions", 1, 2))
 
-    settle(state, MON, WED, first)
+    settle(state, TUE, WED, run("later sessions", 0, 3))
+    settle(state, MON, TUE, run("earlier sessions", 1, 4))
+
+    assert stale_span(state) == (TUE, WED)
+
+
+def test_a_run_that_read_before_another_landed_is_stale_though_that_one_has_settled(state):
+    state.record(covered_cells(coverage(cell("AAA"), cell("AAA", TUE), cell("AAA", WED))))
+    mark_stale(state, MON, run("corrects", 3, 4))
+    settle(state, MON, THU, run("corrects", 3, 5))
+
+    settle(state, MON, TUE, run("slow", 1, 6))
     beside = stale_span(state)
-    settle(state, MON, WED, second)
+    settle(state, *beside, run("heals", 7))
 
-    assert beside == (TUE, WED)
+    # What the slow one wrote over may have been read for the sessions after it
+    assert beside == (MON, THU)
     assert stale_span(state) is None
 
 
@@ -225,12 +251,23 @@ def test_what_was_answered_late_awaits_derivation_whatever_it_is(state, dataset)
 
 
 def test_holes_are_cells_never_asked_not_yet_there_or_failed(state):
-    state.record(covered_cells(coverage(cell("AAA"), cell("AAA", WED), cell("BBB", WED, state="empty_confirmed"))))
-    state.record(failed_cells(ask("AAA", end=WED), RAW_DAILY_BARS, MOMENT, "refused").filter(pl.col("session") == TUE))
+    state.add_tickers(["AAA", "BBB"], ts_added=NOW)
+    given = [cell(name, day) for name in ("AAA", "BBB") for day in (MON, WED)]
+    state.record(covered_cells(coverage(*given, cell("CCC", TUE))))
+    state.record(failed_cells(ask("AAA", "BBB", end=THU), RAW_DAILY_BARS, MOMENT, "refused", state.cells()))
 
-    assert holes(state, "raw_daily_bars", ("AAA",), (MON, THU)) == [TUE]
-    assert holes(state, "raw_daily_bars", ("AAA", "BBB"), (MON, THU)) == [MON, TUE]
-    assert holes(state, "raw_vix", ("AAA",), (MON, WED)) == [MON, TUE]
+    assert holes(state, "raw_daily_bars", 2, (MON, THU)) == [TUE]
+    state.add_tickers(["DDD"], ts_added=NOW)
+    assert holes(state, "raw_daily_bars", 3, (MON, THU)) == [MON, TUE, WED]
+    assert holes(state, "raw_vix", 3, (MON, WED)) == [MON, TUE]
+
+
+def test_what_fails_leaves_the_cells_that_were_answered(state):
+    state.record(covered_cells(coverage(cell("AAA"))))
+
+    state.record(failed_cells(ask("AAA"), RAW_DAILY_BARS, MOMENT, "refused", state.cells()))
+
+    assert told(state.cells(), "session", "state") == [(MON, "data"), (TUE, "failed")]
 
 
 def test_nothing_answered_and_nothing_published_is_nothing_stale(state):
@@ -249,7 +286,7 @@ def test_the_ledger_can_be_made_anew_from_the_lake(tmp_path):
     bad = [bar(MON, -1.0, ticker=ticker) for ticker in ("AAA", "BBB")]
     lake.replace(RAW_DAILY_BARS, rows(RAW_DAILY_BARS, bar(MON, 10.0, utc(MON, 20)), *bad), **span)
     lake.replace(CLEAN_DAILY_BARS, rows(CLEAN_DAILY_BARS, bar(MON, 10.0, utc(MON, 20))), **span)
-    state.record(failed_cells(ask("ZZZ"), RAW_DAILY_BARS, MOMENT, "refused"))
+    state.record(failed_cells(ask("ZZZ"), RAW_DAILY_BARS, MOMENT, "refused", NOBODY))
 
     count = rebuild(lake, state, RAW_DAILY_BARS, CLEAN_DAILY_BARS)
 

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from orion_assets.clock import FixedClock
-from orion_assets.ingest.ledger import settle
+from orion_assets.ingest.ledger import cells_now, settle
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.reference import land_tickers, mark_reassigned
 from orion_assets.ingest.runner import Desk
@@ -98,11 +98,11 @@ def test_an_action_that_another_security_bears_now_awaits_derivation_from_its_ex
     desk.lake.append(RAW_SPLITS, lambda _: rows(RAW_SPLITS, event), start=MON, end=WED)
     held = rows(SECURITIES, {"security_id": "files:KO", "ticker": "KO", "valid_from": MON})
     desk.lake.overwrite(SECURITIES, held)
-    settle(desk.state, MON, THU, Moment(NOW))
+    settle(desk.state, MON, THU, Moment(NOW, run="first"))
 
     mark_reassigned(desk, held, Moment(NOW))
-    same = desk.state.cells()["state"].to_list()
+    same = cells_now(desk.state)["state"].to_list()
     mark_reassigned(desk, held.with_columns(security_id=pl.lit("BBG1")), Moment(NOW))
 
     assert same == ["data"] * 3
-    assert told(desk.state.cells(), "session", "state") == [(MON, "data"), (TUE, "not_yet"), (WED, "not_yet")]
+    assert told(cells_now(desk.state), "session", "state") == [(MON, "data"), (TUE, "not_yet"), (WED, "not_yet")]

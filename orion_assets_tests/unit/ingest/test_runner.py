@@ -6,9 +6,10 @@ from datetime import date, datetime
 import polars as pl
 import pytest
 
+from orion_assets import calendars
 from orion_assets.clock import FixedClock
 from orion_assets.errors import KnowledgeAhead, SourceRejected
-from orion_assets.ingest.ledger import PUBLISHED, settle
+from orion_assets.ingest.ledger import PUBLISHED, cells_now, settle
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.reference import land_tickers
 from orion_assets.ingest.runner import Desk, land
@@ -32,6 +33,7 @@ class Teller:
 
     rows: list[dict] = field(default_factory=list)
     error: Exception | None = None
+    ends: dict[str, date] = field(default_factory=dict)
     name = "teller"
 
     def read(self, ask: Ask) -> Answer:
@@ -43,7 +45,7 @@ class Teller:
         rows = said(ask.dataset, frame)
         if "session" in TABLES[ask.dataset].names:
             rows = rows.filter(pl.col("session").is_between(ask.start, ask.end, closed="left"))
-        return Answer(rows, (Document("bars.csv", SHA, BYTES),), "evidence", ask.tickers)
+        return Answer(rows, (Document("bars.csv", SHA, BYTES),), "evidence", ask.tickers, None, self.ends)
 
 
 @pytest.fixture
@@ -171,12 +173,12 @@ def test_a_split_that_moves_to_an_earlier_ex_date_bears_upon_the_sessions_from_t
     at_wednesday = {"ts_event": utc(WED, 13, 30), TS_ASSUMED: utc(WED, 13, 30), "session": WED, "ex_date": WED}
     split = {"event_id": "1", "ticker": "AAA", "shares_after": 2, "shares_before": 1, **at_wednesday}
     asked(desk, Teller([split]), table=RAW_SPLITS, end=THU)
-    settle(desk.state, MON, THU, Moment(YEARS_LATER))
+    settle(desk.state, MON, THU, Moment(YEARS_LATER, run="first"))
 
     moved = Teller([{**split, "session": TUE, "ex_date": TUE}])
     landed = asked(desk, moved, YEARS_LATER + HOUR, table=RAW_SPLITS, end=THU)
 
-    published = desk.state.cells(dataset=PUBLISHED)
+    published = cells_now(desk.state).filter(pl.col("dataset") == PUBLISHED)
     assert landed.first_change == TUE
     assert told(published, "session", "state") == [(MON, "data"), (TUE, "not_yet"), (WED, "not_yet")]
 
@@ -222,9 +224,31 @@ def test_a_file_that_lost_most_of_its_rows_is_refused_and_what_was_landed_stays(
         asked(desk, cut, YEARS_LATER + HOUR, tickers=tuple(names), end=TUE)
 
     assert desk.lake.read(RAW_DAILY_BARS).height == 8
-    assert desk.state.cells()["state"].unique().to_list() == ["failed"]
+    assert desk.state.cells()["state"].unique().to_list() == ["data"]
     landed = asked(desk, cut, YEARS_LATER + HOUR, tickers=tuple(names), end=TUE, takes_back=True)
     assert landed.withdrawn["ticker"].to_list() == names[2:]
+
+
+def test_a_lost_file_among_many_is_refused_too(desk):
+    days = calendars.sessions(MON, date(2014, 6, 12))["session"].to_list()
+    given = [
+        bar(day, ticker=f"T{number:02}") | {"source_file": f"T{number:02}.csv"} for number in range(20) for day in days
+    ]
+    names, end = tuple(f"T{number:02}" for number in range(20)), date(2014, 6, 12)
+    asked(desk, Teller(given), tickers=names, end=end)
+    kept = [row for row in given if row["ticker"] != "T07"]
+
+    with pytest.raises(SourceRejected, match="no longer has 8 of 8 rows it had, the first T07 2014-06-02 of T07"):
+        asked(desk, Teller(kept), YEARS_LATER + HOUR, tickers=names, end=end)
+
+
+def test_a_ticker_whose_rows_may_only_be_late_is_not_confirmed_to_have_none(desk):
+    source = Teller([bar(MON), bar(TUE), bar(MON, ticker="BBB")], ends={"BBB": MON})
+
+    asked(desk, source, tickers=("AAA", "BBB"))
+
+    cells = desk.state.cells(tickers=["BBB"])
+    assert told(cells, "session", "state") == [(MON, "data"), (TUE, "not_yet")]
 
 
 def test_some_of_the_tickers_say_nothing_of_the_emptiness_of_the_market(desk):

@@ -1,6 +1,6 @@
 import pytest
 
-from orion_assets.ingest.ledger import settle
+from orion_assets.ingest.ledger import cells_now, settle
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.universe import Universe, land_universe
 from orion_assets.schemas import RAW_UNIVERSE
@@ -83,10 +83,10 @@ def test_who_is_followed_is_landed_once_and_every_change_is_a_version(tmp_path, 
 def test_what_was_published_awaits_derivation_when_somebody_is_followed_anew(tmp_path, state):
     lake = Lake(str(tmp_path / "lake"))
     land_universe(lake, state, ("AAA",), Moment(NOW))
-    settle(state, MON, TUE, Moment(NOW))
+    settle(state, MON, TUE, Moment(NOW + HOUR, run="first"))
 
-    land_universe(lake, state, ("AAA",), Moment(NOW + HOUR))
-    before = state.cells()["state"].to_list()
-    land_universe(lake, state, ("AAA", "BBB"), Moment(NOW + HOUR))
+    land_universe(lake, state, ("AAA",), Moment(NOW + 2 * HOUR))
+    before = cells_now(state)["state"].to_list()
+    land_universe(lake, state, ("AAA", "BBB"), Moment(NOW + 2 * HOUR))
 
-    assert (before, state.cells()["state"].to_list()) == (["data"], ["not_yet"])
+    assert (before, cells_now(state)["state"].to_list()) == (["data"], ["not_yet"])

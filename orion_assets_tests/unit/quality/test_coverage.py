@@ -68,8 +68,12 @@ def test_a_bar_that_was_withdrawn_is_none():
     assert lag([*UP_TO_DATE, gone], asked(("AAA", TUE))) == [("AAA", TUE, MON)]
 
 
-def test_who_was_not_asked_for_or_is_no_longer_followed_is_not_behind():
-    assert lag(UP_TO_DATE, asked(("AAA", TUE), ("BBB", MON))) == []
+def test_who_was_answered_before_and_not_in_the_last_session_is_behind():
+    assert lag([*UP_TO_DATE, bar(MON, 5.0, ticker="BBB")], asked(("AAA", TUE), ("BBB", MON))) == [("BBB", TUE, MON)]
+
+
+def test_who_was_never_asked_for_or_is_no_longer_followed_is_not_behind():
+    assert lag(UP_TO_DATE, asked(("AAA", TUE))) == []
     assert lag(UP_TO_DATE, BOTH_ASKED, followed=("AAA",)) == []
 
 

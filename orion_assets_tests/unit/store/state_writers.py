@@ -30,15 +30,3 @@ def work(url: str, number: int, barrier) -> None:
             "detail": None,
         }
         state.record(pl.DataFrame(cells, schema=LEDGER_SCHEMA))
-
-
-def revise(url: str, barrier) -> None:
-    """Count the shared cell's rows up, a look and a record at a time."""
-    barrier.wait(60)
-    state = State(url)
-    for _ in range(ROUNDS):
-        state.revise(_one_more, dataset="raw_daily_bars", start=date(2014, 6, 2))
-
-
-def _one_more(cells: pl.DataFrame) -> pl.DataFrame:
-    return cells.with_columns(pl.col("rows") + 1)

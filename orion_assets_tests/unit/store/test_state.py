@@ -145,18 +145,26 @@ def test_a_database_of_newer_code_is_refused(state, url):
         State(url).universe()
 
 
-def test_a_revision_sees_what_the_one_before_it_recorded(url):
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(4)
-    State(url).record(frame(cell(rows=0)))
-    processes = [context.Process(target=state_writers.revise, args=(url, barrier)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
+def test_a_runs_last_landing_from_a_session_on_counts(state):
+    state.log_landing("a", MONDAY, T0)
+    state.log_landing("a", TUESDAY, T0)
+    state.log_landing("a", MONDAY, T0 + timedelta(hours=1))
 
-    assert [process.exitcode for process in processes] == [0] * 4
-    assert State(url).cells()["rows"].to_list() == [4 * state_writers.ROUNDS]
+    assert state.landings().sort("first_session").rows() == [
+        ("a", MONDAY, T0 + timedelta(hours=1)),
+        ("a", TUESDAY, T0),
+    ]
+
+
+def test_cells_are_counted_by_session_in_the_database(state):
+    state.record(frame(cell(), cell("MSFT"), cell("AAPL", TUESDAY, "failed"), cell("*", dataset="raw_vix")))
+    state.add_tickers(["AAPL"], ts_added=T0)
+
+    assert state.count_sessions(["data"]).rows() == [("raw_daily_bars", MONDAY, 2), ("raw_vix", MONDAY, 1)]
+    assert state.count_sessions(["data", "failed"], dataset="raw_daily_bars", followed=True).rows() == [
+        ("raw_daily_bars", MONDAY, 1),
+        ("raw_daily_bars", TUESDAY, 1),
+    ]
 
 
 def test_a_database_that_does_not_answer_says_so(tmp_path):
