@@ -13,6 +13,7 @@ from orion_assets.cli.output import OUT, Exit, refuse
 from orion_assets.cli.report import Report
 from orion_assets.ingest.ledger import stale_span
 from orion_assets.settings import Settings
+from orion_assets.store.state import STATES
 
 
 def backfill(
@@ -50,7 +51,8 @@ def backfill(
 def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = False, json: Json = False) -> None:
     """Fill what has become due or failed since the first session that was asked for, and derive what is stale.
 
-    Datasets are looked at one by one: VIX that comes a day late is asked for alone.
+    Datasets are looked at one by one: VIX that comes a day late is asked for alone. Files are read anew for rows that
+    they tell otherwise than before.
     """
     call: Call = ctx.obj
     settings = call.with_source()
@@ -59,7 +61,7 @@ def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = Fals
     launch = Launch("daily", until=instant.isoformat() if until else "", takes_back=takes_back)
     fills = [
         replace(launch, start=found.start, end=found.end, assets=(*found.datasets, *DERIVED))
-        for found in ranges.due(call.state(), settings, source, instant)
+        for found in ranges.due(call, settings, source, instant, is_replay=until is not None)
     ]
     stale = stale_span(call.state())
     if fills:
@@ -73,7 +75,8 @@ def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = Fals
     elif json:
         _finish(Report(call, launch, Outcome(is_done=True)), as_json=True)
     else:
-        OUT.print(f"up to date: {ranges.reached(source, instant)}")
+        is_asked = not call.state().count_sessions(STATES).is_empty()
+        OUT.print(ranges.reached(source, instant, settings.start, is_asked=is_asked))
 
 
 def _fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outcome:

@@ -9,12 +9,16 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from orion_assets import calendars
+from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW
 from orion_assets.cli.output import refuse
+from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.ledger import holes
+from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.runner import restated
 from orion_assets.settings import Settings
-from orion_assets.sources.protocols import Source
-from orion_assets.store.state import STATES, State
+from orion_assets.sources.protocols import Ask, Source
+from orion_assets.store.state import STATES
 
 NEAR_SESSIONS: Final = 20
 
@@ -60,20 +64,26 @@ def open_end(source: Source, instant: datetime) -> date:
     return _end_of("raw_daily_bars", source, instant)
 
 
-def due(state: State, settings: Settings, source: Source, instant: datetime) -> list[Due]:
+def due(call: Call, settings: Settings, source: Source, instant: datetime, *, is_replay: bool) -> list[Due]:
     """List the ranges in which raw tables should have answers by an instant and have not, oldest first.
 
     Planned are the sessions from the first one ever asked for on, ORION_START before any was, up to where the source
-    ends. Holes far apart are ranges of their own: what keeps failing in one year must not take this week along.
+    ends. Holes far apart are ranges of their own: what keeps failing in one year must not take this week along. Where
+    asking costs nothing, sessions that the source tells otherwise now are due too.
     """
+    state = call.state()
     asked = state.count_sessions(STATES).filter(pl.col("dataset").is_in(RAW))["session"].sort().to_list()
     first = asked[0] if asked else settings.start
-    followed = len(state.universe() or settings.tickers or source.listed_tickers())
+    tickers = state.universe() or settings.tickers or source.listed_tickers()
     found: dict[str, list[date]] = {}
     for dataset in (name for name in RAW if name in source.datasets):
         sessions = begun(first, _end_of(dataset, source, instant), instant)
         if sessions:
-            found[dataset] = holes(state, dataset, followed, (sessions[0], sessions[-1] + timedelta(days=1)))
+            span = (sessions[0], sessions[-1] + timedelta(days=1))
+            found[dataset] = holes(state, dataset, len(tickers), span)
+            if asked and source.is_local and not is_replay:
+                ask = Ask(dataset, *span, tickers if is_by_ticker(dataset) else (), instant)
+                found[dataset] += restated(call.lake(), source, ask, Moment(instant))
     return [
         Due(days[0], days[-1] + timedelta(days=1), tuple(name for name in found if set(days) & set(found[name])))
         for days in _near_one_another(sorted({day for days in found.values() for day in days}))
@@ -91,12 +101,16 @@ def _near_one_another(days: list[date]) -> list[list[date]]:
     return groups
 
 
-def reached(source: Source, instant: datetime) -> str:
-    """Say up to which session each dataset of the source is complete."""
+def reached(source: Source, instant: datetime, start: date, *, is_asked: bool) -> str:
+    """Say up to which session each dataset of the source is complete; or why nothing was ever asked for."""
     last = begun(calendars.FIRST_DATE, open_end(source, instant), instant)[-1]
+    if not is_asked:
+        return (
+            f"the source ends with session {last}, before ORION_START {start}: bring newer files, or set an earlier one"
+        )
     ends = {name: _end_of(name, source, instant) - timedelta(days=1) for name in RAW if name in source.datasets}
     short = ", ".join(f"{name} ends with {end}" for name, end in ends.items() if end < last)
-    return f"every session up to {last} is answered" + (f"; in the source, {short}" if short else "")
+    return f"up to date: every session up to {last} is answered" + (f"; in the source, {short}" if short else "")
 
 
 def _end_of(dataset: str, source: Source, instant: datetime) -> date:

@@ -1,7 +1,10 @@
 """What a fill says at its end: what was done, what the checks found, which command comes next."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -10,6 +13,7 @@ from orion_assets import calendars
 from orion_assets.cli.context import Call
 from orion_assets.cli.launch import DERIVED, RAW, REFERENCE, Finding, Launch, Outcome
 from orion_assets.cli.output import ERR, OUT, counted, document, frame
+from orion_assets.ingest.ledger import never_asked
 
 _LAYERS: Final[Mapping[str, str]] = {"raw": "raw", "feature": "features", "feature_store": "store"}
 
@@ -31,7 +35,7 @@ class Report:
     @property
     def next_commands(self) -> list[str]:
         """What to call now, with a ticker that is followed."""
-        orion = "orion" if self.call.env_file is None else f"orion --env-file {self.call.env_file}"
+        orion = called() if self.call.env_file is None else f"{called()} --env-file {self.call.env_file}"
         followed = self.launch.only or self.call.state().universe()
         span = f" --from {self.launch.start} --to {self.launch.end}" if self.launch.start else ""
         features = [f"{orion} features {followed[0]}{span}"] if followed else []
@@ -58,6 +62,8 @@ class Report:
             ERR.print(line(finding))
         if not self.outcome.findings:
             OUT.print("every check passed")
+        if gap := never_asked(self.call.state()):
+            ERR.print(f"  {gap_told(gap)}")
         for position, command in enumerate(self.next_commands):
             OUT.print(f"{'      ' if position else 'next: '}{command}")
 
@@ -84,4 +90,18 @@ def line(finding: Finding) -> str:
         f"{name} {first[name]}" for name in ("ticker", "session", "date", "row_key", "found") if first.get(name)
     )
     more = f", first: {where}" if where else ""
-    return f"  check {finding.asset}.{finding.check.replace('_', ' ')}: {counted(finding.rows, 'row')}{more}"
+    gone = " withdrawn, the source no longer has them" if finding.check == "complete" and finding.accused else ""
+    return f"  check {finding.asset}.{finding.check.replace('_', ' ')}: {counted(finding.rows, 'row')}{gone}{more}"
+
+
+def gap_told(gap: list[date]) -> str:
+    """Say which sessions nobody asked for, what follows and what to do."""
+    where = str(gap[0]) if len(gap) == 1 else f"{gap[0]} to {gap[-1]}"
+    return (
+        f"{counted(len(gap), 'session')} never asked for, {where}: features after them step over it; {called()} update"
+    )
+
+
+def called() -> str:
+    """Give the command as it was called, so that what is printed can be pasted."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "orion" else "orion"

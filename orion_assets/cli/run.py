@@ -99,7 +99,8 @@ def _reason(event: dg.DagsterEvent) -> str:
         error = error.cause
     text = error.message.strip() if error is not None else event.message or "unknown"
     subject = f"{event.step_key}: " if event.step_key else ""
-    return subject + (text.partition(": ")[2] or text)
+    said = text.partition(": ")[2] or text
+    return said if said.startswith(subject) else subject + said
 
 
 def _finding(check: dg.AssetCheckEvaluation) -> Finding:

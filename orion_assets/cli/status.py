@@ -10,6 +10,7 @@ from orion_assets import calendars
 from orion_assets.cli.context import Call, now
 from orion_assets.cli.options import Json
 from orion_assets.cli.output import OUT, counted, document, frame, lines
+from orion_assets.cli.report import gap_told
 from orion_assets.ingest import ledger
 from orion_assets.schemas import CLEAN_DAILY_BARS, RAW_DAILY_BARS
 from orion_assets.store.state import STATES
@@ -37,9 +38,10 @@ def status(
     if rebuild:
         ledger.rebuild(call.lake(), state, RAW_DAILY_BARS, CLEAN_DAILY_BARS)
     cells = ledger.cells_now(state)
-    due, attention = _due(cells, now()), _attention(cells)
+    due, attention, gap = _due(cells, now()), _attention(cells), ledger.never_asked(state)
     if json:
-        document({"cells": _counts(cells).to_dicts(), "due": due.to_dicts(), "attention": attention.to_dicts()})
+        told = {"cells": _counts(cells), "due": due, "attention": attention}
+        document({name: found.to_dicts() for name, found in told.items()} | {"never_asked": gap})
         return
     if cells.is_empty():
         OUT.print("nothing was asked for yet; start with: orion backfill")
@@ -48,7 +50,7 @@ def status(
     shown = [name for name in STATES if name in _USUAL or counts[name].sum()]
     table = counts.select("dataset", "first", "last", *shown).rename({"empty_confirmed": "empty"})
     frame(table, as_json=False, title="Cells by state (a cell: dataset, ticker or the whole market, session)")
-    told = [*map(_told_due, due.to_dicts()), *_told(attention)]
+    told = [*([gap_told(gap)] if gap else []), *map(_told_due, due.to_dicts()), *_told(attention)]
     lines(told, title="Needs attention" if told else "Nothing needs attention")
 
 
@@ -82,7 +84,8 @@ def _attention(cells: pl.DataFrame) -> pl.DataFrame:
     return (
         cells.filter(pl.col("state").is_in(["quarantined", "failed"]))
         .sort("dataset", "session", "ticker")
-        .select("dataset", "ticker", "session", "state", "detail")
+        .with_columns(_where=pl.when(pl.col("evidence") != "").then(pl.col("evidence") + ": ").otherwise(pl.lit("")))
+        .select("dataset", "ticker", "session", "state", detail=pl.concat_str("_where", "detail"))
     )
 
 

@@ -12,7 +12,7 @@ from orion_assets.ingest.moment import Moment
 from orion_assets.schemas import ANSWERED, QUARANTINE, RAW_COVERAGE, TABLES, WHOLE_MARKET
 from orion_assets.sources.protocols import Ask
 from orion_assets.store.lake import Lake
-from orion_assets.store.state import LEDGER_SCHEMA, State
+from orion_assets.store.state import LEDGER_SCHEMA, STATES, State
 from orion_assets.tables import UTC_US, Table
 from orion_assets.transforms.versions import visible
 
@@ -139,6 +139,17 @@ def holes(state: State, dataset: str, followed: int, span: tuple[date, date]) ->
     counted = state.count_sessions(_KNOWN, dataset=dataset, followed=is_each)
     full = counted.filter(pl.col("cells") >= (followed if is_each else 1)).select("session")
     return calendars.sessions(*span).join(full, on="session", how="anti")["session"].sort().to_list()
+
+
+def never_asked(state: State) -> list[date]:
+    """List the sessions between those asked for that nobody asked for: features after them step over the gap."""
+    asked = (
+        state.count_sessions(STATES).filter(pl.col("dataset") != PUBLISHED).select("session").unique().sort("session")
+    )
+    if asked.is_empty():
+        return []
+    between = calendars.sessions(asked["session"][0], asked["session"][-1])
+    return between.join(asked, on="session", how="anti")["session"].sort().to_list()
 
 
 def rebuild(lake: Lake, state: State, raw: Table, clean: Table) -> int:

@@ -15,7 +15,7 @@ from orion_assets.errors import SettingsError, SourceRejected, SourceUnavailable
 from orion_assets.ingest.landing import Landing, is_by_ticker
 from orion_assets.ingest.ledger import covered_cells, failed_cells, ledger_cells, mark_stale
 from orion_assets.ingest.moment import Moment
-from orion_assets.schemas import RAW_COVERAGE
+from orion_assets.schemas import RAW_COVERAGE, TABLES
 from orion_assets.sources.protocols import Answer, Ask, Source
 from orion_assets.store.archive import Archive
 from orion_assets.store.lake import Lake
@@ -89,6 +89,28 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
     first_change = _first_touched(appended, held) if appended.height else None
     withdrawn = appended.filter(pl.col("is_deleted"))
     return Landed(table, appended.height, first_change, tuple(not_due), withdrawn)
+
+
+def restated(lake: Lake, source: Source, ask: Ask, moment: Moment) -> list[date]:
+    """List the sessions of a range whose rows the source tells otherwise than they were landed; nothing is written.
+
+    Args:
+        lake: What was landed.
+        source: Whom to ask; asking must cost nothing.
+        ask: The range and the dataset.
+        moment: The clock of a landing that could be made now.
+
+    Raises:
+        SourceRejected: The source cannot be read, or lacks most of what was landed.
+    """
+    table = TABLES[ask.dataset]
+    answer = source.read(ask)
+    start, end = _span(lake, table, ask, answer)
+    following = calendars.sessions(ask.start).head(calendars.sessions(ask.start, ask.end).height + 1)
+    landing = Landing(table, answer, following, moment)
+    fresh = landing.new_versions(lake.read(table, start=start, end=end), _coverage(lake, table, ask))
+    mine = fresh.filter(pl.col("session").is_between(ask.start, ask.end, closed="left"))
+    return mine["session"].unique().sort().to_list()
 
 
 def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) -> tuple[pl.DataFrame, pl.DataFrame]:

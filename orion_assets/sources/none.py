@@ -19,6 +19,7 @@ class NoSource:
     """Stands in while ORION_SOURCE is unset."""
 
     name: ClassVar[str] = "none"
+    is_local: ClassVar[bool] = False
 
     @property
     def datasets(self) -> frozenset[str]:

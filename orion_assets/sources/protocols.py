@@ -75,9 +75,10 @@ class Answer:
 
 
 class Source(Protocol):
-    """A provider of raw datasets."""
+    """A provider of raw datasets; `is_local` where asking again costs nothing, so that updates look for corrections."""
 
     name: ClassVar[str]
+    is_local: ClassVar[bool]
 
     @property
     def datasets(self) -> frozenset[str]:

@@ -1,7 +1,9 @@
 """`orion backfill`, `update`, `status`, `tickers` and `store` that fill, count and make again."""
 
 import json
+import sys
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -53,18 +55,19 @@ def test_a_backfill_ends_with_the_rows_of_every_layer_and_the_next_command(grown
     published = [int(rows) for layer, table, rows in told if layer in ("clean", "features") and table != "securities"]
     assert ["store", "feature_store", str(sum(published))] in told
     env_file = market.folder / "orion.env"
+    orion = Path(sys.executable).with_name("orion")
     assert said.out.splitlines()[-2:] == [
-        f"next: orion --env-file {env_file} features ACME --from 2014-06-16 --to 2014-06-27",
-        f"      orion --env-file {env_file} status",
+        f"next: {orion} --env-file {env_file} features ACME --from 2014-06-16 --to 2014-06-27",
+        f"      {orion} --env-file {env_file} status",
     ]
     assert len(said.out.splitlines()) + len(said.err.splitlines()) <= 40
 
 
 def test_the_next_command_that_is_named_works(grown):
     market, said = grown
-    command = said.out.splitlines()[-2].removeprefix("next: orion ").split()
+    command = said.out.splitlines()[-2].removeprefix("next: ").split()
 
-    assert market.run(*command[2:]).code == 0
+    assert market.run(*command[3:]).code == 0
 
 
 def test_a_repeated_backfill_as_json_is_one_document_and_changes_nothing(grown):
@@ -136,7 +139,8 @@ def test_status_is_a_table_for_people(grown):
     assert "not_entitled" not in said.out
     assert said.out.splitlines()[-2:] == [
         "Needs attention",
-        "  raw_daily_bars: 1 cell quarantined, BOLT 2014-06-25: readable: close: -81.0 is not positive",
+        "  raw_daily_bars: 1 cell quarantined, BOLT 2014-06-25: bars.csv row 33: readable: close: -81.0 is not"
+        " positive",
     ]
 
 
@@ -242,7 +246,52 @@ def test_a_file_that_lost_its_rows_is_refused_until_the_loss_is_accepted(market)
     assert "no longer has 9 of 18 rows it had, the first BOLT 2014-06-16 of bars.csv" in refused.err
     assert held == before
     assert accepted.code == 0
-    assert "check raw_daily_bars.complete: 9 rows, first: ticker BOLT, session 2014-06-16" in accepted.err
+    assert "check raw_daily_bars.complete: 9 rows withdrawn, the source no longer has them" in accepted.err
+
+
+def test_update_finds_a_corrected_row_and_asks_for_its_session_alone(market):
+    bars = market.folder / "bars.csv"
+    assert market.orion("backfill", "--to", "2014-07-22").code == 0
+    lines = bars.read_text().splitlines()
+    [row] = [line for line in lines if line.startswith("ACME,2014-07-15")]
+    parts = row.split(",")
+    changed = ",".join([*parts[:-1], str(float(parts[-1]) + 100)])
+    bars.write_text("\n".join(changed if line == row else line for line in lines) + "\n")
+
+    corrected = market.orion("update", "--json")
+    again = market.orion("update")
+
+    told = json.loads(corrected.out)
+    assert corrected.code == 0, corrected.err
+    assert told["range"] == ["2014-07-15", "2014-07-16"]
+    assert told["rows"]["raw_daily_bars"] == 1
+    assert [name for name in told["rows"] if name in RAW] == ["raw_daily_bars"]
+    assert again.out.startswith("up to date")
+
+
+def test_update_refuses_a_file_that_lost_its_rows(market):
+    bars = market.folder / "bars.csv"
+    assert market.orion("backfill", "--to", "2014-06-27").code == 0
+    bars.write_text("\n".join(line for line in bars.read_text().splitlines() if not line.startswith("BOLT")) + "\n")
+
+    refused = market.orion("update", "--json")
+
+    assert refused.code == 1
+    assert "no longer has 9 of" in refused.err
+
+
+def test_a_gap_between_ranges_is_told_with_its_remedy(market):
+    assert market.orion("backfill", "--to", "2014-06-18").code == 0
+
+    second = market.orion("backfill", "--from", "2014-06-20", "--to", "2014-06-24")
+    status = market.orion("status")
+
+    told = "2 sessions never asked for, 2014-06-18 to 2014-06-19: features after them step over it; orion update"
+    assert told in second.err
+    assert told in status.out
+    assert json.loads(market.orion("status", "--json").out)["never_asked"] == ["2014-06-18", "2014-06-19"]
+    assert market.orion("update", "--until", "2014-06-23T21:00Z").code == 0
+    assert json.loads(market.orion("status", "--json").out)["never_asked"] == []
 
 
 def test_update_asks_again_for_what_failed(market):

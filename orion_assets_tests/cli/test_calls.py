@@ -153,7 +153,8 @@ def test_before_anything_was_filled_a_read_exits_1_and_says_how_to_begin(market,
 
 
 def test_before_anything_was_filled_there_is_an_empty_status(market):
-    assert json.loads(market.orion("status", "--json").out) == {"attention": [], "cells": [], "due": []}
+    told = json.loads(market.orion("status", "--json").out)
+    assert told == {"attention": [], "cells": [], "due": [], "never_asked": []}
     assert "orion backfill" in market.orion("status").out
 
 
@@ -184,7 +185,8 @@ def test_an_env_file_that_is_not_there_exits_2(tmp_path):
     said = orion("--env-file", tmp_path / "absent.env", "status")
 
     assert (said.code, said.out) == (2, "")
-    assert "absent.env" in said.err
+    # A box breaks a long path wherever it ends
+    assert "absent.env" in "".join(said.err.replace("│", "").split())
 
 
 @pytest.mark.parametrize("command", [(), ("tickers",), ("market",), ("store",)])

@@ -212,6 +212,7 @@ class News(TickerBlock):
     date_format: str = "rfc3339"
     delay: Delay = timedelta(minutes=15)
     tickers_separator: str = Field(default=",", min_length=1)
+    complete_through: date | None = None
 
     REQUIRED: ClassVar = ("article_id", "published", "title")
     OPTIONAL: ClassVar = ("ticker", "tickers", "description", "publisher", "url", *_VERSION_COLUMNS)

@@ -22,7 +22,7 @@ from orion_assets.errors import SchemaMismatch, SourceRejected
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, RAW_VIX, TABLES
 from orion_assets.sources.files import rows as says
 from orion_assets.sources.files.mapping import load
-from orion_assets.sources.files.options import ActionColumn, Block, DailyBars
+from orion_assets.sources.files.options import ActionColumn, Block, DailyBars, News
 from orion_assets.sources.files.parsing import Sheet, dates, numbers, tickers
 from orion_assets.sources.files.reading import Shelf
 from orion_assets.sources.files.settling import check_basis, settle, visible
@@ -52,6 +52,7 @@ class FilesSource:
     """Files that the user owns, as a `Source`."""
 
     name: ClassVar[str] = "files"
+    is_local: ClassVar[bool] = True
 
     def __init__(self, mappings: Sequence[Path], root: Path | None = None) -> None:
         """Read the mappings; no data file is opened yet.
@@ -110,13 +111,17 @@ class FilesSource:
     def last_session(self, dataset: str) -> date | None:
         """The last session the files can speak of: after it a missing row means that the file ends.
 
-        Actions are rare, so their files end where the bars do.
+        Actions are rare, so their files end where the bars do. News are rare too, of few tickers: `complete_through` of
+        the mapping says up to which date silence is an answer.
         """
         is_action = dataset in (RAW_SPLITS.name, RAW_DIVIDENDS.name)
         dated = RAW_DAILY_BARS.name if is_action else dataset
         if dated == RAW_TICKERS.name or dated not in self.datasets:
             return None
-        return self._said(dated).rows.select(pl.col("session").max()).item()
+        last = self._said(dated).rows.select(pl.col("session").max()).item()
+        stated = [block.complete_through for block in self._blocks("news") if isinstance(block, News)]
+        ends = [last, *(stated if dated == RAW_NEWS.name else [])]
+        return max((end for end in ends if end is not None), default=None)
 
     def listed_tickers(self) -> tuple[str, ...]:
         """Every ticker the files have bars of, sorted."""
