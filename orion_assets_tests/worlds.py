@@ -44,9 +44,17 @@ def live_world(seed: int) -> World:
 
 
 def answers_given(seed: int, after: Sequence[int]) -> tuple[World, list[tuple[datetime, dict[str, pl.DataFrame]]]]:
-    """A vendor's world without a missed run, and what was derived after some of the runs, with their instants."""
+    """A vendor's world without a missed run; what was derived after some of the runs, and until when it stood.
+
+    That is a tick before the next run: until then nobody could be answered otherwise.
+    """
     world = replace(random_world(seed), has_clocks=False)
-    given = [(now, world.derive()) for number, now in enumerate(_lived(world, seed, missed=0.0)) if number in after]
+    given: list[tuple[datetime, dict[str, pl.DataFrame]]] = []
+    stands: dict[str, pl.DataFrame] | None = None
+    for number, now in enumerate(_lived(world, seed, missed=0.0)):
+        if stands is not None:
+            given.append((now - timedelta(microseconds=1), stands))
+        stands = world.derive() if number in after else None
     return world, given
 
 
