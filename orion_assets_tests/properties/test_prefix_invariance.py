@@ -42,7 +42,7 @@ def _hold_the_law(seeds, *, count):
 
 @pytest.mark.parametrize("batch", range(4))
 def test_what_was_lived_through_shows_at_t_what_was_landed_by_then(batch):
-    _hold_the_live_law(range(batch * 8, (batch + 1) * 8))
+    _hold_the_live_law(range(batch * 6, (batch + 1) * 6))
 
 
 @pytest.mark.accept
@@ -53,7 +53,7 @@ def test_it_does_so_in_many_worlds_that_were_lived_through(batch):
 
 @pytest.mark.parametrize("batch", range(4))
 def test_an_answer_given_live_stays_as_it_was_given(batch):
-    _hold_to_the_answers(range(batch * 3, (batch + 1) * 3))
+    _hold_to_the_answers(range(batch * 2, (batch + 1) * 2))
 
 
 @pytest.mark.accept
