@@ -51,8 +51,9 @@ def backfill(
 def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = False, json: Json = False) -> None:
     """Fill what has become due or failed since the first session that was asked for, and derive what is stale.
 
-    Datasets are looked at one by one: VIX that comes a day late is asked for alone. Files are read anew for rows that
-    they tell otherwise than before.
+    Datasets are looked at one by one: VIX that comes a day late is asked for alone.
+
+    Files are read anew, and sessions that they tell otherwise than before are filled again.
     """
     call: Call = ctx.obj
     settings = call.with_source()

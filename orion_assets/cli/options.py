@@ -32,7 +32,8 @@ TakesBack = Annotated[
     bool,
     typer.Option(
         "--accept-withdrawals",
-        help="Withdraw rows that the source no longer has, however many; else a lost file stops.",
+        help="Withdraw what the source no longer has; without it, the loss of more than 5 rows and a tenth, in all, of"
+        " a ticker or of a file, is refused.",
     ),
 ]
 Tickers = Annotated[list[str] | None, typer.Argument(metavar="TICKER", help="Tickers; all when none is named.")]

@@ -106,9 +106,9 @@ def restated(lake: Lake, source: Source, ask: Ask, moment: Moment) -> list[date]
     table = TABLES[ask.dataset]
     answer = source.read(ask)
     start, end = _span(lake, table, ask, answer)
-    following = calendars.sessions(ask.start).head(calendars.sessions(ask.start, ask.end).height + 1)
-    landing = Landing(table, answer, following, moment)
-    fresh = landing.new_versions(lake.read(table, start=start, end=end), _coverage(lake, table, ask))
+    fresh = _landing(table, ask, answer, moment).new_versions(
+        lake.read(table, start=start, end=end), _coverage(lake, table, ask)
+    )
     mine = fresh.filter(pl.col("session").is_between(ask.start, ask.end, closed="left"))
     return mine["session"].unique().sort().to_list()
 
@@ -117,8 +117,7 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
     """Commit bytes, rows and coverage; returns the rows that were new and those held before."""
     for document in answer.documents:
         desk.archive.put(document.content)
-    following = calendars.sessions(ask.start).head(calendars.sessions(ask.start, ask.end).height + 1)
-    landing = Landing(table, answer, following, moment, is_partial=ask.is_partial)
+    landing = _landing(table, ask, answer, moment)
     appended, before = table.empty(), table.empty()
 
     def versions(held: pl.DataFrame) -> pl.DataFrame:
@@ -144,6 +143,11 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
         mark_stale(desk.state, _first_touched(appended, before), moment)
     desk.lake.append(RAW_COVERAGE, cells, start=ask.start, end=ask.end)
     return appended, before
+
+
+def _landing(table: Table, ask: Ask, answer: Answer, moment: Moment) -> Landing:
+    following = calendars.sessions(ask.start).head(calendars.sessions(ask.start, ask.end).height + 1)
+    return Landing(table, answer, following, moment, is_partial=ask.is_partial)
 
 
 def _span(lake: Lake, table: Table, ask: Ask, answer: Answer) -> tuple[date, date]:

@@ -1,6 +1,7 @@
-"""The state database: the coverage ledger and the followed universe, on SQLite or Postgres.
+"""The state database: the coverage ledger, the log of landings and the followed universe, on SQLite or Postgres.
 
-What the lake can rebuild, and what the user chose. No market data, and no clock: instants come in as arguments.
+What the lake can rebuild, what awaits derivation, and what the user chose. No market data, and no clock: instants come
+in as arguments.
 """
 
 import threading
