@@ -160,9 +160,15 @@ SECURITIES: Final = Table(
         _TICKER,
         Column("valid_from", pl.Date(), "First date of the ticker"),
         Column("valid_to", pl.Date(), "First date after it; null while it holds", is_nullable=True),
+        Column(
+            "is_start_known",
+            pl.Boolean(),
+            "Listing or rename; else the first snapshot, and earlier rows are its own too",
+        ),
         Column("name", pl.String(), "Name of the company or fund", is_nullable=True),
         Column("type", pl.String(), "CS, ETF, ADRC, ...", is_nullable=True),
         Column("exchange", pl.String(), "Primary venue (MIC)", is_nullable=True),
+        *_DERIVED_CLOCKS,
     ),
 )
 CORPORATE_ACTIONS: Final = Table(
@@ -294,3 +300,5 @@ _ALL = (
 TABLES: Final[Mapping[str, Table]] = {table.name: table for table in _ALL}
 # What feature_store publishes: enough to answer every read of the Python API without the lake
 STORED: Final = tuple(table for table in _ALL if table.has_intervals)
+# Those of them that a run over sessions derives
+BY_SESSION: Final = tuple(table for table in STORED if "session" in table.names)

@@ -10,12 +10,14 @@ from orion_assets import calendars, schemas
 from orion_assets.ingest.landing import Landing
 from orion_assets.ingest.moment import Moment
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, said_schema
+from orion_assets.tables import UTC_US
 from orion_assets.transforms.actions import corporate_actions
 from orion_assets.transforms.bars import clean_daily_bars, clean_vix
 from orion_assets.transforms.daily import feature_indicators
 from orion_assets.transforms.market import asked, feature_market
 from orion_assets.transforms.matrix import feature_matrix
 from orion_assets.transforms.news import clean_news
+from orion_assets.transforms.securities import securities
 from orion_assets.transforms.sentiment import feature_sentiment
 
 RAW = {
@@ -31,11 +33,14 @@ RAW = {
 
 # After its event a vendor's row is there, unless the world says later
 DELAY = timedelta(minutes=15)
+NEVER = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 @dataclass
 class World:
     """What a source would say of each raw table, in `said_schema`; `moment` plays the clock.
+
+    `reference` holds RAW_TICKERS rows as landed; None for one security a ticker, since ever.
 
     A world with `has_clocks` is a file that states when each version became known; one without is a vendor, who shows
     how things stand when he is asked.
@@ -48,10 +53,13 @@ class World:
     has_clocks: bool = True
     held: dict[str, pl.DataFrame] = field(default_factory=dict)
     coverage: dict[str, pl.DataFrame] = field(default_factory=dict)
+    reference: pl.DataFrame | None = None
+    now: datetime = NEVER
 
     def land(self, moment: Moment, start: date | None = None, end: date | None = None) -> None:
         """Land what the world says by then of the sessions in [start, end)."""
         start, end = start or self.start, end or self.end
+        self.now = max(self.now, moment.now)
         for name, table in RAW.items():
             if name not in self.said:
                 continue
@@ -80,6 +88,7 @@ class World:
         known = pl.col("ts_known") <= instant
         return replace(
             self,
+            now=instant,
             held={name: frame.filter(known) for name, frame in self.held.items()},
             coverage={name: frame.filter(known) for name, frame in self.coverage.items()},
         )
@@ -92,16 +101,17 @@ class World:
         raw = {name: frame.filter(pl.col("session") < end) for name, frame in raw.items()}
         covered = {name: self.coverage.get(name, schemas.RAW_COVERAGE.empty()) for name in RAW}
         bars = clean_daily_bars(raw["raw_daily_bars"], calendar)
+        masters = self._securities()
         actions = corporate_actions(
             self.held.get("raw_splits", schemas.RAW_SPLITS.empty()),
             self.held.get("raw_dividends", schemas.RAW_DIVIDENDS.empty()),
-            securities_of(self.tickers),
+            masters,
             calendar,
         )
         vix = clean_vix(raw["raw_vix"])
         news = clean_news(raw["raw_news"], calendar, date(1990, 1, 1))
         before = calendars.sessions(end=start).tail(1)["session"][0]
-        indicators = feature_indicators(bars.rows, actions.rows, before, end)
+        indicators = feature_indicators(bars.rows, actions.rows, masters, before, end)
         sentiment = feature_sentiment(news.rows, covered["raw_news"], calendar, universe_of(self.tickers), (start, end))
         cells, days = (asked(covered[name], calendar, start, end) for name in ("raw_daily_bars", "raw_vix"))
         market = feature_market(vix.rows, days, cells, calendar)
@@ -121,23 +131,25 @@ class World:
             for name, frame in frames.items()
         }
 
+    def _securities(self) -> pl.DataFrame:
+        if self.reference is None:
+            return securities_of(self.tickers)
+        known = self.reference.filter(pl.col("ts_known") <= self.now)
+        return schemas.SECURITIES.conform(securities(known, calendars.sessions()).rows)
+
 
 def securities_of(tickers: Sequence[str]) -> pl.DataFrame:
     """One security a ticker, since ever."""
-    return schemas.SECURITIES.conform(
-        pl.DataFrame(
-            {
-                "security_id": [f"files:{ticker}" for ticker in tickers],
-                "ticker": list(tickers),
-                "valid_from": [date(1990, 1, 1)] * len(tickers),
-                "valid_to": [None] * len(tickers),
-                "name": [None] * len(tickers),
-                "type": [None] * len(tickers),
-                "exchange": [None] * len(tickers),
-            },
-            schema=schemas.SECURITIES.schema,
-        )
+    ever = datetime(1990, 1, 1, tzinfo=UTC)
+    made = pl.DataFrame({"ticker": list(tickers)}, schema={"ticker": pl.String}).with_columns(
+        security_id=pl.lit("files:") + pl.col("ticker"),
+        valid_from=pl.lit(date(1990, 1, 1)),
+        is_start_known=pl.lit(value=True),
+        is_deleted=pl.lit(value=False),
+        **{name: pl.lit(ever, UTC_US) for name in ("ts_event", "ts_known")},
     )
+    missing = [pl.lit(None, dtype).alias(n) for n, dtype in schemas.SECURITIES.schema.items() if n not in made.columns]
+    return schemas.SECURITIES.conform(made.with_columns(missing))
 
 
 def universe_of(tickers: Sequence[str]) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.ingest.moment import Moment
+from orion_assets.schemas import RAW_TICKERS
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED
 from orion_assets_tests.pipeline import DELAY, World, said
 
@@ -32,6 +33,7 @@ def random_world(seed: int) -> World:
         tickers=TICKERS,
         start=START,
         end=END,
+        reference=_reference(rng, sessions) if seed % 4 else None,
     )
 
 
@@ -212,6 +214,40 @@ def _dividends(rng: np.random.Generator, sessions: pl.DataFrame) -> list[dict]:
         TS_ASSUMED: ts_open,
     }
     return _fate(rng, row, {"cash_amount": 0.6})
+
+
+def _reference(rng: np.random.Generator, sessions: pl.DataFrame) -> pl.DataFrame:
+    """Snapshots that list, rename, reuse, end, correct and take back whatever chance wants."""
+    days = [None, None, *sessions["session"].to_list()]
+    rows: dict[tuple[str, date], list[dict]] = {}
+    for _ in range(int(rng.integers(1, 8))):
+        ticker = TICKERS[int(rng.integers(0, 2))]
+        snapshot, ts_open = sessions.select("session", "ts_open").row(int(rng.integers(0, sessions.height)))
+        versions = rows.setdefault((ticker, snapshot), [])
+        row = {
+            "ticker": ticker,
+            "snapshot": snapshot,
+            "figi": [None, "F1", "F2"][int(rng.integers(0, 3))],
+            "list_date": days[int(rng.integers(0, len(days)))] if rng.random() < 0.5 else None,
+            "delist_date": days[int(rng.integers(0, len(days)))] if rng.random() < 0.3 else None,
+            "source": "files",
+            "source_file": "t.csv",
+            "source_row": 1,
+            "source_hash": "0" * 64,
+            "problem": None,
+            "is_deleted": bool(versions) and rng.random() < 0.3,
+            "availability": "observed",
+        }
+        known = _later(rng, versions[-1]["ts_known"]) if versions else ts_open
+        versions.append({**row, **dict.fromkeys(("ts_event", "ts_known", "ts_ingested"), known)})
+    told = [row for versions in rows.values() for row in versions]
+    return RAW_TICKERS.conform(
+        pl.DataFrame(told, infer_schema_length=None)
+        .with_columns(
+            pl.lit(None, dtype).alias(name) for name, dtype in RAW_TICKERS.schema.items() if name not in told[0]
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in RAW_TICKERS.schema.items())
+    )
 
 
 def _no_action(kind: str, values: dict) -> dict:

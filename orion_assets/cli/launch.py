@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from orion_assets.schemas import STORED
+from orion_assets.schemas import BY_SESSION
 
 REFERENCE = ("raw_tickers", "securities")
 RAW = ("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
-DERIVED = (*(table.name for table in STORED), "feature_store")
+DERIVED = (*(table.name for table in BY_SESSION), "feature_store")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from orion_assets.ingest.runner import Desk, Landed
 from orion_assets.schemas import RAW_DIVIDENDS, RAW_SPLITS, RAW_TICKERS, SECURITIES
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Source
 from orion_assets.tables import UTC_US
+from orion_assets.transforms.versions import visible
 
+_IDENTITY: Final = [*SECURITIES.key, "ticker", "valid_to", "is_start_known"]
 _VALUES: Final = [name for name in RAW_TICKERS.names if name not in NOT_VALUES]
 
 
@@ -38,22 +40,47 @@ def land_tickers(desk: Desk, source: Source, moment: Moment) -> Landed:
 
 
 def mark_reassigned(desk: Desk, securities: pl.DataFrame, moment: Moment) -> None:
-    """Say that features await derivation from the first action on that another security bears now.
+    """Say that features await derivation from the first session or action on that another security bears now.
 
     Args:
         desk: Where SECURITIES lies as it was.
         securities: SECURITIES rows as they will be.
         moment: The clock of the run.
     """
-    before = desk.lake.read(SECURITIES)
-    sides = ((before, securities), (securities, before))
-    moved = [one.join(other, on=SECURITIES.names, how="anti", nulls_equal=True)["ticker"] for one, other in sides]
-    days = [
-        desk.lake.read(table).filter(pl.col("ticker").is_in(pl.concat(moved).to_list()))["ex_date"]
-        for table in (RAW_SPLITS, RAW_DIVIDENDS)
-    ]
+    before, after = (visible(rows, SECURITIES.key) for rows in (desk.lake.read(SECURITIES), securities))
+    moved = pl.concat(
+        one.join(other, on=_IDENTITY, how="anti", nulls_equal=True).select(_IDENTITY)
+        for one, other in ((before, after), (after, before))
+    )
+    if moved.is_empty():
+        return
+    names = pl.col("ticker").is_in(moved["ticker"].to_list())
+    days = [desk.lake.read(table).filter(names)["ex_date"] for table in (RAW_SPLITS, RAW_DIVIDENDS)]
+    days.append(_reassigned_from(moved, before, after))
     for first in pl.concat(days).sort().head(1):
         mark_stale(desk.state, first, moment)
+
+
+def _reassigned_from(moved: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame) -> pl.Series:
+    """Give the dates from which bars of moved tickers may belong to another series than before."""
+    shapes = _shape(before).join(_shape(after), on="ticker", how="full", coalesce=True, suffix="_after")
+    is_simple = pl.all_horizontal(pl.col("is_simple", "is_simple_after").fill_null(value=True))
+    is_same = pl.all_horizontal(pl.col(end).eq_missing(pl.col(f"{end}_after")) for end in ("start", "end"))
+    # Under another id, or named for the first time: the bars that were one series are the same one still
+    renamed = shapes.filter(is_simple & is_same)
+    bent = moved.join(renamed, on="ticker", how="anti")
+    # Where an interval only ends otherwise, what lies before the earlier end is as it was
+    interval = [name for name in _IDENTITY if name != "valid_to"]
+    begun = pl.when("is_start_known").then("valid_from").otherwise(calendars.FIRST_DATE)
+    since = pl.when(pl.len().over(interval) > 1).then(pl.col("valid_to").min().over(interval)).otherwise(begun)
+    return bent.select(ex_date=since).to_series()
+
+
+def _shape(intervals: pl.DataFrame) -> pl.DataFrame:
+    alone = (pl.len().over("ticker") == 1) & (pl.len().over("security_id") == 1)
+    start = pl.when("is_start_known").then("valid_from")
+    told = intervals.select("ticker", start=start, end="valid_to", is_simple=alone)
+    return told.unique("ticker", keep="first", maintain_order=True)
 
 
 def _changed(said: pl.DataFrame, held: pl.DataFrame, last: pl.DataFrame, moment: Moment) -> pl.DataFrame:

@@ -30,7 +30,7 @@ def behind(
     Args:
         bars: CLEAN_DAILY_BARS rows of some sessions, all versions.
         coverage: RAW_COVERAGE rows of the same sessions and of some before them, of any dataset.
-        securities: SECURITIES rows; a ticker they end before that session is not missed.
+        securities: SECURITIES rows, all versions; a ticker they end before that session is not missed.
         followed: Tickers whose bars are wanted.
 
     Returns:
@@ -43,7 +43,8 @@ def behind(
     last = visible(bars, ("ticker", "session")).group_by("ticker").agg(last_bar=pl.col("session").max())
     # One that nothing is known of is missed too; listed is whom an interval holds, or no interval names
     sessions = answers.select(pl.col("session").max()).drop_nulls()
-    intervals = asked.join(sessions, how="cross").join(securities, on="ticker", how="left")
+    named = visible(securities, ("security_id", "valid_from")).select("ticker", "valid_from", "valid_to")
+    intervals = asked.join(sessions, how="cross").join(named, on="ticker", how="left")
     is_listed = (pl.col("valid_from").is_null() | (pl.col("valid_from") <= pl.col("session"))) & (
         pl.col("valid_to").is_null() | (pl.col("session") < pl.col("valid_to"))
     )

@@ -1,5 +1,6 @@
 """Rows that were landed and not let through: kept with their reason and counted by checks."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Final
 
@@ -8,6 +9,8 @@ import polars as pl
 from orion_assets.schemas import QUARANTINE
 from orion_assets.store.lake import Lake
 from orion_assets.tables import Table
+from orion_assets.transforms.bars import key_text
+from orion_assets.transforms.versions import visible
 
 _IDENTITY: Final = [*QUARANTINE.key, "ts_known"]
 _DAY: Final = timedelta(days=1)
@@ -29,6 +32,20 @@ def hold(lake: Lake, held: pl.DataFrame, start: date, end: date) -> int:
         return QUARANTINE.conform(held.join(current.select(_IDENTITY), on=_IDENTITY, how="anti"))
 
     return lake.append(QUARANTINE, unseen, start=start, end=end).rows
+
+
+def standing(held: pl.DataFrame, raw: Mapping[Table, pl.DataFrame]) -> pl.DataFrame:
+    """Keep the held rows that are what the source says now: one corrected or withdrawn since accuses nobody.
+
+    Args:
+        held: QUARANTINE rows.
+        raw: The rows, all versions, of the tables they stand in.
+    """
+    last = [
+        visible(rows, table.key).select(origin=pl.lit(table.name), row_key=key_text(table), ts_known="ts_known")
+        for table, rows in raw.items()
+    ]
+    return held.join(pl.concat(last), on=["origin", "row_key", "ts_known"], how="semi", maintain_order="left")
 
 
 def hold_all(lake: Lake, origin: Table, held: pl.DataFrame) -> int:

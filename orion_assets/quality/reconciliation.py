@@ -1,6 +1,5 @@
 """Hold Orion's adjusted view against what another vendor shows; neither is changed."""
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
@@ -8,24 +7,21 @@ import polars as pl
 
 from orion_assets.sources.protocols import RECONCILIATION, Source
 from orion_assets.transforms.adjust import total_return_factors
-from orion_assets.transforms.versions import visible
 
 TOLERANCE: Final = 0.005
 
 
-def compared(
-    source: Source, bars: pl.DataFrame, actions: pl.DataFrame, tickers: Sequence[str], span: tuple[date, date]
-) -> pl.DataFrame:
+def compared(source: Source, bars: pl.DataFrame, actions: pl.DataFrame, span: tuple[date, date]) -> pl.DataFrame:
     """Ask the source for another vendor's adjusted closes, and find where Orion's disagree in a range of sessions.
 
     Args:
-        source: Whom to ask; one that has none gives no rows.
+        source: Whom to ask, of the tickers with bars in the range; one that has none gives no rows.
         bars: As for `disagreements`.
         actions: Likewise.
-        tickers: Tickers to compare.
         span: First session to judge, first no longer judged.
     """
     start, end = span
+    tickers = bars.filter(pl.col("session").is_between(start, end, closed="left"))["ticker"].unique().sort().to_list()
     if not tickers:
         return disagreements(pl.DataFrame(schema=RECONCILIATION), bars, actions, start)
     first = bars.select(pl.col("session").min()).item()
@@ -41,34 +37,39 @@ def disagreements(reference: pl.DataFrame, bars: pl.DataFrame, actions: pl.DataF
     Args:
         reference: `ticker`, `session`, `close`, `basis` (split_adjusted or fully_adjusted) of the other vendor, from
             each ticker's first bar.
-        bars: CLEAN_DAILY_BARS rows, all versions, from each ticker's first bar.
-        actions: CORPORATE_ACTIONS rows, all versions.
+        bars: Visible CLEAN_DAILY_BARS rows with `security_id`, from each security's first bar.
+        actions: Visible CORPORATE_ACTIONS rows, as `identity.of_securities` gives them.
         start: First session to judge.
 
     Returns:
-        `ticker`, `session`, `basis`, `reference_close`, `own_close` (USD, reference's units), `difference_ratio`.
-        The units of an adjusted series depend on the day it was made, so each series is scaled by the median ratio of
-        the two over the sessions before `start`, where there are none over those from it on: judged by themselves,
-        a few sessions would set the scale that they are held against. Rows that then differ by more than 0.5 %.
+        `ticker`, `session`, `basis`, `reference_close`, `own_close` (USD, reference's units), `difference_ratio`,
+        `remedy`. The units of an adjusted series depend on the day it was made, so each series is scaled by the median
+        ratio of the two over the sessions before `start`, where there are none over those from it on: judged by
+        themselves, a few sessions would set the scale that they are held against. Rows that then differ by more than
+        0.5 %.
     """
-    own = total_return_factors(
-        visible(bars, ("ticker", "session")), visible(actions, ("security_id", "ex_date", "kind"))
-    )
+    own = total_return_factors(bars, actions)
     is_split_only = pl.col("basis") == "split_adjusted"
     factor = pl.when(is_split_only).then("split_factor").otherwise("total_return_factor")
+    held = own.select("ticker", "session", "security_id", "close", "split_factor", "total_return_factor")
     both = (
         reference.rename({"close": "reference_close"})
-        .join(own.select("ticker", "session", "close", "split_factor", "total_return_factor"), on=["ticker", "session"])
+        .join(held, on=["ticker", "session"])
         .with_columns(_own=pl.col("close") * factor)
     )
     ratio = pl.col("reference_close") / pl.col("_own")
-    series = ("ticker", "basis")
+    series = ("ticker", "security_id", "basis")
     scale = pl.coalesce(ratio.filter(pl.col("session") < start).median().over(series), ratio.median().over(series))
     return (
         both.with_columns(own_close=pl.col("_own") * scale)
         .filter(pl.col("session") >= start)
         .with_columns(difference_ratio=pl.col("reference_close") / pl.col("own_close") - 1)
         .filter(pl.col("difference_ratio").abs() > TOLERANCE)
-        .select("ticker", "session", "basis", "reference_close", "own_close", "difference_ratio")
+        .with_columns(
+            remedy=pl.lit(
+                "look for a split or dividend up to this session that one of the two has and the other has not"
+            )
+        )
+        .select("ticker", "session", "basis", "reference_close", "own_close", "difference_ratio", "remedy")
         .sort("ticker", "session")
     )

@@ -8,6 +8,7 @@ from typing import Final, Literal
 import polars as pl
 
 from orion_assets.schemas import RAW_TICKERS
+from orion_assets.transforms.identity import UNKNOWN
 from orion_assets.transforms.versions import visible
 
 Severity = Literal["warn", "error"]
@@ -56,6 +57,10 @@ def _closed_days(rows: pl.DataFrame) -> pl.DataFrame:
     return _visible(rows).filter(pl.col("date") != pl.col("session"))
 
 
+def _unborne(rows: pl.DataFrame) -> pl.DataFrame:
+    return _visible(rows).filter(pl.col("security_id").str.starts_with(UNKNOWN))
+
+
 def _wide_tags(rows: pl.DataFrame) -> pl.DataFrame:
     return _visible(rows).filter(pl.col("tickers").list.len() > 10)
 
@@ -73,12 +78,12 @@ def _listed_backwards(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _empty_intervals(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.filter(pl.col("valid_from") >= pl.col("valid_to"))
+    return _visible(rows).filter(pl.col("valid_from") >= pl.col("valid_to"))
 
 
 def _overlapping(rows: pl.DataFrame) -> pl.DataFrame:
     """Intervals that begin while another security bears the ticker; of two without an end, the later one."""
-    real = rows.filter((pl.col("valid_from") < pl.col("valid_to")).fill_null(value=True))
+    real = _visible(rows).filter((pl.col("valid_from") < pl.col("valid_to")).fill_null(value=True))
     ends = pl.col("valid_to").fill_null(pl.lit(date.max))
     ordered = real.sort("ticker", "valid_from", "security_id").with_columns(
         held_until=ends.cum_max().shift().over("ticker")
@@ -101,6 +106,7 @@ VIX: Final = (
     Finder("prices_in_order", "low <= open, close <= high", _outside),
     Finder("on_exchange_days", "The exchange was open on every VIX day", _closed_days),
 )
+ACTIONS: Final = (Finder("borne", "A known security bore the ticker on the ex-date of every action", _unborne),)
 NEWS: Final = (Finder("few_tickers", "No article is tagged with more than ten tickers", _wide_tags),)
 FEATURES: Final = (
     Finder("sound", "Every value is finite or null, and none was known before it was true", _unsound, "error"),
@@ -112,28 +118,27 @@ _PANIC_TURNOVER: Final = 4.0
 _TURNOVER_WINDOW: Final = 20
 
 
-def suspected_splits(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
+def suspected_splits(bars: pl.DataFrame) -> pl.DataFrame:
     """Find the sessions that open as if a split had happened that no action explains.
 
     A split shows at the open: the price gaps by a common ratio while money traded stays usual. A crash gaps by no
     ratio in particular, on several times the usual money.
 
     Args:
-        bars: CLEAN_DAILY_BARS rows, all versions, from each ticker's first bar.
-        factors: `ticker`, `session`, `split_factor` of the same bars.
+        bars: Visible CLEAN_DAILY_BARS rows with `security_id` and `split_factor`, from each security's first bar.
 
     Returns:
         `ticker`, `session`, `close_before`, `open` (both as traded, USD), `ratio` (the split it looks like, shares
-        after for one before), `turnover_ratio` (money traded over the median of 20 sessions before).
+        after for one before), `turnover_ratio` (money traded over the median of 20 sessions before), `remedy`.
     """
-    shown = visible(bars, ("ticker", "session")).join(factors, on=["ticker", "session"])
     turnover = pl.col("close") * pl.col("volume")
-    series = shown.sort("ticker", "session").with_columns(
-        close_before=pl.col("close").shift().over("ticker"),
-        _step=pl.col("split_factor").shift().over("ticker") / pl.col("split_factor"),
-        turnover_ratio=turnover / turnover.rolling_median(_TURNOVER_WINDOW, min_samples=3).shift().over("ticker"),
+    before = turnover.rolling_median(_TURNOVER_WINDOW, min_samples=3).shift()
+    series = bars.sort("security_id", "session").with_columns(
+        close_before=pl.col("close").shift().over("security_id"),
+        _known=(pl.col("split_factor") / pl.col("split_factor").shift()).over("security_id"),
+        turnover_ratio=turnover / before.over("security_id"),
     )
-    gap = (pl.col("close_before") * pl.col("_step") / pl.col("open")).log()
+    gap = (pl.col("close_before") / pl.col("_known") / pl.col("open")).log()
     ratios = pl.DataFrame({"ratio": [*_COMMON_RATIOS, *(1 / ratio for ratio in _COMMON_RATIOS)]})
     return (
         series.with_columns(_gap=gap)
@@ -141,6 +146,18 @@ def suspected_splits(bars: pl.DataFrame, factors: pl.DataFrame) -> pl.DataFrame:
         .join(ratios, how="cross")
         .filter((pl.col("_gap") - pl.col("ratio").log()).abs() <= _GAP_TOLERANCE)
         .filter(pl.col("turnover_ratio").fill_null(1.0) < _PANIC_TURNOVER)
-        .select("ticker", "session", "close_before", "open", "ratio", "turnover_ratio")
+        .with_columns(remedy=_split_remedy())
+        .select("ticker", "session", "close_before", "open", "ratio", "turnover_ratio", "remedy")
         .sort("ticker", "session", "ratio")
     )
+
+
+def _split_remedy() -> pl.Expr:
+    shares = pl.when(pl.col("ratio") >= 1).then(pl.format("{} for 1", pl.col("ratio").round(3)))
+    shares = shares.otherwise(pl.format("1 for {}", (1 / pl.col("ratio")).round(3)))
+    declared = pl.format(
+        "a split is declared that multiplies shares by {}, and the price moves otherwise: correct its ratio or ex-date",
+        pl.col("_known").round(4),
+    )
+    missing = pl.format("add the split {} with ex_date {} to the source, if it happened", shares, "session")
+    return pl.when((pl.col("_known") - 1).abs() > 1e-9).then(declared).otherwise(missing)

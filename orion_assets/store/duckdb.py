@@ -106,9 +106,7 @@ class DuckDBStore(AsOfReader):
             return dict(frames)
         with DuckDBStore(self.path) as published:
             fresh = {
-                name: frame
-                for name, frame in frames.items()
-                if not published.table(name, start=start, end=end, versions=True).equals(frame)
+                name: frame for name, frame in frames.items() if not _held(published, name, start, end).equals(frame)
             }
             says = published.facts()
         return fresh if fresh or says | dict(facts) != says else None
@@ -158,3 +156,9 @@ class DuckDBStore(AsOfReader):
     def _sweep(self) -> None:
         for left in self.path.parent.glob(f".{escape(self.path.name)}.*.private*"):
             left.unlink()
+
+
+def _held(store: DuckDBStore, name: str, start: date, end: date) -> pl.DataFrame:
+    if "session" not in stored(name).names:
+        return store.table(name, versions=True)
+    return store.table(name, start=start, end=end, versions=True)

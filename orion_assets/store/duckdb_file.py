@@ -144,14 +144,20 @@ def _view_ddl(table: Table, found: Mapping[str, str] | None) -> str:
 def replace_range(
     con: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFrame, sessions: tuple[date, date]
 ) -> None:
-    """Put the frame's rows in place of the rows of the sessions [first, second); the caller holds the transaction."""
+    """Put the frame's rows in place of those of the sessions [first, second), of all where the table has none.
+
+    The caller holds the transaction.
+    """
     bounds = dict(zip(("start", "end"), sessions, strict=True))
     columns = ", ".join(f'"{name}"' for name in table.names)
     was_empty = _number(con, f"SELECT count(*) FROM store.{table.name}") == 0
-    con.execute(f"DELETE FROM store.{table.name} WHERE session >= $start AND session < $end", bounds)
+    if "session" in table.names:
+        con.execute(f"DELETE FROM store.{table.name} WHERE session >= $start AND session < $end", bounds)
+    else:
+        con.execute(f"DELETE FROM store.{table.name}")
     con.register("incoming", frame)
     con.execute(f"INSERT INTO store.{table.name} ({columns}) SELECT {columns} FROM incoming")
-    if "session" not in table.key:
+    if "session" in table.names and "session" not in table.key:
         _demand_one_version(con, table)
     con.unregister("incoming")
     loose = 0 if was_empty else frame.height

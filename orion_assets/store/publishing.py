@@ -13,7 +13,7 @@ def publishable(table: Table, frame: pl.DataFrame, start: date, end: date) -> pl
 
     Args:
         table: A stored table.
-        frame: All versions of the sessions [start, end), any order.
+        frame: All versions of the sessions [start, end), any order; all there are, where the table has no sessions.
         start: First session of the range.
         end: First session after it.
 
@@ -25,7 +25,10 @@ def publishable(table: Table, frame: pl.DataFrame, start: date, end: date) -> pl
         raise ValueError(f"publish: [{start}, {end}) holds no session; end must be after start")
     identity = [*table.key, "ts_known"]
     ordered = table.conform(frame).sort(identity)
-    outside = ordered.filter(~pl.col("session").is_between(start, end, closed="left"))
+    has_sessions = "session" in table.names
+    outside = (
+        ordered.filter(~pl.col("session").is_between(start, end, closed="left")) if has_sessions else table.empty()
+    )
     if not outside.is_empty():
         raise ValueError(
             f"publish: {outside.height} rows of {table.name} stand outside [{start}, {end}), the first of session"

@@ -6,6 +6,7 @@ import polars as pl
 
 from orion_assets.schemas import CORPORATE_ACTIONS, QUARANTINE, RAW_DIVIDENDS, RAW_SPLITS
 from orion_assets.transforms.bars import UNREADABLE, Cleaned, Rule, screen
+from orion_assets.transforms.identity import identified
 from orion_assets.transforms.versions import change_points
 
 _SPLIT_RULES: Final = (
@@ -38,7 +39,7 @@ def corporate_actions(
     Args:
         splits: RAW_SPLITS rows, all versions, of every session: an event that moved stays where it was first filed.
         dividends: RAW_DIVIDENDS rows, likewise.
-        securities: SECURITIES rows; an event of an unknown ticker gets the id `unknown:TICKER`.
+        securities: SECURITIES rows, all versions; an event that no security bore gets the id `unknown:TICKER`.
         sessions: calendars.sessions() rows, the whole calendar.
 
     Returns:
@@ -71,33 +72,34 @@ def corporate_actions(
 
 
 def _identified(events: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:
-    intervals = securities.select("ticker", "security_id", "valid_from", "valid_to").sort("valid_from")
-    matched = (
-        events.select("event_id", "kind", "ts_known", "ticker", "ex_date")
-        .join(intervals, on="ticker", maintain_order="left_right")
-        .filter(
-            (pl.col("valid_from") <= pl.col("ex_date"))
-            & (pl.col("valid_to").is_null() | (pl.col("ex_date") < pl.col("valid_to")))
-        )
-        .unique(["event_id", "kind", "ts_known"], keep="last", maintain_order=True)
-        .select("event_id", "kind", "ts_known", "security_id")
+    """Cut each version of an event where another security bears its ticker on the ex-date: `_from`, `_until`, id."""
+    dated = events.sort("kind", "event_id", "ts_known").with_columns(
+        _until=pl.col("ts_known").shift(-1).over("kind", "event_id")
     )
-    return events.join(matched, on=["event_id", "kind", "ts_known"], how="left", maintain_order="left").with_columns(
-        pl.col("security_id").fill_null(pl.lit("unknown:") + pl.col("ticker"))
+    changes = securities.select("ticker", _from="ts_known").unique()
+    is_within = (pl.col("_from") > pl.col("ts_known")) & (
+        pl.col("_until").is_null() | (pl.col("_from") < pl.col("_until"))
+    )
+    later = dated.join(changes, on="ticker").filter(is_within)
+    cuts = pl.concat([dated.with_columns(_from="ts_known"), later]).sort("kind", "event_id", "_from")
+    asked = cuts.select("ticker", "_from").unique()
+    is_known = (pl.col("ts_known") <= pl.col("_from")) & (
+        pl.col("known_until").is_null() | (pl.col("known_until") > pl.col("_from"))
+    )
+    intervals = asked.join(securities, on="ticker").filter(is_known & ~pl.col("is_deleted"))
+    return identified(cuts, intervals, "ex_date", within=("_from",)).with_columns(
+        ts_known="_from", _until=pl.coalesce(pl.col("_from").shift(-1).over("kind", "event_id"), "_until")
     )
 
 
 def _picked(events: pl.DataFrame) -> pl.DataFrame:
     """At each instant at which one of a key's events changes, take the event that counts then."""
-    # An event whose next version names another ex-date leaves the key without a withdrawal of its own
-    dated = events.sort("kind", "event_id", "ts_known").with_columns(
-        _until=pl.col("ts_known").shift(-1).over("kind", "event_id")
-    )
-    ends = dated.filter(pl.col("_until").is_not_null()).select(*_KEY, _at="_until")
-    instants = pl.concat([dated.select(*_KEY, _at="ts_known"), ends]).unique()
+    # An event whose next version names another key leaves this one without a withdrawal of its own
+    ends = events.filter(pl.col("_until").is_not_null()).select(*_KEY, _at="_until")
+    instants = pl.concat([events.select(*_KEY, _at="ts_known"), ends]).unique()
     is_over = (pl.col("_until") <= pl.col("_at")).fill_null(value=False)
     known = (
-        instants.join(dated, on=_KEY)
+        instants.join(events, on=_KEY)
         .filter(pl.col("ts_known") <= pl.col("_at"))
         .with_columns(is_deleted=pl.col("is_deleted") | is_over)
     )

@@ -128,14 +128,13 @@ def screen(origin: Table, raw: pl.DataFrame, rules: Sequence[Rule]) -> tuple[pl.
     )
     flags = [f"_{rule.name}" for rule in rules]
     good = judged.filter(~pl.any_horizontal(flags)).drop(flags)
-    key_text = pl.concat_str([pl.col(name).cast(pl.String) for name in origin.key], separator=" ")
     ticker = pl.col("ticker") if "ticker" in raw.columns else pl.lit("*")
     held = [
         judged.filter(pl.col(f"_{rule.name}")).select(
             origin=pl.lit(origin.name),
             session="session",
             ticker=ticker,
-            row_key=key_text,
+            row_key=key_text(origin),
             rule=pl.lit(rule.name),
             found=rule.found.fill_null("nothing"),
             remedy=pl.lit(rule.remedy),
@@ -146,6 +145,11 @@ def screen(origin: Table, raw: pl.DataFrame, rules: Sequence[Rule]) -> tuple[pl.
         for rule in rules
     ]
     return good, pl.concat([QUARANTINE.empty(), *held]).sort("session", "row_key", "rule", "ts_known")
+
+
+def key_text(table: Table) -> pl.Expr:
+    """Give a row's key as the quarantine names it."""
+    return pl.concat_str([pl.col(name).cast(pl.String) for name in table.key], separator=" ")
 
 
 def _versions(table: Table, good: pl.DataFrame) -> pl.DataFrame:

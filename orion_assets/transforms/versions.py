@@ -60,15 +60,22 @@ def change_points(frame: pl.DataFrame, key: Sequence[str], values: Sequence[str]
 
 @dataclass(frozen=True)
 class Series:
-    """How the points of a table form series: one a group, in the order of a date column."""
+    """How the points of a table form series: those of a group may depend on one another, in the order of a date.
+
+    Attributes:
+        group: Column of the group.
+        order: Date column; a point depends on points of earlier dates and on itself.
+        names: Columns that tell the points of one date apart; empty where a group has one a date.
+    """
 
     group: str
     order: str
+    names: tuple[str, ...] = ()
 
     @property
     def key(self) -> list[str]:
-        """Group and order: the key of a point."""
-        return [self.group, self.order]
+        """The key of a point."""
+        return [*(self.names or (self.group,)), self.order]
 
 
 def epochs(points: pl.DataFrame, series: Series) -> pl.DataFrame:
@@ -83,9 +90,10 @@ def epochs(points: pl.DataFrame, series: Series) -> pl.DataFrame:
     """
     by_arrival = points.sort([series.group, KNOWN, series.order])
     newest_before = pl.col(series.order).cum_max().shift().over(series.group)
-    is_late = pl.col(series.order) <= newest_before
+    is_late = (pl.col(series.order) < newest_before).fill_null(value=False)
+    is_again = ~pl.struct(series.key).is_first_distinct()
     return (
-        by_arrival.filter(is_late.fill_null(value=False) | pl.col("is_deleted"))
+        by_arrival.filter(is_late | is_again | pl.col("is_deleted"))
         .select(series.group, KNOWN)
         .unique()
         .sort(series.group, KNOWN)
@@ -109,7 +117,7 @@ def replay(
         late: (group, ts_known) of further epochs, such as a split learned after its ex-date; may be empty.
         compute: (visible points sorted by series key, limits) -> one row a point, causal: a row may depend on points
             of its group up to its own. `limits` has (group, `_before`): what is known at or after that instant must
-            not be read; null means no limit. Must return the key columns and the values, nothing else.
+            not be read; null means no limit. Must return group, key columns and values, nothing else.
         wanted: Which points' rows to return, in terms of the series' columns.
 
     Returns:
@@ -129,7 +137,7 @@ def replay(
     if not emitted:
         empty = compute(points.clear(), turns.select(series.group, _BEFORE).clear())
         emitted.append(_stamped(empty, pl.lit(None, pl.Datetime("us", "UTC")), is_deleted=False))
-    names = [name for name in emitted[0].columns if name not in (*series.key, KNOWN, "is_deleted")]
+    names = [name for name in emitted[0].columns if name not in (series.group, *series.key, KNOWN, "is_deleted")]
     return change_points(pl.concat(emitted), series.key, names)
 
 
@@ -166,7 +174,7 @@ def _news_of(rows: pl.DataFrame, earlier: pl.DataFrame | None, now: pl.DataFrame
     if earlier is not None:
         shown = earlier.join(now.select(series.group, _SINCE), on=series.group)
         gone = shown.join(rows.select(series.key), on=series.key, how="anti")
-        values = [name for name in earlier.columns if name not in series.key]
+        values = [name for name in earlier.columns if name not in (series.group, *series.key)]
         blank = gone.with_columns(pl.lit(None, dtype=earlier.schema[name]).alias(name) for name in values)
         news.append(_stamped(blank.drop(_SINCE), gone[_SINCE], is_deleted=True))
     return [frame for frame in news if frame.height]

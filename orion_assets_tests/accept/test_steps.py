@@ -83,7 +83,7 @@ def _pure_seconds(run: Deployment) -> dict[str, float]:
             held["raw_splits"], held["raw_dividends"], held["securities"], calendar
         ),
         "feature_indicators": lambda: daily.feature_indicators(
-            held["clean_daily_bars"], held["corporate_actions"], START, END
+            held["clean_daily_bars"], held["corporate_actions"], held["securities"], START, END
         ),
         "feature_sentiment": lambda: sentiment.feature_sentiment(
             held["clean_news"], coverage["raw_news"], calendar, held["raw_universe"], (START, END)

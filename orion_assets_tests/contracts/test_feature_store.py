@@ -47,6 +47,7 @@ class TestPublishing:
                     "ticker": "B",
                     "date": FIRST + timedelta(1),
                     "ex_date": FIRST + timedelta(1),
+                    "valid_from": FIRST + timedelta(1),
                     "cutoff": "open",
                 },
             )
@@ -61,6 +62,41 @@ class TestPublishing:
         for name, frame in frames.items():
             declared = TABLES[name]
             assert_frame_equal(store.table(name, versions=True), frame.sort(declared.key), check_exact=True)
+
+    def test_a_table_without_sessions_is_replaced_whole(self, store):
+        one, other = (rows("securities", {"security_id": name, "ticker": name}) for name in ("A", "B"))
+        store.publish({"securities": one}, **span(0), facts={})
+
+        assert not store.publish({"securities": one}, **span(1), facts={}).is_changed
+        assert store.publish({"securities": other}, **span(1), facts={}).is_changed
+        assert store.table("securities")["security_id"].to_list() == ["B"]
+        with pytest.raises(ValueError, match="securities: its rows belong to no session"):
+            store.table("securities", start=FIRST)
+
+    def test_adjusted_bars_follow_a_security_over_its_rename(self, store):
+        ex_date = FIRST + timedelta(days=2)
+        bars = [("OLD", FIRST, 40.0), ("OLD", FIRST + timedelta(days=1), 40.0), ("NEW", ex_date, 20.0)]
+        named = {"security_id": "F1", "is_start_known": True, "valid_from": FIRST, "valid_to": ex_date}
+        frames = {
+            "clean_daily_bars": rows(
+                "clean_daily_bars", *({"ticker": t, "session": s, "close": c} for t, s, c in bars)
+            ),
+            "securities": rows(
+                "securities",
+                {**named, "ticker": "OLD"},
+                {**named, "ticker": "NEW", "valid_from": ex_date, "valid_to": None},
+            ),
+            "corporate_actions": rows(
+                "corporate_actions",
+                {"ticker": "NEW", "ex_date": ex_date, "session": ex_date, "kind": "split"}
+                | {"shares_after": 2, "shares_before": 1},
+            ),
+        }
+        store.publish(frames, start=FIRST, end=FIRST + timedelta(days=3), facts={})
+
+        assert store.bars("OLD", adjusted="split")["close"].to_list() == [20.0, 20.0]
+        assert store.bars("NEW", adjusted="split")["close"].to_list() == [20.0]
+        assert store.bars(["NEW", "OLD"], adjusted="split", end=ex_date)["ticker"].to_list() == ["OLD", "OLD"]
 
     def test_a_range_is_replaced_and_its_neighbours_stay(self, store):
         for offset in range(3):

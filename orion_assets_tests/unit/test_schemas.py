@@ -123,7 +123,7 @@ def test_every_table_declares_its_key_its_units_and_each_column_once(table):
 
 def test_what_is_stored_are_the_tables_with_intervals():
     assert {table.name for table in schemas.STORED} == {
-        *("corporate_actions", "clean_daily_bars", "clean_vix", "clean_news"),
+        *("securities", "corporate_actions", "clean_daily_bars", "clean_vix", "clean_news"),
         *("feature_indicators", "feature_sentiment", "feature_market", "feature_matrix"),
     }
 

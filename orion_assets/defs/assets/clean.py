@@ -12,9 +12,19 @@ from orion_assets.defs.assets.wiring import Result, made, session_asset
 from orion_assets.defs.io import READS
 from orion_assets.defs.partitions import look_back, span_of
 from orion_assets.ingest.ledger import quarantined_cells
-from orion_assets.quality.quarantine import hold
-from orion_assets.quality.rules import BARS, NEWS, VIX, Finder
-from orion_assets.schemas import CLEAN_DAILY_BARS, CLEAN_NEWS, CLEAN_VIX, CORPORATE_ACTIONS
+from orion_assets.quality.quarantine import hold, standing
+from orion_assets.quality.rules import ACTIONS, BARS, NEWS, VIX, Finder
+from orion_assets.schemas import (
+    CLEAN_DAILY_BARS,
+    CLEAN_NEWS,
+    CLEAN_VIX,
+    CORPORATE_ACTIONS,
+    RAW_DAILY_BARS,
+    RAW_DIVIDENDS,
+    RAW_NEWS,
+    RAW_SPLITS,
+    RAW_VIX,
+)
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
 from orion_assets.tables import Table
@@ -27,7 +37,7 @@ _FINDERS: Mapping[Table, Sequence[Finder]] = {
     CLEAN_DAILY_BARS: BARS,
     CLEAN_VIX: VIX,
     CLEAN_NEWS: NEWS,
-    CORPORATE_ACTIONS: (),
+    CORPORATE_ACTIONS: ACTIONS,
 }
 _STORY_SESSIONS = 5
 
@@ -51,7 +61,7 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         """One trusted bar per ticker and session; prices as traded, not adjusted."""
         cleaned = bar_rules.clean_daily_bars(raw_daily_bars, calendars.sessions())
         state.record(quarantined_cells(cleaned.quarantine, raw_daily_bars, cleaned.rows))
-        yield _kept(context, lake, CLEAN_DAILY_BARS, cleaned)
+        yield _kept(context, lake, CLEAN_DAILY_BARS, cleaned, {RAW_DAILY_BARS: raw_daily_bars})
 
     @session_asset(
         CLEAN_VIX, sessions, "clean", ins={"raw_vix": dg.AssetIn()}, check_specs=_specs(CLEAN_VIX, bar_rules.VIX_RULES)
@@ -60,7 +70,7 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], raw_vix: pl.DataFrame
     ) -> Iterator[Result]:
         """One VIX day per date, filed under the session whose partition holds it; contradictions reported, kept."""
-        yield _kept(context, lake, CLEAN_VIX, bar_rules.clean_vix(raw_vix))
+        yield _kept(context, lake, CLEAN_VIX, bar_rules.clean_vix(raw_vix), {RAW_VIX: raw_vix})
 
     @session_asset(
         CLEAN_NEWS,
@@ -75,7 +85,7 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         """One article per id, with its story, its mood and the sessions it enters."""
         start, _ = span_of(context.partition_key_range)
         cleaned = news_rules.clean_news(raw_news, calendars.sessions(), start)
-        yield _kept(context, lake, CLEAN_NEWS, cleaned)
+        yield _kept(context, lake, CLEAN_NEWS, cleaned, {RAW_NEWS: raw_news})
 
     @session_asset(
         CORPORATE_ACTIONS,
@@ -98,15 +108,19 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         """One action per security, ex-date and kind, de-duplicated."""
         is_wanted = pl.col("session").is_between(*span_of(context.partition_key_range), closed="left")
         done = action_rules.corporate_actions(raw_splits, raw_dividends, securities, calendars.sessions())
-        yield _kept(context, lake, CORPORATE_ACTIONS, Cleaned(*(part.filter(is_wanted) for part in done)))
+        raw = {RAW_SPLITS: raw_splits, RAW_DIVIDENDS: raw_dividends}
+        yield _kept(context, lake, CORPORATE_ACTIONS, Cleaned(*(part.filter(is_wanted) for part in done)), raw)
 
     return [clean_daily_bars, clean_vix, clean_news, corporate_actions]
 
 
-def _kept(context: dg.AssetExecutionContext, lake: Lake, table: Table, cleaned: Cleaned) -> Result:
+def _kept(
+    context: dg.AssetExecutionContext, lake: Lake, table: Table, cleaned: Cleaned, raw: Mapping[Table, pl.DataFrame]
+) -> Result:
     start, end = span_of(context.partition_key_range)
     hold(lake, cleaned.quarantine, start, end)
-    return made(table, cleaned.rows, _FINDERS[table], [checks.result(checks.QUARANTINED, cleaned.quarantine)])
+    held = checks.result(checks.QUARANTINED, standing(cleaned.quarantine, raw))
+    return made(table, cleaned.rows, _FINDERS[table], [held])
 
 
 def _specs(table: Table, rules: Sequence[Rule]) -> list[dg.AssetCheckSpec]:

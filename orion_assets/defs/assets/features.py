@@ -17,7 +17,8 @@ from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MARKET, FEATURE_MAT
 from orion_assets.sources.protocols import Source
 from orion_assets.tables import Table
 from orion_assets.transforms import daily, market, matrix, sentiment
-from orion_assets.transforms.adjust import known_factors
+from orion_assets.transforms.adjust import split_factors
+from orion_assets.transforms.identity import latest
 
 _SUSPECTED = "suspected_missing_split"
 _RECONCILED = "reconciles"
@@ -46,7 +47,7 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         FEATURE_INDICATORS,
         sessions,
         "features",
-        ins={"clean_daily_bars": _history(), "corporate_actions": _history()},
+        ins={"clean_daily_bars": _history(), "corporate_actions": _history(), "securities": dg.AssetIn()},
         check_specs=[*_specs(FEATURE_INDICATORS), *more],
     )
     def feature_indicators(
@@ -54,14 +55,14 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         source: dg.ResourceParam[Source],
         clean_daily_bars: pl.DataFrame,
         corporate_actions: pl.DataFrame,
+        securities: pl.DataFrame,
     ) -> Iterator[Result]:
         """One row of daily indicators per ticker and session, in the session's own units."""
-        start, end = span_of(context.partition_key_range)
-        rows = daily.feature_indicators(clean_daily_bars, corporate_actions, start, end)
-        factors = known_factors(clean_daily_bars, corporate_actions)
-        suspects = suspected_splits(clean_daily_bars, factors).filter(pl.col("session") >= start)
-        tickers = rows["ticker"].unique().to_list()
-        differing = compared(source, clean_daily_bars, corporate_actions, tickers, (start, end))
+        span = span_of(context.partition_key_range)
+        rows = daily.feature_indicators(clean_daily_bars, corporate_actions, securities, *span)
+        bars, actions = latest(clean_daily_bars, corporate_actions, securities)
+        suspects = suspected_splits(split_factors(bars, actions)).filter(pl.col("session") >= span[0])
+        differing = compared(source, bars, actions, span)
         results = [checks.result(_SUSPECTED, suspects), checks.result(_RECONCILED, differing)]
         yield made(FEATURE_INDICATORS, rows, FEATURES, results)
 

@@ -9,7 +9,7 @@ import polars as pl
 from orion_assets.defs import checks
 from orion_assets.defs.metadata import columns_of, extent
 from orion_assets.quality.rules import Finder
-from orion_assets.schemas import STORED
+from orion_assets.schemas import BY_SESSION
 from orion_assets.tables import Table
 
 Result = dg.MaterializeResult[pl.DataFrame]
@@ -56,7 +56,7 @@ def reported(metadata: Mapping[str, Any], check_results: Sequence[dg.AssetCheckR
 
 def derives_all(context: dg.AssetExecutionContext) -> bool:
     """Say whether a run derives every stored table: publishing alone, or again from a failure, makes nothing fresh."""
-    wanted = {table.name for table in STORED}
+    wanted = {table.name for table in BY_SESSION}
     chosen, steps = context.run.asset_selection, context.run.step_keys_to_execute
     is_chosen = not chosen or {key.path[-1] for key in chosen} >= wanted
     return is_chosen and (steps is None or set(steps) >= wanted)

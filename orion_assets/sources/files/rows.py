@@ -126,7 +126,10 @@ def bar_dividends(sheet: Sheet, block: DailyBars, column: ActionColumn) -> pl.Da
 
 
 def reference(sheet: Sheet, block: Tickers, first_bars: pl.DataFrame) -> pl.DataFrame:
-    """Give RAW_TICKERS rows; without a date of its own a ticker's snapshot is its first bar, else its listing."""
+    """Give RAW_TICKERS rows; without a date of its own a ticker's snapshot is the later of first bar and listing.
+
+    A delisting after the snapshot is a snapshot of its own, dated that day: before it nobody knew.
+    """
     words = {name: text(sheet, name) for name in ("figi", "name", "type", "exchange")}
     days = {name: _day(sheet, name, block) for name in ("snapshot", "list_date", "delist_date")}
     told = [name for name in ("list_date", "delist_date") if sheet.has(name)]
@@ -136,7 +139,8 @@ def reference(sheet: Sheet, block: Tickers, first_bars: pl.DataFrame) -> pl.Data
         ).to_series()
         for name in told
     ]  # fmt: skip
-    snapshots = pl.coalesce("snapshot", pl.lit(block.snapshot, dtype=pl.Date), "first_bar", "list_date")
+    seen = pl.max_horizontal("first_bar", "list_date")
+    snapshots = pl.coalesce("snapshot", pl.lit(block.snapshot, dtype=pl.Date), seen)
     rows = (
         pl.DataFrame({"ticker": tickers(sheet), **words, **days})
         .hstack([series.alias(f"p{index}") for index, series in enumerate(unread)])
@@ -149,7 +153,12 @@ def reference(sheet: Sheet, block: Tickers, first_bars: pl.DataFrame) -> pl.Data
     sheet.refuse(
         rows["snapshot"].is_null(), "ticker", "whose snapshot has no date", "map snapshot, or set snapshot in the block"
     )
-    return _said(RAW_TICKERS, sheet, block, rows.with_columns(ts_event=_at("snapshot", time(0))), block.delay)
+    said = _said(RAW_TICKERS, sheet, block, rows.with_columns(ts_event=_at("snapshot", time(0))), block.delay)
+    is_ahead = (pl.col("delist_date") > pl.col("snapshot")) & pl.col(TS_STATED).is_null()
+    ended = said.filter(is_ahead).with_columns(snapshot="delist_date")
+    ended = ended.with_columns(_at("snapshot", time(0)).alias(clock) for clock in ("ts_event", TS_ASSUMED))
+    listed = said.with_columns(delist_date=pl.when(~is_ahead.fill_null(value=False)).then("delist_date"))
+    return pl.concat([listed, ended.with_columns(pl.col(TS_ASSUMED) + block.delay)])
 
 
 def first_seen(rows: pl.DataFrame) -> pl.DataFrame:

@@ -106,3 +106,29 @@ def test_an_action_that_another_security_bears_now_awaits_derivation_from_its_ex
 
     assert same == ["data"] * 3
     assert told(cells_now(desk.state), "session", "state") == [(MON, "data"), (TUE, "not_yet"), (WED, "not_yet")]
+
+
+@pytest.mark.parametrize(
+    ("told", "first_stale"),
+    [
+        ([("BBG1", "KO", MON, None, False)], None),
+        ([("files:KO", "KO", MON, TUE, False), ("files:KO", "KOX", TUE, None, True)], TUE),
+        ([("files:KO", "KO", MON, WED, False)], WED),
+        ([("files:KO", "KO", TUE, None, True)], MON),
+        ([("files:KO", "KO", MON, None, False), ("x", "NEWCO", TUE, None, False)], None),
+    ],
+    ids=["only its id", "renamed", "ended", "listed later", "another ticker"],
+)
+def test_features_await_derivation_from_where_a_series_changes_hands(desk, told, first_stale):
+    columns = ("security_id", "ticker", "valid_from", "valid_to", "is_start_known")
+    before, after = (
+        rows(SECURITIES, *(dict(zip(columns, row, strict=True)) for row in given))
+        for given in ([("files:KO", "KO", MON, None, False)], told)
+    )
+    desk.lake.overwrite(SECURITIES, before)
+    settle(desk.state, MON, THU, Moment(NOW, run="first"))
+
+    mark_reassigned(desk, after, Moment(NOW))
+
+    stale = cells_now(desk.state).filter(state="not_yet")["session"].to_list()
+    assert (stale[0] if stale else None) == first_stale

@@ -1,7 +1,7 @@
 import pytest
 
-from orion_assets.quality.quarantine import hold, hold_all
-from orion_assets.schemas import QUARANTINE, RAW_TICKERS
+from orion_assets.quality.quarantine import hold, hold_all, standing
+from orion_assets.schemas import QUARANTINE, RAW_DAILY_BARS, RAW_TICKERS
 from orion_assets.store.lake import Lake
 from orion_assets_tests.unit.transforms.rows import HOUR, MON, TUE, WED, close_cutoff, rows, told
 
@@ -69,3 +69,21 @@ def test_holding_all_of_it_again_commits_nothing(lake):
 
     assert hold_all(lake, RAW_TICKERS, given) == 0
     assert lake.version(QUARANTINE) == version
+
+
+@pytest.mark.parametrize(
+    ("later", "count"),
+    [
+        ({}, 1),
+        ({"ts_known": close_cutoff(MON) + HOUR}, 0),
+        ({"ts_known": close_cutoff(MON) + HOUR, "is_deleted": True}, 0),
+    ],
+    ids=["as it stands", "corrected", "withdrawn"],
+)
+def test_only_what_the_source_still_says_is_accused(later, count):
+    bar = {"ticker": "AAA", "session": MON}
+    raw = rows(RAW_DAILY_BARS, *([bar, {**bar, **later}] if later else [bar]))
+
+    found = standing(rows(QUARANTINE, held("AAA 2014-06-02")), {RAW_DAILY_BARS: raw})
+
+    assert found.height == count

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from orion_assets import calendars
-from orion_assets.quality.rules import BARS, FEATURES, NEWS, REFERENCE, SECURITY, VIX, Finder, suspected_splits
+from orion_assets.quality.rules import ACTIONS, BARS, FEATURES, NEWS, REFERENCE, SECURITY, VIX, Finder, suspected_splits
 from orion_assets.schemas import (
     CLEAN_DAILY_BARS,
     CLEAN_NEWS,
@@ -14,10 +14,11 @@ from orion_assets.schemas import (
     RAW_TICKERS,
     SECURITIES,
 )
-from orion_assets.transforms.adjust import known_factors
+from orion_assets.transforms.adjust import split_factors
+from orion_assets.transforms.identity import latest
 from orion_assets_tests.unit.transforms.rows import HOUR, MON, TICK, TUE, bar, close_cutoff, rows, split, utc
 
-FINDERS = {finder.name: finder for finder in (*BARS, *NEWS, *FEATURES, *REFERENCE, *SECURITY)} | {
+FINDERS = {finder.name: finder for finder in (*ACTIONS, *BARS, *NEWS, *FEATURES, *REFERENCE, *SECURITY)} | {
     "on_exchange_days": VIX[1]
 }
 NAN = float("nan")
@@ -131,18 +132,25 @@ def test_versions_that_no_longer_hold_are_not_accused(name, over):
     ("finders", "table"),
     [
         (BARS, CLEAN_DAILY_BARS),
+        (ACTIONS, CORPORATE_ACTIONS),
         (VIX, CLEAN_VIX),
         (NEWS, CLEAN_NEWS),
         (FEATURES, FEATURE_MARKET),
         (REFERENCE, RAW_TICKERS),
         (SECURITY, SECURITIES),
     ],
-    ids=["bars", "vix", "news", "features", "reference", "securities"],
+    ids=["bars", "actions", "vix", "news", "features", "reference", "securities"],
 )
 def test_nobody_is_accused_of_an_empty_table(finders: tuple[Finder, ...], table):
     for finder in finders:
         assert finder.accused(table.empty()).is_empty()
         assert finder.severity in {"warn", "error"}
+
+
+def test_an_action_that_no_security_bore_is_accused():
+    known = [{"security_id": name, "ticker": "AAA", "ex_date": MON} for name in ("F1", "unknown:AAA")]
+
+    assert accused("borne", rows(CORPORATE_ACTIONS, *known)) == 1
 
 
 def listed(begins: date | None, ends: date | None, **more) -> dict:
@@ -203,8 +211,8 @@ def series(last: date, before: list[tuple[float, float]], opening: float, close:
 
 
 def suspects(given: pl.DataFrame, *splits: dict) -> list[tuple]:
-    factors = known_factors(given, rows(CORPORATE_ACTIONS, *splits))
-    return suspected_splits(given, factors).select("session", "close_before", "open", "ratio").rows()
+    named = split_factors(*latest(given, rows(CORPORATE_ACTIONS, *splits), SECURITIES.empty()))
+    return suspected_splits(named).select("session", "close_before", "open", "ratio").rows()
 
 
 # AAPL went 2:1 on 2005-02-28: 88.99 before, 44.68 at the open, and twice the shares for the usual money

@@ -362,6 +362,21 @@ def test_tickers_without_reference_are_dated_by_their_first_bar(tmp_path):
     assert rows["ts_assumed"].to_list() == [utc(2014, 6, 5, 4)] * 2
 
 
+def test_a_delisting_is_known_on_its_day_and_a_ticker_used_again_is_listed_again(tmp_path):
+    mapping = bars() + (
+        '[[tickers]]\nfiles = ["t.csv"]\ncolumns = { ticker = "s", figi = "f", list_date = "l", delist_date = "d" }\n'
+    )
+    told = "s,f,l,d\nAAPL,F1,2014-06-02,2014-06-06\nAAPL,F2,2014-07-01,\n"
+
+    rows = read(tmp_path, mapping, "raw_tickers", bars__csv=table(ROW), t__csv=told).rows
+
+    assert rows.select("figi", "snapshot", "list_date", "delist_date", "ts_assumed").rows() == [
+        ("F1", date(2014, 6, 5), date(2014, 6, 2), None, utc(2014, 6, 5, 4)),
+        ("F1", date(2014, 6, 6), date(2014, 6, 2), date(2014, 6, 6), utc(2014, 6, 6, 4)),
+        ("F2", date(2014, 7, 1), date(2014, 7, 1), None, utc(2014, 7, 1, 4)),
+    ]
+
+
 def test_reconciliation_closes_are_given_and_are_no_bars(tmp_path):
     mapping = bars("y.csv").replace("as_traded", "split_adjusted") + 'use = "reconciliation"\n'
     reader = source(tmp_path, mapping, y__csv=table(ROW, NEXT))

@@ -38,8 +38,9 @@ def cash(event: str, amount: float | None, known=T1, *, ticker="AAA", ex_date=FR
     }
 
 
-def security(security_id: str, ticker: str, valid_from=date(1990, 1, 1), valid_to=None) -> dict:
-    return {"security_id": security_id, "ticker": ticker, "valid_from": valid_from, "valid_to": valid_to}
+def security(security_id: str, ticker: str, valid_from=date(1990, 1, 1), valid_to=None, **more) -> dict:
+    known = {"ts_known": utc(date(1990, 1, 2), 12), "is_start_known": True, **more}
+    return {"security_id": security_id, "ticker": ticker, "valid_from": valid_from, "valid_to": valid_to, **known}
 
 
 AAA = security("files:AAA", "AAA")
@@ -218,3 +219,24 @@ def test_the_order_of_raw_rows_does_not_matter():
 
     assert one.equals(corporate_actions(none, events.reverse(), holders, june()).rows)
     assert one.schema["cash_amount"] == pl.Float64
+
+
+def test_a_security_learned_late_takes_the_action_over_when_it_is_known():
+    securities = (security("F1", "AAA", ts_known=T2),)
+
+    found = made([split("s", 2)], securities=securities).rows
+
+    assert told(found, "security_id", "is_deleted", "ts_known") == [
+        ("F1", False, T2),
+        ("unknown:AAA", False, T1),
+        ("unknown:AAA", True, T2),
+    ]
+
+
+def test_an_action_told_under_two_tickers_of_one_security_counts_once():
+    renamed = (security("F1", "FB", valid_to=FRI), security("F1", "META", FRI))
+    twice = [split("s1", 2, ticker="FB", ex_date=FRI), split("s2", 2, ticker="META", ex_date=FRI, known=T2)]
+
+    found = made(twice, securities=renamed).rows
+
+    assert told(found, "security_id", "ticker") == [("F1", "META"), ("unknown:FB", "FB")]

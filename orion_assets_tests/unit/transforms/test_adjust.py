@@ -8,21 +8,17 @@ from orion_assets.schemas import CLEAN_DAILY_BARS, CORPORATE_ACTIONS
 from orion_assets.transforms.adjust import (
     back_adjusted,
     forward,
-    known_factors,
     split_factors,
-    split_steps,
     total_return_factors,
 )
 from orion_assets_tests.unit.transforms.rows import (
     FRI,
-    HOUR,
     MON,
     NEXT_MON,
     THU,
     TUE,
     WED,
     bar,
-    close_cutoff,
     dividend,
     rows,
     split,
@@ -37,7 +33,7 @@ NO_ACTIONS = CORPORATE_ACTIONS.empty()
 def bars(*closes: float, ticker: str = "AAA") -> pl.DataFrame:
     sessions = (MON, TUE, WED, THU, FRI, NEXT_MON)
     given = [bar(session, close, ticker=ticker) for session, close in zip(sessions, closes, strict=False)]
-    return rows(CLEAN_DAILY_BARS, *given)
+    return rows(CLEAN_DAILY_BARS, *given).with_columns(security_id=pl.lit("files:") + pl.col("ticker"))
 
 
 def actions(*given: dict) -> pl.DataFrame:
@@ -80,13 +76,6 @@ def test_a_split_after_the_last_bar_changes_nothing_yet():
     assert factors(bars(1.0, 1.0), split(WED, 2, 1, KNOWN)) == [1.0, 1.0]
 
 
-def test_two_splits_of_one_ex_date_multiply():
-    both = (split(TUE, 2, 1, KNOWN, security_id="a"), split(TUE, 3, 1, KNOWN, security_id="b"))
-
-    assert factors(bars(1.0, 1.0), *both) == [1.0, 6.0]
-    assert told(split_steps(bars(1.0, 1.0), actions(*both)), "ex_date", "split_factor") == [(TUE, 6.0)]
-
-
 def test_splits_of_another_ticker_do_not_count():
     two = pl.concat([bars(1.0, 1.0), bars(1.0, 1.0, ticker="BBB")])
 
@@ -99,20 +88,6 @@ def test_a_dividend_is_no_split():
 
 def test_the_factor_of_a_reverse_split_is_below_one():
     assert factors(bars(0.5, 10.0), split(TUE, 1, 20, KNOWN)) == [1.0, 0.05]
-
-
-def test_known_factors_take_the_last_version_of_bars_and_splits():
-    given = rows(
-        CLEAN_DAILY_BARS,
-        bar(MON, 1.0, close_cutoff(FRI), is_deleted=True),
-        bar(MON, 1.0),
-        bar(TUE, 1.0),
-        bar(WED, 1.0),
-    )
-    versions = actions(split(TUE, 2, 1, KNOWN), split(WED, 3, 1, KNOWN), split(WED, 4, 1, KNOWN + HOUR))
-
-    # Monday's bar is withdrawn, so Tuesday is the first and its split does not count
-    assert known_factors(given, versions).rows() == [("AAA", TUE, 1.0), ("AAA", WED, 4.0)]
 
 
 def test_total_return_reinvests_a_dividend_at_the_close_of_its_ex_date():
@@ -208,9 +183,8 @@ def test_back_adjusted_takes_bars_in_any_order_and_each_ticker_by_itself():
 
 @pytest.mark.parametrize("events", [NO_ACTIONS, rows(CORPORATE_ACTIONS, split(TUE, 2, 1, KNOWN), dividend(TUE, 1.0))])
 def test_no_bars_give_no_rows_and_the_columns(events):
-    none = CLEAN_DAILY_BARS.empty()
+    none = bars()
 
     assert split_factors(none, events).schema == {**none.schema, "split_factor": pl.Float64}
     assert total_return_factors(none, events).schema["total_return_factor"] == pl.Float64
     assert back_adjusted(none, events, "total_return").schema == none.schema
-    assert known_factors(none, events).columns == ["ticker", "session", "split_factor"]

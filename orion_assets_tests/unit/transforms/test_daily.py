@@ -5,7 +5,7 @@ import math
 import polars as pl
 import pytest
 
-from orion_assets.schemas import CLEAN_DAILY_BARS, CORPORATE_ACTIONS, FEATURE_INDICATORS
+from orion_assets.schemas import CLEAN_DAILY_BARS, CORPORATE_ACTIONS, FEATURE_INDICATORS, SECURITIES
 from orion_assets.transforms.daily import feature_indicators
 from orion_assets_tests.pipeline import at
 from orion_assets_tests.unit.transforms.rows import (
@@ -29,11 +29,12 @@ WEEK = (MON, TUE, WED, THU, FRI)
 # 2:1 on Wednesday
 HALVED = tuple(bar(session, close) for session, close in zip(WEEK, (100.0, 102.0, 51.0, 51.0, 52.0), strict=True))
 LATE = close_cutoff(FRI) + HOUR
+MORNING = utc(MON, 12)
 
 
-def features(bars: list[dict], *splits: dict, start=MON, end=NEXT_TUE) -> pl.DataFrame:
-    given = rows(CLEAN_DAILY_BARS, *bars)
-    return FEATURE_INDICATORS.conform(feature_indicators(given, rows(CORPORATE_ACTIONS, *splits), start, end))
+def features(bars: list[dict], *splits: dict, start=MON, end=NEXT_TUE, securities=()) -> pl.DataFrame:
+    given, actions = rows(CLEAN_DAILY_BARS, *bars), rows(CORPORATE_ACTIONS, *splits)
+    return FEATURE_INDICATORS.conform(feature_indicators(given, actions, rows(SECURITIES, *securities), start, end))
 
 
 def test_a_plain_week_by_hand():
@@ -194,3 +195,72 @@ def test_no_bars_give_no_rows_with_or_without_splits():
     assert features([]).is_empty()
     assert features([], split(WED, 2, 1, LATE)).is_empty()
     assert features([bar(NEXT_TUE, 1.0)], end=NEXT_MON).is_empty()
+
+
+def borne(security_id: str, ticker: str, valid_from=MON, valid_to=None, known=MORNING, **more) -> dict:
+    interval = {"security_id": security_id, "ticker": ticker, "valid_from": valid_from, "valid_to": valid_to}
+    return {**interval, "is_start_known": True, "ts_known": known, **more}
+
+
+FB_THEN_META = [bar(MON, 10.0, ticker="FB"), bar(TUE, 11.0, ticker="FB"), bar(WED, 12.1, ticker="META")]
+
+
+def test_a_renamed_security_goes_on_under_its_new_ticker():
+    known = (borne("F1", "FB", MON, WED), borne("F1", "META", WED))
+
+    found = features(FB_THEN_META, securities=known)
+
+    assert told(found, "ticker", "session", "ret_simple") == [
+        ("FB", MON, None),
+        ("FB", TUE, pytest.approx(0.1)),
+        ("META", WED, pytest.approx(0.1)),
+    ]
+
+
+def test_a_rename_learned_late_adds_a_version_from_then_on():
+    known = (
+        borne("F1", "FB", MON, known_until=LATE),
+        borne("F1", "FB", MON, WED, known=LATE),
+        borne("F1", "META", WED, known=LATE),
+    )
+
+    found = features(FB_THEN_META, securities=known).filter(ticker="META")
+
+    assert told(found, "ret_simple", "ts_known", "known_until") == [
+        (None, close_cutoff(WED), LATE),
+        (pytest.approx(0.1), LATE, None),
+    ]
+
+
+def test_a_reused_ticker_begins_anew():
+    given = [bar(MON, 10.0), bar(TUE, 11.0), bar(WED, 50.0), bar(THU, 55.0)]
+
+    found = features(given, securities=(borne("OLD", "AAA", MON, WED), borne("NEW", "AAA", WED)))
+
+    assert told(found, "session", "ret_simple", "obv")[2:] == [(WED, None, 100.0), (THU, pytest.approx(0.1), 200.0)]
+
+
+def test_a_split_of_the_company_before_moves_nothing_of_the_one_that_took_its_ticker():
+    given = [bar(MON, 10.0), bar(TUE, 5.0), bar(WED, 50.0)]
+    known = (borne("OLD", "AAA", MON, WED), borne("NEW", "AAA", WED))
+
+    found = features(given, split(TUE, 2, 1, utc(MON, 12)), securities=known)
+
+    assert told(found, "session", "split_factor") == [(MON, 1.0), (TUE, 2.0), (WED, 1.0)]
+
+
+def test_a_split_under_the_old_ticker_goes_on_under_the_new():
+    given = [bar(MON, 20.0, ticker="FB"), bar(TUE, 11.0, ticker="FB"), bar(WED, 12.1, ticker="META")]
+    known = (borne("F1", "FB", MON, WED), borne("F1", "META", WED))
+
+    found = features(given, split(TUE, 2, 1, utc(MON, 12), ticker="FB"), securities=known)
+
+    assert told(found, "ticker", "split_factor") == [("FB", 1.0), ("FB", 2.0), ("META", 2.0)]
+
+
+def test_who_is_named_late_under_one_ticker_was_one_series_all_along():
+    given = [bar(MON, 10.0), bar(TUE, 11.0)]
+
+    found = features(given, securities=(borne("F1", "AAA", WED, known=LATE, is_start_known=False),))
+
+    assert told(found, "session", "known_until") == [(MON, None), (TUE, None)]

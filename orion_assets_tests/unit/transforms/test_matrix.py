@@ -11,6 +11,7 @@ from orion_assets.schemas import (
     FEATURE_MATRIX,
     FEATURE_SENTIMENT,
     RAW_COVERAGE,
+    SECURITIES,
 )
 from orion_assets.transforms.daily import feature_indicators
 from orion_assets.transforms.market import asked
@@ -87,7 +88,10 @@ def test_the_open_row_is_in_the_units_of_the_session_before_though_a_split_is_du
     actions = rows(CORPORATE_ACTIONS, split(WED, 2, 1, utc(MON, 12)))
 
     found = feature_matrix(
-        feature_indicators(bars, actions, MON, NEXT_MON), FEATURE_SENTIMENT.empty(), FEATURE_MARKET.empty(), cells()
+        feature_indicators(bars, actions, SECURITIES.empty(), MON, NEXT_MON),
+        FEATURE_SENTIMENT.empty(),
+        FEATURE_MARKET.empty(),
+        cells(),
     )
 
     assert of(found, WED, "open", "close", "split_factor") == [(100.0, 1.0)]

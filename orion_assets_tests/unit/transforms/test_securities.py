@@ -7,6 +7,7 @@ from orion_assets import calendars
 from orion_assets.schemas import QUARANTINE, RAW_TICKERS, SECURITIES
 from orion_assets.transforms.bars import Cleaned
 from orion_assets.transforms.securities import securities
+from orion_assets.transforms.versions import visible
 from orion_assets_tests.unit.transforms.rows import HOUR, rows, told, utc
 
 MAY, JUNE, JULY = date(2014, 5, 1), date(2014, 6, 2), date(2014, 7, 1)
@@ -20,8 +21,13 @@ def cleaned(*given: dict) -> Cleaned:
     return securities(rows(RAW_TICKERS, *given), calendars.sessions())
 
 
-def made(*given: dict) -> pl.DataFrame:
+def versions(*given: dict) -> pl.DataFrame:
     return SECURITIES.conform(cleaned(*given).rows)
+
+
+def made(*given: dict) -> pl.DataFrame:
+    """The securities as they stand in the end."""
+    return visible(versions(*given), SECURITIES.key)
 
 
 def held(*given: dict) -> pl.DataFrame:
@@ -146,3 +152,60 @@ def test_a_figi_that_was_shared_until_a_row_was_corrected_holds_nothing():
     corrected = ticker("BBB", JUNE, "F2", ts_known=utc(JULY, 12))
 
     assert held(ticker("AAA", JUNE, "F1"), ticker("BBB", JUNE, "F1"), corrected).is_empty()
+
+
+def test_a_rename_ends_the_first_interval_when_it_is_seen_and_not_before():
+    seen, renamed = utc(MAY, 12), utc(JULY, 12)
+
+    found = versions(ticker("FB", MAY, "F1", ts_known=seen), ticker("META", JULY, "F1", ts_known=renamed))
+
+    assert told(found, "ticker", "valid_from", "valid_to", "is_start_known", "ts_known", "known_until") == [
+        ("FB", MAY, None, False, seen, renamed),
+        ("FB", MAY, JULY, False, renamed, None),
+        ("META", JULY, None, True, renamed, None),
+    ]
+
+
+def test_snapshots_that_say_the_same_make_one_version():
+    assert versions(*(ticker("AAA", day, "F1", name="A") for day in (MAY, JUNE, JULY))).height == 1
+
+
+def test_a_rename_there_and_back_is_three_intervals():
+    found = made(ticker("FB", MAY, "F1"), ticker("META", JUNE, "F1"), ticker("FB", JULY, "F1"))
+
+    assert told(found, "ticker", "valid_from", "valid_to") == [
+        ("FB", MAY, JUNE),
+        ("META", JUNE, JULY),
+        ("FB", JULY, None),
+    ]
+
+
+def test_a_figi_that_appears_later_names_the_security_from_the_first():
+    found = versions(ticker("AAA", MAY, ts_known=utc(MAY, 12)), ticker("AAA", JULY, "F1", ts_known=utc(JULY, 12)))
+
+    assert told(found, "security_id", "valid_from", "is_deleted", "ts_known") == [
+        ("F1", MAY, False, utc(JULY, 12)),
+        ("files:AAA", MAY, False, utc(MAY, 12)),
+        ("files:AAA", MAY, True, utc(JULY, 12)),
+    ]
+
+
+def test_a_ticker_listed_anew_after_its_end_is_another_security_without_any_figi():
+    found = made(ticker("AAA", MAY), ticker("AAA", JUNE, delist_date=JUNE), ticker("AAA", JULY, list_date=JULY))
+
+    assert told(found, "security_id", "valid_from", "valid_to") == [
+        ("files:AAA", MAY, JUNE),
+        ("files:AAA@2014-07-01", JULY, None),
+    ]
+
+
+def test_a_correction_takes_back_the_interval_it_replaces():
+    first, later = utc(JUNE, 12), utc(JUNE, 12) + HOUR
+
+    found = versions(ticker("AAA", JUNE, "F1", ts_known=first), ticker("AAA", JUNE, "F2", ts_known=later))
+
+    assert told(found, "security_id", "is_deleted", "ts_known") == [
+        ("F1", False, first),
+        ("F1", True, later),
+        ("F2", False, later),
+    ]
