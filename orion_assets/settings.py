@@ -7,14 +7,15 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orion_assets.errors import SettingsError
 
-SourceName = Literal["none", "files"]
+SourceName = Literal["none", "files", "synthetic"]
 NO_SOURCE: Final = "none"
+SYNTHETIC: Final = "synthetic"
 _PASSWORD: Final = re.compile(r"(://[^:/@]*):.*@")
 _POSTGRES: Final = re.compile(r"[\w+]+://([^:/@]*(:[^@]*)?@)?(\[[^]@]*\]|[^]:/?@[]*)(:\d*)?(/[^?@]*)?(\?.*)?")
 
@@ -26,7 +27,7 @@ class Settings(BaseSettings):
         env_prefix="ORION_", extra="ignore", populate_by_name=True, hide_input_in_errors=True
     )
 
-    source: SourceName = NO_SOURCE
+    source: SourceName = SYNTHETIC
     files_mapping: Annotated[tuple[Path, ...], NoDecode] = ()
     files_root: Path | None = None
     tickers: Annotated[tuple[str, ...], NoDecode] = ()
@@ -70,6 +71,14 @@ class Settings(BaseSettings):
         if value and re.search(r"\s", value.get_secret_value()):
             raise ValueError("holds white space; a key has none, paste it anew")
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _files_where_mapped(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Take the files that somebody mapped, where he does not say which source."""
+        if "source" not in values and values.get("files_mapping"):
+            return {**values, "source": "files"}
+        return values
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Give what `repr` shows: every setting, without the passwords that URLs hold."""

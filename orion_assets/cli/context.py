@@ -5,9 +5,9 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from orion_assets import calendars, settings
-from orion_assets.cli.output import refuse
+from orion_assets.cli.output import ERR, refuse
 from orion_assets.clock import SystemClock
-from orion_assets.settings import NO_SOURCE, Settings
+from orion_assets.settings import NO_SOURCE, SYNTHETIC, Settings
 from orion_assets.sources.none import ADVICE
 from orion_assets.sources.protocols import Source
 from orion_assets.sources.registry import open_source
@@ -38,6 +38,8 @@ class Call:
     def source(self) -> Source:
         """The source that the settings name."""
         found = self.with_source()
+        if found.source == SYNTHETIC:
+            ERR.print("source: the synthetic market, nothing of it is real; ORION_SOURCE=files reads your own files")
         return open_source(found.source, found.files_mapping, found.files_root)
 
     def lake(self) -> Lake:

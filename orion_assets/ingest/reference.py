@@ -9,7 +9,7 @@ from orion_assets import calendars
 from orion_assets.ingest.landing import NOT_VALUES
 from orion_assets.ingest.ledger import mark_stale
 from orion_assets.ingest.moment import Moment
-from orion_assets.ingest.runner import Desk, Landed
+from orion_assets.ingest.runner import Desk, Landed, refuse_mixture
 from orion_assets.schemas import RAW_DIVIDENDS, RAW_SPLITS, RAW_TICKERS, SECURITIES
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Source
 from orion_assets.tables import UTC_US
@@ -25,6 +25,7 @@ def land_tickers(desk: Desk, source: Source, moment: Moment) -> Landed:
     A row that is not in the answer stays as landed: a source need not say an old snapshot again. One that could not be
     read is withdrawn, else leaving it out of the file would never take it out of quarantine.
     """
+    refuse_mixture(desk, source)
     ask = Ask(RAW_TICKERS.name, calendars.FIRST_DATE, calendars.LAST_DATE, (), moment.now)
     answer = source.read(ask)
     for document in answer.documents:

@@ -16,6 +16,7 @@ from orion_assets.ingest.landing import Landing, is_by_ticker
 from orion_assets.ingest.ledger import covered_cells, failed_cells, ledger_cells, mark_stale
 from orion_assets.ingest.moment import Moment
 from orion_assets.schemas import RAW_COVERAGE, TABLES
+from orion_assets.settings import SYNTHETIC
 from orion_assets.sources.protocols import Answer, Ask, Source
 from orion_assets.store.archive import Archive
 from orion_assets.store.lake import Lake
@@ -60,6 +61,22 @@ class Landed:
         return cls(table, 0, None, (), table.empty())
 
 
+def refuse_mixture(desk: Desk, source: Source) -> None:
+    """Refuse to land real data beside the synthetic market, or the other way round.
+
+    Raises:
+        SettingsError: Another source of the other kind answered here before.
+    """
+    others = desk.state.sources() - {source.name}
+    if others and SYNTHETIC in {source.name, *others}:
+        held = ", ".join(sorted(others))
+        raise SettingsError(
+            f"source {source.name}: this lake holds what {held} said, and the synthetic market never stands beside real"
+            " data. Set ORION_LAKE_URL, ORION_STORE_URL and ORION_STATE_URL to other places, or go on with"
+            f" ORION_SOURCE={min(others)}"
+        )
+
+
 def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> Landed:
     """Ask and land one raw table for a range of sessions; a repeated call lands nothing.
 
@@ -74,6 +91,7 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
         SourceRejected, SourceUnavailable, SettingsError: Nothing was written but the failed cells in the ledger.
         KnowledgeAhead: A replay finds rows known after its instant; nothing was written.
     """
+    refuse_mixture(desk, source)
     try:
         # A cell of the whole market would be answered falsely by some tickers only
         answer = source.read(ask if is_by_ticker(table.name) else replace(ask, tickers=()))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import ClassVar, Final, Protocol
 
 import polars as pl
@@ -120,3 +120,8 @@ def said_schema(table: Table) -> Mapping[str, pl.DataType]:
     """
     kept = {name: dtype for name, dtype in table.schema.items() if name not in _STAMPED_BY_INGEST}
     return {**kept, TS_ASSUMED: UTC_US, TS_STATED: UTC_US}
+
+
+def spoken_by(rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Leave out of `said_schema` rows what becomes known only after `now`."""
+    return rows.filter(pl.lit(now.astimezone(UTC), dtype=UTC_US) >= pl.coalesce(TS_STATED, TS_ASSUMED))

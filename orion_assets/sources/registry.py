@@ -9,6 +9,7 @@ from orion_assets.settings import SourceName
 from orion_assets.sources.files.source import FilesSource
 from orion_assets.sources.none import NoSource
 from orion_assets.sources.protocols import Source
+from orion_assets.sources.synthetic.source import SyntheticSource
 
 NAMES: Final = get_args(SourceName)
 
@@ -28,6 +29,8 @@ def open_source(name: str, mappings: Sequence[Path], root: Path | None) -> Sourc
         raise SettingsError(f"source {name!r} is unknown; set ORION_SOURCE to one of {', '.join(NAMES)}")
     if name == NoSource.name:
         return NoSource()
+    if name == SyntheticSource.name:
+        return SyntheticSource()
     if not mappings:
         raise SettingsError("source files: no mapping is named; set ORION_FILES_MAPPING=path/to/mapping.toml")
     return FilesSource(mappings, root)

@@ -212,6 +212,12 @@ class State:
         frame = frame.sort(LEDGER_KEY)
         return frame if tickers is None else frame.filter(pl.col("ticker").is_in(list(tickers)))
 
+    def sources(self) -> frozenset[str]:
+        """Name the sources that answered any cell."""
+        query = sa.select(_LEDGER.c.source).distinct()
+        with self._begin() as connection:
+            return frozenset(connection.scalars(query)) - {""}
+
     def clear(self) -> None:
         """Forget the ledger, to rebuild it from the lake; the universe stays."""
         with self._begin() as connection:

@@ -16,7 +16,9 @@ def test_without_a_source_a_command_that_asks_exits_2_and_names_the_setting(mark
     assert "ORION_SOURCE=files" in said.err
 
 
-def test_the_refusal_holds_in_a_process_without_any_settings(tmp_path):
+def test_the_refusal_holds_in_a_process_without_other_settings(tmp_path):
+    (tmp_path / ".env").write_text("ORION_SOURCE=none\n")
+
     said = run("backfill", cwd=tmp_path)
 
     assert (said.code, said.out) == (2, "")

@@ -23,7 +23,7 @@ def _clean(monkeypatch, tmp_path):
 def test_every_setting_has_a_default():
     found = settings.load()
 
-    assert found.source == "none"
+    assert found.source == "synthetic"
     assert found.tickers == ()
     assert found.files_mapping == ()
     assert found.start == date(2024, 1, 2)
@@ -70,7 +70,11 @@ def test_a_named_file_must_be_there():
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("ORION_SOURCE", "bloomberg", "settings: ORION_SOURCE is 'bloomberg': Input should be 'none' or 'files'"),
+        (
+            "ORION_SOURCE",
+            "bloomberg",
+            "settings: ORION_SOURCE is 'bloomberg': Input should be 'none', 'files' or 'synthetic'",
+        ),
         ("ORION_START", "soon", "settings: ORION_START is 'soon': Input should be a valid date"),
         ("ORION_LOG_LEVEL", "LOUD", "settings: ORION_LOG_LEVEL is 'LOUD': Input should be 'DEBUG', 'INFO'"),
         ("ORION_LOG_FORMAT", "xml", "settings: ORION_LOG_FORMAT is 'xml': Input should be 'console' or 'json'"),
@@ -217,3 +221,11 @@ def test_errors_carry_their_facts():
     assert SourceUnavailable("busy").retry_after_s == 60.0
     rejected = SourceRejected("bars.csv: row 3", file="bars.csv", row=3, column="close")
     assert (rejected.file, rejected.row, rejected.column) == ("bars.csv", 3, "close")
+
+
+def test_who_maps_files_means_files(monkeypatch):
+    monkeypatch.setenv("ORION_FILES_MAPPING", "mapping.toml")
+    assert settings.load().source == "files"
+
+    monkeypatch.setenv("ORION_SOURCE", "synthetic")
+    assert settings.load().source == "synthetic"

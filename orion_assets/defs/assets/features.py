@@ -11,8 +11,9 @@ from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Result, made, session_asset
 from orion_assets.defs.io import READS
 from orion_assets.defs.partitions import look_back, span_of
+from orion_assets.quality.anomalies import implausible, suspected_splits
 from orion_assets.quality.reconciliation import compared
-from orion_assets.quality.rules import FEATURES, suspected_splits
+from orion_assets.quality.rules import FEATURES
 from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MARKET, FEATURE_MATRIX, FEATURE_SENTIMENT
 from orion_assets.sources.protocols import Source
 from orion_assets.tables import Table
@@ -21,9 +22,11 @@ from orion_assets.transforms.adjust import split_factors
 from orion_assets.transforms.identity import latest
 
 _SUSPECTED = "suspected_missing_split"
+_PLAUSIBLE = "plausible"
 _RECONCILED = "reconciles"
 _OVER_HISTORY = {
     _SUSPECTED: "No session opens as if an unknown split had happened",
+    _PLAUSIBLE: "No bar is missing, repeats the one before, leaps in price or volume, or stands outside every listing",
     _RECONCILED: "Adjusted closes move as those of the vendor they are compared with, where there is one",
 }
 
@@ -60,11 +63,14 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         """One row of daily indicators per ticker and session, in the session's own units."""
         span = span_of(context.partition_key_range)
         rows = daily.feature_indicators(clean_daily_bars, corporate_actions, securities, *span)
-        bars, actions = latest(clean_daily_bars, corporate_actions, securities)
-        suspects = suspected_splits(split_factors(bars, actions)).filter(pl.col("session") >= span[0])
-        differing = compared(source, bars, actions, span)
-        results = [checks.result(_SUSPECTED, suspects), checks.result(_RECONCILED, differing)]
-        yield made(FEATURE_INDICATORS, rows, FEATURES, results)
+        named = latest(clean_daily_bars, corporate_actions, securities)
+        series = split_factors(*named)
+        found = {
+            _SUSPECTED: suspected_splits(series, span[0]),
+            _PLAUSIBLE: implausible(series, securities, calendars.sessions(), span[0]),
+            _RECONCILED: compared(source, *named, span),
+        }
+        yield made(FEATURE_INDICATORS, rows, FEATURES, [checks.result(*each) for each in found.items()])
 
     @session_asset(
         FEATURE_SENTIMENT,

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
@@ -11,7 +10,7 @@ from orion_assets.errors import SourceRejected
 from orion_assets.schemas import RAW_NEWS
 from orion_assets.sources.files.rows import PROVENANCE
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, said_schema
-from orion_assets.tables import UTC_US, Table
+from orion_assets.tables import Table
 
 # A split moves the price that much or it cannot be told from an ordinary session
 _TELLING: Final = math.log(1.5)
@@ -59,11 +58,6 @@ def _refuse_differing(twice: pl.DataFrame, table: Table, version: list[str], sai
         row=int(two["source_row"]),
         column=differing[0] if differing else None,
     )
-
-
-def visible(rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """Leave out what is known only after `now`."""
-    return rows.filter(pl.lit(now.astimezone(UTC), dtype=UTC_US) >= KNOWN)
 
 
 def check_basis(bars: pl.DataFrame, splits: pl.DataFrame) -> None:

@@ -25,9 +25,9 @@ from orion_assets.sources.files.mapping import load
 from orion_assets.sources.files.options import ActionColumn, Block, DailyBars, News
 from orion_assets.sources.files.parsing import Sheet, dates, numbers, tickers
 from orion_assets.sources.files.reading import Shelf
-from orion_assets.sources.files.settling import check_basis, settle, visible
+from orion_assets.sources.files.settling import check_basis, settle
 from orion_assets.sources.files.sheets import Plan, documents, plan, sheets
-from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask, Document, said_schema
+from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask, Document, said_schema, spoken_by
 from orion_assets.tables import Table
 
 _LOG: Final = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class FilesSource:
         if ask.dataset not in self.datasets:
             raise ValueError(f"files: {ask.dataset} is not mapped; mapped are {', '.join(sorted(self.datasets))}")
         said = self._said(ask.dataset)
-        rows = visible(said.rows, ask.now)
+        rows = spoken_by(said.rows, ask.now)
         day = "snapshot" if ask.dataset == RAW_TICKERS.name else "session"
         rows = rows.filter(pl.col(day) < ask.end)
         rows = rows.filter(pl.col(day) >= ask.start) if day == "session" else rows

@@ -11,7 +11,9 @@ from orion_assets_tests import files_worlds
 
 
 def test_an_unknown_source_is_refused_with_those_there_are():
-    with pytest.raises(SettingsError, match="source 'bloomberg' is unknown; set ORION_SOURCE to one of none, files"):
+    with pytest.raises(
+        SettingsError, match="source 'bloomberg' is unknown; set ORION_SOURCE to one of none, files, synthetic"
+    ):
         open_source("bloomberg", [], None)
 
 
@@ -32,6 +34,10 @@ def test_the_files_source_is_opened_on_its_mapping(tmp_path):
 
     assert source.name == "files"
     assert source.listed_tickers() == ("AAPL",)
+
+
+def test_the_synthetic_market_needs_nothing():
+    assert "AURA" in open_source("synthetic", [], None).listed_tickers()
 
 
 def test_no_source_is_a_source_too():

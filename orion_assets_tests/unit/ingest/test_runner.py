@@ -8,7 +8,7 @@ import pytest
 
 from orion_assets import calendars
 from orion_assets.clock import FixedClock
-from orion_assets.errors import KnowledgeAhead, SourceRejected
+from orion_assets.errors import KnowledgeAhead, SettingsError, SourceRejected
 from orion_assets.ingest.ledger import PUBLISHED, cells_now, settle
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.reference import land_tickers
@@ -346,3 +346,17 @@ def test_a_changed_reference_is_known_when_it_lands_and_a_return_is_a_change_too
         ("New", YEARS_LATER + HOUR),
         ("Old", YEARS_LATER + 2 * HOUR),
     ]
+
+
+def test_the_synthetic_market_never_stands_beside_real_data(desk):
+    teller, other = Teller([bar(MON)]), Teller([bar(TUE)])
+    other.name = "synthetic"
+    ask = Ask(RAW_DAILY_BARS.name, MON, TUE, ("AAA",), YEARS_LATER)
+    land(desk, teller, ask, RAW_DAILY_BARS, Moment(YEARS_LATER))
+
+    with pytest.raises(SettingsError, match=r"source synthetic: this lake holds what .* said, .* ORION_LAKE_URL"):
+        land(desk, other, ask, RAW_DAILY_BARS, Moment(YEARS_LATER))
+    with pytest.raises(SettingsError, match="never stands beside real"):
+        land_tickers(desk, other, Moment(YEARS_LATER))
+
+    assert desk.lake.read(RAW_DAILY_BARS)["session"].to_list() == [MON]

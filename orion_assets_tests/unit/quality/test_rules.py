@@ -3,8 +3,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from orion_assets import calendars
-from orion_assets.quality.rules import ACTIONS, BARS, FEATURES, NEWS, REFERENCE, SECURITY, VIX, Finder, suspected_splits
+from orion_assets.quality.rules import ACTIONS, BARS, FEATURES, NEWS, REFERENCE, SECURITY, VIX, Finder
 from orion_assets.schemas import (
     CLEAN_DAILY_BARS,
     CLEAN_NEWS,
@@ -14,9 +13,7 @@ from orion_assets.schemas import (
     RAW_TICKERS,
     SECURITIES,
 )
-from orion_assets.transforms.adjust import split_factors
-from orion_assets.transforms.identity import latest
-from orion_assets_tests.unit.transforms.rows import HOUR, MON, TICK, TUE, bar, close_cutoff, rows, split, utc
+from orion_assets_tests.unit.transforms.rows import HOUR, MON, TICK, TUE, bar, close_cutoff, rows, utc
 
 FINDERS = {finder.name: finder for finder in (*ACTIONS, *BARS, *NEWS, *FEATURES, *REFERENCE, *SECURITY)} | {
     "on_exchange_days": VIX[1]
@@ -200,92 +197,3 @@ def test_one_security_a_ticker(given, found):
     frame = rows(SECURITIES, *(security(*interval) for interval in given), security("Z", APRIL, None, "ZZZ"))
 
     assert FINDERS["one_security_a_ticker"].accused(frame)["security_id"].to_list() == found
-
-
-def series(last: date, before: list[tuple[float, float]], opening: float, close: float, volume: float) -> pl.DataFrame:
-    """Flat bars of (close, volume) up to the session before `last`, and that session with its own open."""
-    sessions = calendars.sessions(date(2000, 1, 1), last).tail(len(before))["session"].to_list()
-    given = [bar(session, price, volume=traded) for session, (price, traded) in zip(sessions, before, strict=True)]
-    final = bar(last, close, volume=volume) | {"open": opening, "high": max(opening, close), "low": min(opening, close)}
-    return bars(*given, final)
-
-
-def suspects(given: pl.DataFrame, *splits: dict) -> list[tuple]:
-    named = split_factors(*latest(given, rows(CORPORATE_ACTIONS, *splits), SECURITIES.empty()))
-    return suspected_splits(named).select("session", "close_before", "open", "ratio").rows()
-
-
-# AAPL went 2:1 on 2005-02-28: 88.99 before, 44.68 at the open, and twice the shares for the usual money
-APPLE = date(2005, 2, 28)
-APPLE_BARS = series(APPLE, [(88.0, 22e6), (87.5, 24e6), (88.2, 21e6), (88.99, 22.8e6)], 44.68, 44.86, 46.4e6)
-# The profit warning of 2000-09-28: 53.50 before, 28.19 at the open, more than ten times the usual shares
-CRASH = date(2000, 9, 29)
-CRASH_BARS = series(CRASH, [(53.0, 8e6), (52.0, 9e6), (53.5, 8.5e6), (53.50, 8.7e6)], 28.19, 25.75, 130e6)
-
-
-def test_the_split_of_apple_is_suspected_while_no_action_explains_it():
-    assert suspects(APPLE_BARS) == [(APPLE, 88.99, 44.68, 2.0)]
-
-
-def test_a_split_that_an_action_explains_is_not():
-    assert suspects(APPLE_BARS, split(APPLE, 2, 1, utc(APPLE, 13))) == []
-
-
-def test_an_action_of_another_ratio_explains_nothing():
-    # 3:1 on a fall by 2:1 leaves a jump by 3/2
-    assert [row[3] for row in suspects(APPLE_BARS, split(APPLE, 3, 1, utc(APPLE, 13)))] == [pytest.approx(2 / 3)]
-
-
-def test_the_crash_of_apple_is_no_split():
-    assert suspects(CRASH_BARS) == []
-
-
-def test_a_crash_by_exactly_one_half_is_told_by_the_money_that_was_traded():
-    usual = [(53.50, 8e6)] * 4
-
-    assert suspects(series(CRASH, usual, 26.75, 26.75, 16e6)) == [(CRASH, 53.5, 26.75, 2.0)]
-    assert suspects(series(CRASH, usual, 26.75, 26.75, 8 * 8e6)) == []
-
-
-def test_a_reverse_split_is_suspected():
-    found = suspects(series(APPLE, [(0.5, 20e6)] * 4, 10.1, 10.0, 1e6))
-
-    assert found == [(APPLE, 0.5, 10.1, pytest.approx(1 / 20))]
-
-
-def test_a_reverse_split_that_an_action_explains_is_not():
-    given = series(APPLE, [(0.5, 20e6)] * 4, 10.1, 10.0, 1e6)
-
-    assert suspects(given, split(APPLE, 1, 20, utc(APPLE, 13))) == []
-
-
-@pytest.mark.parametrize(("opening", "close"), [(50.0, 50.0), (51.0, 48.0), (40.0, 41.0), (62.0, 60.0), (36.0, 36.0)])
-def test_ordinary_days_are_not_suspected(opening, close):
-    assert suspects(series(APPLE, [(50.0, 1e6)] * 4, opening, close, 1e6)) == []
-
-
-@pytest.mark.parametrize(
-    ("opening", "is_found"), [(50.0, True), (51.2, True), (51.3, False), (48.8, True), (48.7, False)]
-)
-def test_the_open_must_be_within_two_and_a_half_percent_of_the_ratio(opening, is_found):
-    assert bool(suspects(series(APPLE, [(100.0, 1e6)] * 4, opening, opening, 2e6))) is is_found
-
-
-def test_a_split_in_the_first_sessions_has_no_usual_money_and_is_suspected_all_the_same():
-    assert len(suspects(series(APPLE, [(100.0, 1e6)], 50.0, 50.0, 90e6))) == 1
-
-
-def test_the_withdrawn_and_the_replaced_are_not_looked_at():
-    good = bar(APPLE, 88.0, close_cutoff(APPLE) + HOUR)
-
-    assert suspects(pl.concat([APPLE_BARS, bars(good)])) == []
-
-
-def test_tickers_are_looked_at_by_themselves():
-    other = series(APPLE, [(44.0, 1e6)] * 4, 44.0, 44.0, 1e6).with_columns(ticker=pl.lit("AAB"))
-
-    assert len(suspects(pl.concat([APPLE_BARS, other]))) == 1
-
-
-def test_no_bars_no_suspects():
-    assert suspects(CLEAN_DAILY_BARS.empty()) == []

@@ -1,0 +1,157 @@
+"""What looks wrong in a series of bars: splits nobody declared, gaps, repeats, leaps. Found and told, never changed."""
+
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from orion_assets.transforms.identity import UNKNOWN
+
+# A ticker that traded on so many sessions running is missed on the first without a bar
+STEADY: Final = 60
+_LEAP: Final = 30.0
+_VOLUME_LEAP: Final = 200.0
+_COMMON_RATIOS: Final = (2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0, 1.5)
+_GAP_TOLERANCE: Final = 0.025
+_PANIC_TURNOVER: Final = 4.0
+_TURNOVER_WINDOW: Final = 20
+
+
+_FOUND: Final = ("ticker", "session", "rule", "found", "remedy")
+
+
+def implausible(bars: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataFrame, start: date) -> pl.DataFrame:
+    """Find bars that are missing, repeat the one before, leap in price or volume, or stand outside every listing.
+
+    Args:
+        bars: Visible CLEAN_DAILY_BARS rows with `security_id` and `split_factor`, from each security's first bar.
+        securities: SECURITIES rows; a bar of a ticker that they do not name is not judged by its listing.
+        sessions: calendars.sessions() rows, the whole calendar.
+        start: First session to judge; a gap is judged on the session of the bar that ends it.
+
+    Returns:
+        `ticker`, `session` (Date; of a gap, its first), `rule`, `found`, `remedy`, sorted. A halt looks like a lost
+        bar.
+    """
+    days = sessions.select("session", "position")
+    series = bars.join(days, on="session").sort("security_id", "session")
+    judged = series.with_columns(
+        _before=pl.col("position").shift().over("security_id"),
+        _steady=pl.col("position").shift(STEADY).over("security_id"),
+        _move=(pl.col("close") * pl.col("split_factor")).log().diff().over("security_id"),
+        _usual=(pl.col("volume") / pl.col("split_factor"))
+        .rolling_median(_TURNOVER_WINDOW, min_samples=3)
+        .shift()
+        .over("security_id"),
+        _is_same=pl.all_horizontal(
+            (pl.col(name) == pl.col(name).shift()).over("security_id")
+            for name in ("open", "high", "low", "close", "volume")
+        ),
+    )
+    is_leap = pl.col("_move").abs() > pl.lit(_LEAP).log()
+    # The way back is no fault of its own
+    is_back = (
+        (is_leap.shift() & (pl.col("_move").shift() * pl.col("_move") < 0)).over("security_id").fill_null(value=False)
+    )
+    judged = judged.with_columns(_leaps=is_leap & ~is_back).filter(pl.col("session") >= start)
+    shares = pl.col("volume") / pl.col("split_factor")
+    is_known = pl.col("ticker").is_in(securities["ticker"].unique().to_list())
+    told = [
+        _told(
+            _gaps(judged, days),
+            "missing",
+            f"{{:g}} sessions without a bar after {STEADY} with one",
+            "ask the source again with: orion backfill; a security that was halted has none",
+        ),
+        _told(
+            judged.filter(pl.col("_is_same") & (pl.col("volume") > 0)).with_columns(_value=pl.col("close")),
+            "repeated",
+            "the bar of the session before once more, close {:g}",
+            "ask the source again, or correct the row",
+        ),
+        _told(
+            judged.filter("_leaps").with_columns(_value=pl.col("_move").exp()),
+            "leap",
+            "the price moved by a factor of {:.4g}",
+            "look for a decimal point or a currency that changed, and correct the row",
+        ),
+        _told(
+            judged.with_columns(_value=shares / pl.col("_usual")).filter(pl.col("_value") > _VOLUME_LEAP),
+            "volume",
+            "{:.0f} times the usual volume",
+            "look for a change of units, and correct the row",
+        ),
+        _told(
+            judged.filter(is_known & pl.col("security_id").str.starts_with(UNKNOWN)).with_columns(
+                _value=pl.col("close")
+            ),
+            "unlisted",
+            "a bar outside every listing of its ticker, close {:g}",
+            "correct list_date or delist_date in the reference, or the ticker of the row",
+        ),
+    ]
+    return pl.concat(told).sort("ticker", "session", "rule")
+
+
+def _told(rows: pl.DataFrame, rule: str, found: str, remedy: str) -> pl.DataFrame:
+    texts = pl.Series([found.format(value) for value in rows["_value"]], dtype=pl.String)
+    return rows.with_columns(rule=pl.lit(rule), found=texts, remedy=pl.lit(remedy)).select(_FOUND)
+
+
+def _gaps(judged: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
+    missing = pl.col("position") - pl.col("_before") - 1
+    is_steady = pl.col("_before") - pl.col("_steady") == STEADY - 1
+    first = (pl.col("_before") + 1).cast(days.schema["position"])
+    return (
+        judged.filter((missing > 0) & is_steady)
+        .select("ticker", _value=missing, position=first)
+        .join(days, on="position")
+    )
+
+
+def suspected_splits(bars: pl.DataFrame, start: date) -> pl.DataFrame:
+    """Find the sessions that open as if a split had happened that no action explains.
+
+    A split shows at the open: the price gaps by a common ratio while money traded stays usual. A crash gaps by no
+    ratio in particular, on several times the usual money.
+
+    Args:
+        bars: Visible CLEAN_DAILY_BARS rows with `security_id` and `split_factor`, from each security's first bar.
+        start: First session to judge.
+
+    Returns:
+        `ticker`, `session`, `close_before`, `open` (both as traded, USD), `ratio` (the split it looks like, shares
+        after for one before), `turnover_ratio` (money traded over the median of 20 sessions before), `remedy`.
+    """
+    turnover = pl.col("close") * pl.col("volume")
+    before = turnover.rolling_median(_TURNOVER_WINDOW, min_samples=3).shift()
+    series = bars.sort("security_id", "session").with_columns(
+        close_before=pl.col("close").shift().over("security_id"),
+        _known=(pl.col("split_factor") / pl.col("split_factor").shift()).over("security_id"),
+        turnover_ratio=turnover / before.over("security_id"),
+    )
+    gap = (pl.col("close_before") / pl.col("_known") / pl.col("open")).log()
+    ratios = pl.DataFrame({"ratio": [*_COMMON_RATIOS, *(1 / ratio for ratio in _COMMON_RATIOS)]})
+    return (
+        series.with_columns(_gap=gap)
+        .filter((pl.col("_gap").abs() > 0.3) & (pl.col("session") >= start))
+        .join(ratios, how="cross")
+        .filter((pl.col("_gap") - pl.col("ratio").log()).abs() <= _GAP_TOLERANCE)
+        .filter(pl.col("turnover_ratio").fill_null(1.0) < _PANIC_TURNOVER)
+        .pipe(lambda suspects: suspects.with_columns(remedy=_split_remedies(suspects)))
+        .select("ticker", "session", "close_before", "open", "ratio", "turnover_ratio", "remedy")
+        .sort("ticker", "session", "ratio")
+    )
+
+
+def _split_remedies(suspects: pl.DataFrame) -> pl.Series:
+    return pl.Series(
+        [_split_remedy(*row) for row in suspects.select("session", "ratio", "_known").iter_rows()], dtype=pl.String
+    )
+
+
+def _split_remedy(session: date, ratio: float, known: float) -> str:
+    if abs(known - 1) > 1e-9:
+        return f"a split by {known:g} is declared and the price moves otherwise: correct its ratio or ex-date"
+    shares = f"{max(ratio, 1):g} for {max(1 / ratio, 1):g}"
+    return f"if it happened, add the split {shares} with ex_date {session} to the source"
