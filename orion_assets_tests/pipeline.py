@@ -10,15 +10,7 @@ from orion_assets import calendars, schemas
 from orion_assets.ingest.landing import Landing
 from orion_assets.ingest.moment import Moment
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, said_schema
-from orion_assets.tables import UTC_US
-from orion_assets.transforms.actions import corporate_actions
-from orion_assets.transforms.bars import clean_daily_bars, clean_vix
-from orion_assets.transforms.daily import feature_indicators
-from orion_assets.transforms.market import asked, feature_market
-from orion_assets.transforms.matrix import feature_matrix
-from orion_assets.transforms.news import clean_news
-from orion_assets.transforms.securities import securities
-from orion_assets.transforms.sentiment import feature_sentiment
+from orion_assets.transforms.pipeline import derive
 
 RAW = {
     table.name: table
@@ -40,7 +32,7 @@ NEVER = datetime(1900, 1, 1, tzinfo=UTC)
 class World:
     """What a source would say of each raw table, in `said_schema`; `moment` plays the clock.
 
-    `reference` holds RAW_TICKERS rows as landed; None for one security a ticker, since ever.
+    `reference` holds RAW_TICKERS rows as landed; without them every ticker is a series of its own.
 
     A world with `has_clocks` is a file that states when each version became known; one without is a vendor, who shows
     how things stand when he is asked.
@@ -95,61 +87,14 @@ class World:
 
     def derive(self, start: date | None = None, end: date | None = None) -> dict[str, pl.DataFrame]:
         """Derive every table for the sessions in [start, end) from what was landed."""
-        start, end = start or self.start, end or self.end
-        calendar = calendars.sessions()
-        raw = {name: self.held.get(name, table.empty()) for name, table in RAW.items()}
-        raw = {name: frame.filter(pl.col("session") < end) for name, frame in raw.items()}
-        covered = {name: self.coverage.get(name, schemas.RAW_COVERAGE.empty()) for name in RAW}
-        bars = clean_daily_bars(raw["raw_daily_bars"], calendar)
-        masters = self._securities()
-        actions = corporate_actions(
-            self.held.get("raw_splits", schemas.RAW_SPLITS.empty()),
-            self.held.get("raw_dividends", schemas.RAW_DIVIDENDS.empty()),
-            masters,
-            calendar,
-        )
-        vix = clean_vix(raw["raw_vix"])
-        news = clean_news(raw["raw_news"], calendar, date(1990, 1, 1))
-        before = calendars.sessions(end=start).tail(1)["session"][0]
-        indicators = feature_indicators(bars.rows, actions.rows, masters, before, end)
-        sentiment = feature_sentiment(news.rows, covered["raw_news"], calendar, universe_of(self.tickers), (start, end))
-        cells, days = (asked(covered[name], calendar, start, end) for name in ("raw_daily_bars", "raw_vix"))
-        market = feature_market(vix.rows, days, cells, calendar)
-        matrix = feature_matrix(indicators, sentiment, market, cells)
-        frames = {
-            "clean_daily_bars": bars.rows,
-            "corporate_actions": actions.rows,
-            "clean_vix": vix.rows,
-            "clean_news": news.rows,
-            "feature_indicators": indicators,
-            "feature_sentiment": sentiment,
-            "feature_market": market,
-            "feature_matrix": matrix,
+        known = None if self.reference is None else self.reference.filter(pl.col("ts_known") <= self.now)
+        raw = {
+            **self.held,
+            "raw_coverage": pl.concat([schemas.RAW_COVERAGE.empty(), *self.coverage.values()]),
+            "raw_universe": universe_of(self.tickers),
+            "raw_tickers": schemas.RAW_TICKERS.empty() if known is None else known,
         }
-        return {
-            name: schemas.TABLES[name].conform(frame).filter(pl.col("session").is_between(start, end, closed="left"))
-            for name, frame in frames.items()
-        }
-
-    def _securities(self) -> pl.DataFrame:
-        if self.reference is None:
-            return securities_of(self.tickers)
-        known = self.reference.filter(pl.col("ts_known") <= self.now)
-        return schemas.SECURITIES.conform(securities(known, calendars.sessions()).rows)
-
-
-def securities_of(tickers: Sequence[str]) -> pl.DataFrame:
-    """One security a ticker, since ever."""
-    ever = datetime(1990, 1, 1, tzinfo=UTC)
-    made = pl.DataFrame({"ticker": list(tickers)}, schema={"ticker": pl.String}).with_columns(
-        security_id=pl.lit("files:") + pl.col("ticker"),
-        valid_from=pl.lit(date(1990, 1, 1)),
-        is_start_known=pl.lit(value=True),
-        is_deleted=pl.lit(value=False),
-        **{name: pl.lit(ever, UTC_US) for name in ("ts_event", "ts_known")},
-    )
-    missing = [pl.lit(None, dtype).alias(n) for n, dtype in schemas.SECURITIES.schema.items() if n not in made.columns]
-    return schemas.SECURITIES.conform(made.with_columns(missing))
+        return dict(derive(raw, calendars.sessions(), start or self.start, end or self.end))
 
 
 def universe_of(tickers: Sequence[str]) -> pl.DataFrame:

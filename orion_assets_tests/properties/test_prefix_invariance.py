@@ -88,6 +88,8 @@ def test_the_bytes_do_not_depend_on_how_the_range_was_split(batch):
         world.land(LATER)
         whole, first, second = world.derive(), world.derive(START, middle), world.derive(middle, END)
         for name, frame in whole.items():
+            if "session" not in frame.columns:
+                continue
             _assert_same_view(pl.concat([first[name], second[name]]), frame, f"seed {seed} {name}")
 
 

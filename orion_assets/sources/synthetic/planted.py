@@ -21,6 +21,8 @@ _CLOSE: Final = pl.col("close")
 _NOTHING: Final = pl.lit(None, pl.Float64)
 HELD: Final = ("clean_daily_bars", "quarantine")
 BAR_ORDER: Final = ("clean_daily_bars", "prices_in_order")
+ENDED: Final = ("feature_store", "followed_up_to_date")
+WITHDRAWN: Final = ("raw_daily_bars", "complete")
 PLAUSIBLE: Final = ("feature_indicators", "plausible")
 SPLIT: Final = ("feature_indicators", "suspected_missing_split")
 
@@ -141,7 +143,7 @@ DEFECTS: Final = (
     Defect(
         "high and low exchanged",
         _BARS,
-        _bar("MKTS", date(2024, 8, 14)),
+        _bar("MKTS", date(2024, 11, 14)),
         [HELD, PLAUSIBLE],
         {"high": pl.col("low"), "low": pl.col("high")},
     ),
@@ -182,7 +184,7 @@ DEFECTS: Final = (
         [PLAUSIBLE],
         {"volume": pl.col("volume") * 1000},
     ),
-    Defect("bar lost", _BARS, _bar("BOLT", date(2024, 8, 21)), [PLAUSIBLE], is_lost=True),
+    Defect("bar lost", _BARS, _bar("BOLT", date(2024, 11, 21)), [PLAUSIBLE], is_lost=True),
     Defect("bar lost", _BARS, _bar("DUNE", date(2023, 2, 15)), [PLAUSIBLE], is_lost=True),
     Defect(
         "bar after the delisting",

@@ -13,7 +13,6 @@ from typing import ClassVar, Final
 
 import polars as pl
 
-from orion_assets import calendars
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, RAW_VIX, TABLES
 from orion_assets.sources.protocols import (
     RECONCILIATION,
@@ -25,9 +24,9 @@ from orion_assets.sources.protocols import (
     said_schema,
     spoken_by,
 )
+from orion_assets.sources.synthetic.faults import accusations, with_faults
 from orion_assets.sources.synthetic.market import SEED, Market
 from orion_assets.sources.synthetic.news import news
-from orion_assets.sources.synthetic.planted import CORRECTIONS, DEFECTS, LATE, PLAUSIBLE, SPLIT, Correction, Defect
 from orion_assets.tables import UTC_US
 
 # Changes of the generator that change what it says
@@ -91,32 +90,9 @@ class SyntheticSource:
 
         Returns:
             `kind` (what is wrong), `asset`, `check`, `ticker` (null where the accused row has none), `session` (Date,
-            likewise), sorted. Halts and a withdrawn bar are here too: nobody can tell them from a bar that was lost.
+            likewise), sorted. What only looks like a fault is here too: halts, a withdrawn bar, a day without trades.
         """
-        rows = [
-            {"kind": defect.kind, "asset": asset, "check": check, "ticker": ticker, "session": session}
-            for defect in DEFECTS
-            for asset, check in defect.found_by
-            for ticker, session in [defect.found_at or (defect.key.get("ticker"), _day(defect.key))]
-        ]
-        rows += [
-            {"kind": "split not announced", **_found(SPLIT, listed.ticker, split.ex_date)}
-            for listed in self.market.cast
-            for split in listed.splits
-            if not split.is_announced
-        ]
-        rows += [
-            {"kind": "halt", **_found(PLAUSIBLE, listed.ticker, day)}
-            for listed in self.market.cast
-            for day in listed.halted
-            if self._day_before(day) not in listed.halted
-        ]
-        rows += [
-            {"kind": "bar withdrawn", **_found(PLAUSIBLE, str(each.key["ticker"]), _day(each.key))}
-            for each in CORRECTIONS
-            if each.is_withdrawn
-        ]
-        return pl.DataFrame(rows, schema_overrides={"session": pl.Date}).sort("asset", "check", "session", "ticker")
+        return accusations(self.market)
 
     def said(self, dataset: str) -> pl.DataFrame:
         """Give all that it will ever say of a raw table, in `said_schema`, all versions."""
@@ -141,9 +117,6 @@ class SyntheticSource:
         content = json.dumps(told, sort_keys=True).encode()
         return Document("synthetic-market.json", hashlib.sha256(content).hexdigest(), content)
 
-    def _day_before(self, day: date) -> date:
-        return calendars.sessions(end=day)["session"][-1]
-
     def _say(self, dataset: str) -> pl.DataFrame:
         table = TABLES[dataset]
         true = news(self.market) if dataset == RAW_NEWS.name else getattr(self.market, self._makers[dataset])
@@ -154,13 +127,7 @@ class SyntheticSource:
             late.dt.convert_time_zone("UTC").cast(UTC_US).alias(TS_STATED),
             pl.lit(value=False).alias("is_deleted"),
         ).with_columns((pl.col("ts_event") + delay).alias(TS_ASSUMED))
-        for defect in DEFECTS:
-            rows = _with_defect(rows, defect, delay) if defect.dataset == dataset else rows
-        for each in LATE:
-            if each.dataset == dataset:
-                rows = _changed(rows, _at(each.key), {TS_STATED: pl.lit(each.known).dt.convert_time_zone("UTC")})
-        for correction in CORRECTIONS:
-            rows = _with_correction(rows, correction) if correction.dataset == dataset else rows
+        rows = with_faults(rows, dataset, delay)
         ordered = rows.sort(*table.key, pl.coalesce(TS_STATED, TS_ASSUMED))
         provenance = {
             "problem": pl.lit(None, pl.String),
@@ -172,69 +139,3 @@ class SyntheticSource:
         return ordered.with_columns(**provenance).select(
             pl.col(name).cast(dtype) for name, dtype in said_schema(table).items()
         )
-
-
-def _found(by: tuple[str, str], ticker: str, session: date | None) -> dict[str, object]:
-    return {"asset": by[0], "check": by[1], "ticker": ticker, "session": session}
-
-
-def _day(key: Mapping[str, object]) -> date | None:
-    found = key.get("session", key.get("date", key.get("ex_date")))
-    return found if isinstance(found, date) else None
-
-
-def _at(key: Mapping[str, object]) -> pl.Expr:
-    return pl.all_horizontal(pl.col(name) == pl.lit(value) for name, value in key.items())
-
-
-def _changed(rows: pl.DataFrame, where: pl.Expr, changes: Mapping[str, pl.Expr]) -> pl.DataFrame:
-    return rows.with_columns(
-        pl.when(where).then(value).otherwise(pl.col(name)).cast(rows.schema[name]).alias(name)
-        for name, value in changes.items()
-    )
-
-
-def _with_defect(rows: pl.DataFrame, defect: Defect, delay: timedelta) -> pl.DataFrame:
-    if defect.copies is None:
-        kept = rows.filter(~_at(defect.key)) if defect.is_lost else rows
-        return _changed(kept, _at(defect.key), defect.changes)
-    is_model = (
-        _at(defect.copies) if "is_first_of" not in defect.copies else pl.col("session") == defect.copies["is_first_of"]
-    )
-    model = rows.filter(is_model).head(1)
-    named = model.with_columns(pl.lit(value).alias(name) for name, value in defect.key.items())
-    extra = _changed(_dated(named, defect, delay), pl.lit(value=True), defect.changes)
-    is_there = _at(defect.key)
-    return pl.concat([rows.filter(~is_there), extra.select(rows.columns)])
-
-
-def _dated(row: pl.DataFrame, defect: Defect, delay: timedelta) -> pl.DataFrame:
-    """Give a copied row the clocks of its own day."""
-    copied, own = _day(defect.copies or {}), _day(defect.key)
-    if copied is None or own is None:
-        return row
-    moved = row.with_columns(
-        (
-            pl.col("ts_event").dt.convert_time_zone("America/New_York").dt.offset_by(f"{(own - copied).days}d")
-        ).dt.convert_time_zone("UTC")
-    )
-    if "date" in row.columns:
-        moved = moved.with_columns(session=pl.lit(calendars.session_at_or_after(own)))
-    return moved.with_columns((pl.col("ts_event") + delay).alias(TS_ASSUMED))
-
-
-def _with_correction(rows: pl.DataFrame, correction: Correction) -> pl.DataFrame:
-    """Put the first answer in place of the truth, then the truth or a withdrawal, then the first answer again."""
-    where = _at(correction.key)
-    # A row of several versions states the clock of each
-    first = _changed(rows.filter(where), where, {**correction.first, TS_STATED: pl.col(TS_ASSUMED)})
-    later = rows.filter(where).with_columns(
-        pl.lit(correction.known).dt.convert_time_zone("UTC").cast(UTC_US).alias(TS_STATED),
-        is_deleted=pl.lit(correction.is_withdrawn),
-    )
-    versions = [rows.filter(~where), first, later]
-    if correction.back:
-        versions.append(
-            first.with_columns(pl.lit(correction.back).dt.convert_time_zone("UTC").cast(UTC_US).alias(TS_STATED))
-        )
-    return pl.concat(versions)

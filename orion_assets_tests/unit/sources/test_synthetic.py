@@ -161,10 +161,12 @@ def test_a_late_split_is_told_three_sessions_after_its_ex_date(synthetic):
 
 
 def test_every_planted_fault_is_found_and_nobody_else_accused(synthetic):
-    expected = set(synthetic.planted().select("asset", "check", "ticker", "session").iter_rows())
+    planted = synthetic.planted()
+    # Those of raw and store need a run: tests of the demo hold them to the list
+    pure = planted.filter(~pl.col("check").is_in(["complete", "followed_up_to_date"]))
 
-    assert accusations(synthetic) == expected
-    assert len(expected) >= 30
+    assert accusations(synthetic) == set(pure.select("asset", "check", "ticker", "session").iter_rows())
+    assert planted.height >= 30
 
 
 def accusations(synthetic: SyntheticSource) -> set[tuple]:

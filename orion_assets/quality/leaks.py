@@ -1,0 +1,160 @@
+"""Look for the future in stored features: cut all raw rows at an instant, derive anew, compare with the read as of it.
+
+What differs was made of something that nobody could have known then, or is not what the code of today makes of raw.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from orion_assets.schemas import FEATURE_MATRIX, RAW_TICKERS, RAW_UNIVERSE
+from orion_assets.tables import UTC_US, Table
+from orion_assets.transforms.identity import linked
+from orion_assets.transforms.pipeline import RAW, derive
+
+Tables = Mapping[str, pl.DataFrame]
+Derive = Callable[[Tables, pl.DataFrame, date, date], Tables]
+# Rows of the feature matrix visible at an instant
+Stored = Callable[[datetime], pl.DataFrame]
+
+_KEY: Final = [*FEATURE_MATRIX.key]
+_CLOCKS: Final = ("ts_event", "ts_known", "known_until", "is_deleted")
+FEATURES: Final = tuple(name for name in FEATURE_MATRIX.names if name not in (*_KEY, *_CLOCKS, "bar_session"))
+# Where the row as such is there on one side alone, or known at another instant
+ROW: Final = "the row"
+_FOUND: Final = ("feature", "ticker", "session", "cutoff", "as_of", "stored", "rebuilt")
+_TICK: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Some tickers, and the sessions [start, end)."""
+
+    tickers: Sequence[str]
+    start: date
+    end: date
+
+
+def leaks(
+    raw: Tables,
+    stored: Stored,
+    sessions: pl.DataFrame,
+    instants: Sequence[datetime],
+    scope: Scope,
+    how: Derive = derive,
+) -> pl.DataFrame:
+    """Compare the feature matrix as stored with what raw says, at each of some instants.
+
+    Args:
+        raw: Raw tables by name, all versions, whole for the tickers in question.
+        stored: Gives the visible FEATURE_MATRIX rows of the scope at an instant.
+        sessions: calendars.sessions() rows, the whole calendar.
+        instants: When to look, UTC.
+        scope: Whose rows to compare; relatives of the tickers may stand in `raw` and are not compared.
+        how: How the tables are derived.
+
+    Returns:
+        `feature`, `ticker`, `session`, `cutoff` of the first row that differs, for each feature and ticker; `as_of` the
+        instant of the read, `stored` and `rebuilt` its two values as text (null where there is none). Sorted by
+        instant, ticker and session; no rows where nothing leaks.
+    """
+    found = [pl.DataFrame(schema=dict.fromkeys(_FOUND, pl.String) | {"session": pl.Date, "as_of": UTC_US})]
+    is_asked = pl.col("ticker").is_in(list(scope.tickers))
+    for instant in sorted(instants):
+        end = min(scope.end, instant.date() + timedelta(days=2))
+        if end <= scope.start:
+            continue
+        derived = how(_cut(raw, instant), sessions, scope.start, end)[FEATURE_MATRIX.name].filter(is_asked)
+        differing = _differences(stored(instant), _shown(derived, instant))
+        found.append(differing.with_columns(as_of=pl.lit(instant, UTC_US)))
+    told = pl.concat([frame.select(_FOUND) for frame in found]).sort("as_of", "ticker", "session", "cutoff")
+    return told.unique(["feature", "ticker"], keep="first", maintain_order=True)
+
+
+def probes(raw: Tables, sessions: pl.DataFrame, scope: Scope, count: int) -> list[datetime]:
+    """Choose the instants that tell most: cut-offs, and a tick before rows that changed or came late.
+
+    Args:
+        raw: Raw tables by name, all versions.
+        sessions: calendars.sessions() rows.
+        scope: The sessions to look at.
+        count: About how many; half of each kind where there are as many.
+    """
+    within = sessions.filter(pl.col("session").is_between(scope.start, scope.end, closed="left"))
+    cutoffs = pl.concat([within["ts_open_cutoff"], within["ts_close_cutoff"]]).sort()
+    if cutoffs.is_empty():
+        return []
+    late = [
+        clocks
+        for table in RAW
+        if table not in (RAW_TICKERS, RAW_UNIVERSE) and table.name in raw
+        if (clocks := _late(raw[table.name], table, cutoffs)) is not None
+    ]
+    # Splits are few and news are many: each table has its say
+    chosen = {instant for clocks in late for instant in _spread(clocks, max(1, count // 2 // len(late)))}
+    return sorted(chosen | set(_spread(cutoffs.to_list(), max(1, count - len(chosen)))))
+
+
+def _late(rows: pl.DataFrame, table: Table, cutoffs: pl.Series) -> list[datetime] | None:
+    is_again = pl.struct(table.key).is_duplicated() | (pl.col("ts_known") > pl.col("ts_event") + timedelta(hours=12))
+    clocks = (rows.filter(is_again)["ts_known"] - _TICK).unique().sort()
+    return clocks.filter(clocks.is_between(cutoffs[0], cutoffs[-1])).to_list() or None
+
+
+def of_tickers(raw: Tables, tickers: Sequence[str]) -> dict[str, pl.DataFrame]:
+    """Keep of the raw tables what the features of some tickers are made of.
+
+    Args:
+        raw: Raw tables by name, all versions.
+        tickers: Tickers; those that ever shared a security with one of them are kept too.
+    """
+    listed = raw[RAW_TICKERS.name]
+    related = linked(
+        listed.select("ticker", security_id=pl.coalesce("figi", pl.concat_str(pl.lit("unknown:"), "ticker")))
+    )
+    lineages = related.filter(pl.col("ticker").is_in(list(tickers)))["lineage"].to_list()
+    wanted = {*tickers, *related.filter(pl.col("lineage").is_in(lineages))["ticker"]}
+    is_wanted = pl.col("ticker").is_in([*wanted, "*"])
+    return {name: frame.filter(is_wanted) if "ticker" in frame.columns else frame for name, frame in raw.items()}
+
+
+def _spread(instants: Sequence[datetime], count: int) -> list[datetime]:
+    if len(instants) <= count:
+        return list(instants)
+    return [instants[round((number + 1) * (len(instants) - 1) / (count + 1))] for number in range(count)]
+
+
+def _cut(raw: Tables, instant: datetime) -> dict[str, pl.DataFrame]:
+    # Whom to follow is chosen for all times at once, as features are kept from the first session on
+    return {
+        name: frame if name == RAW_UNIVERSE.name else frame.filter(pl.col("ts_known") <= instant)
+        for name, frame in raw.items()
+    }
+
+
+def _shown(rows: pl.DataFrame, instant: datetime) -> pl.DataFrame:
+    until = pl.col("known_until")
+    return rows.filter((pl.col("ts_known") <= instant) & (until.is_null() | (until > instant)) & ~pl.col("is_deleted"))
+
+
+def _differences(stored: pl.DataFrame, rebuilt: pl.DataFrame) -> pl.DataFrame:
+    columns = [*_KEY, *FEATURES, "ts_known"]
+    both = stored.select(columns).join(
+        rebuilt.select(columns), on=_KEY, how="full", suffix="_rebuilt", coalesce=True, nulls_equal=True
+    )
+    frames = [
+        both.filter(pl.col(name).ne_missing(pl.col(f"{name}_rebuilt"))).select(
+            *_KEY,
+            feature=pl.lit(ROW if name == "ts_known" else name),
+            stored=pl.col(name).cast(pl.String),
+            rebuilt=pl.col(f"{name}_rebuilt").cast(pl.String),
+        )
+        for name in ("ts_known", *FEATURES)
+    ]
+    told = pl.concat(frames)
+    # Of a row that is there on one side alone, its values are no further finding
+    alone = told.filter((pl.col("feature") == ROW) & (pl.col("stored").is_null() | pl.col("rebuilt").is_null()))
+    return pl.concat([alone, told.join(alone, on=_KEY, how="anti")])
