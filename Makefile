@@ -11,7 +11,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help real real-all real-2014 test check accept dev up down logs build bench lock clean \
+.PHONY: help demo real real-all real-2014 test check accept dev up down logs build bench lock clean \
 	check-format check-lint check-types check-architecture check-docs check-definitions check-deploy check-spelling
 
 help: ## Show this list
@@ -19,6 +19,9 @@ help: ## Show this list
 
 # The examples and the UI share one Dagster instance, so that `make dev` shows what `make real` materialized
 real real-all real-2014 dev: export DAGSTER_HOME := $(CURDIR)/.dagster
+
+demo: $(READY) ## The whole graph on a synthetic market, and a look at what came of it; no key needed
+	@$(BIN)/orion demo
 
 real: $(READY) .dagster/dagster.yaml ## Run the main job on half a year of real bars, no key needed
 	@$(BIN)/python -m examples.real_2000_2013.run
@@ -65,8 +68,9 @@ check-spelling: $(READY)
 accept: $(READY) ## What takes longer than a test run may: rebuilds of a year
 	$(BIN)/python -m pytest $(TESTS) -m accept
 
-dev: $(READY) .dagster/dagster.yaml ## Dagster's UI on http://127.0.0.1:3000: your .env, else what `make real` built
-	@if [ ! -f .env ]; then set -a; . examples/real_2000_2013/.env; set +a; fi; exec $(BIN)/dg dev --host 127.0.0.1
+dev: $(READY) .dagster/dagster.yaml ## Dagster's UI on http://127.0.0.1:3000: your .env, else what `make demo` or `make real` built
+	@if [ ! -f .env ]; then set -a; if [ -f data/demo/orion.env ]; then . data/demo/orion.env; \
+		else . examples/real_2000_2013/.env; fi; set +a; fi; exec $(BIN)/dg dev --host 127.0.0.1
 
 up: ## Start the stack in containers (docker compose); the UI is on http://127.0.0.1:3000
 	$(COMPOSE) up --build --detach --wait

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from orion_assets.errors import SettingsError
 
@@ -96,6 +96,24 @@ class Settings(BaseSettings):
             is_plain = self.s3_endpoint_url.startswith("http://")
             options |= {"AWS_ENDPOINT_URL": self.s3_endpoint_url, "AWS_ALLOW_HTTP": str(is_plain).lower()}
         return options
+
+
+class _Fixed(Settings):
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def fixed(**values: Any) -> Settings:  # noqa: ANN401 - whatever the fields take
+    """Give settings that follow neither the environment nor `.env`: what is not said here has its default."""
+    return _Fixed(**values)
 
 
 def export_dagster_home(home: Path) -> None:

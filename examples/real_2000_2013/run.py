@@ -9,6 +9,7 @@ from pathlib import Path
 
 from examples import showing
 from orion_assets import settings
+from orion_assets.cli import showing as shown
 from orion_assets.cli.app import app, leave
 from orion_assets.cli.output import OUT
 
@@ -24,10 +25,10 @@ def main(arguments: list[str]) -> None:
     env = str(HERE / ".env")
     app(["--env-file", env, "backfill", "--from", start, "--to", end], standalone_mode=False)
     found = settings.load(HERE / ".env")
-    showing.layers(found)
+    shown.layers(found)
     with showing.opened(found) as store:
         columns = ["close", "split_factor", "sma_20", "rsi_14", "atr_14", "ret_log", "vix_close"]
-        showing.features(store, ["AAPL", "IBM", "MSFT"], "2005-02-28", "2005-03-01", columns)
+        shown.features(store, ["AAPL", "IBM", "MSFT"], "2005-02-28", "2005-03-01", columns)
         showing.split(store, "AAPL", "2005-02-23", "2005-03-04")
         showing.total_return(store, "AAPL")
     OUT.print(

@@ -45,7 +45,7 @@ def backfill(
         )
     then = instant.isoformat() if until else ""
     launch = Launch("daily", *span, until=then, only=tuple(only), takes_back=takes_back)
-    _finish(Report(call, launch, _fill(call, settings, launch, show=not json)), as_json=json)
+    _finish(Report(call, launch, fill(call, settings, launch, show=not json)), as_json=json)
 
 
 def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = False, json: Json = False) -> None:
@@ -67,7 +67,7 @@ def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = Fals
     stale = stale_span(call.state())
     if fills:
         # The newest last, so that one that keeps failing is told and keeps nobody from today
-        outcomes = [_fill(call, settings, each, show=not json) for each in fills]
+        outcomes = [fill(call, settings, each, show=not json) for each in fills]
         whole = replace(launch, start=fills[0].start, end=fills[-1].end, assets=fills[-1].assets)
         _finish(Report(call, whole, merged(outcomes)), as_json=json)
     elif stale is not None:
@@ -80,7 +80,8 @@ def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = Fals
         OUT.print(ranges.reached(source, instant, settings.start, is_asked=is_asked))
 
 
-def _fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outcome:
+def fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outcome:
+    """Run the reference, then a launch, then derive what changed outside its range."""
     from orion_assets.cli.run import execute, instance  # noqa: PLC0415 - Dagster takes seconds to load
 
     with instance(settings) as on:

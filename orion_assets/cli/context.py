@@ -22,11 +22,12 @@ class Call:
     """One call of the command line."""
 
     env_file: Path | None = None
+    fixed: Settings | None = None
 
     @property
     def settings(self) -> Settings:
-        """The settings, read now."""
-        return settings.load(self.env_file)
+        """The settings, read now; those of a call that follows nobody's are fixed."""
+        return self.fixed or settings.load(self.env_file)
 
     def with_source(self) -> Settings:
         """The settings, or a refusal that names what to set."""

@@ -60,7 +60,7 @@ def implausible(bars: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataF
         _told(
             _gaps(judged, days),
             "missing",
-            f"{{:g}} sessions without a bar after {STEADY} with one",
+            f"sessions without a bar: {{:g}}, after {STEADY} with one",
             "ask the source again with: orion backfill; a security that was halted has none",
         ),
         _told(

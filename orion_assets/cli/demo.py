@@ -1,0 +1,168 @@
+"""`orion demo`: the whole of Orion on the synthetic market, in a folder of its own, with a look at what came of it."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import polars as pl
+import typer
+
+import orion_assets
+from orion_assets import calendars
+from orion_assets.cli import showing
+from orion_assets.cli.backfill import fill
+from orion_assets.cli.context import Call
+from orion_assets.cli.launch import Launch, Outcome
+from orion_assets.cli.output import OUT, Exit, frame, refuse
+from orion_assets.cli.report import called
+from orion_assets.quality.leaks import Scope, leaks, of_tickers, probes
+from orion_assets.schemas import FEATURE_MATRIX
+from orion_assets.settings import SYNTHETIC, Settings, fixed
+from orion_assets.sources.synthetic.source import SyntheticSource
+from orion_assets.store.lake import Lake
+from orion_assets.store.opening import open_store
+from orion_assets.store.protocols import FeatureReader
+from orion_assets.transforms.pipeline import RAW, derive
+
+SESSIONS: Final = 120
+FOLDER: Final = Path("data/demo")
+SETTINGS_FILE: Final = "orion.env"
+_OWN: Final = ("lake", "archive", "dagster", "store.duckdb", "store.duckdb.lock", "state.db", SETTINGS_FILE)
+_CORRECTED: Final = ("DUNE", date(2024, 11, 12))
+_TELEMETRY_OFF: Final = "telemetry:\n  enabled: false\n"
+
+Folder = Annotated[
+    Path, typer.Option("--folder", metavar="DIR", help="Where to build it; what a demo left there goes first.")
+]
+
+
+def demo(folder: Folder = FOLDER) -> None:
+    """Build the whole graph on 120 sessions of a synthetic market and show what came of it; no key, no settings.
+
+    Nothing of it is real. It reads none of your settings, and all it writes lies in its folder.
+    """
+    source = SyntheticSource()
+    days = source.market.sessions["session"].tail(SESSIONS).to_list()
+    settings = _prepared(folder.resolve(), days[0])
+    OUT.print(
+        f"The market of this demo is synthetic: nothing of it is real. {SESSIONS} sessions, [{days[0]}, {days[-1]}],"
+        f" into {folder}\n"
+    )
+    call = Call(fixed=settings)
+    outcome = fill(call, settings, Launch("daily", days[0], days[-1] + timedelta(days=1)), show=True)
+    if not outcome.is_done:
+        refuse(f"demo: {outcome.failure}", Exit.FAILED)
+    showing.layers(settings)
+    with open_store(settings.store_url) as store:
+        _features(store)
+        _correction(store)
+        _leak(call.lake(), days)
+        _planted(source.planted(), outcome, days)
+        OUT.print(f"content hash {store.content_hash()}; build it anywhere again and compare\n")
+    _next(folder)
+
+
+def _prepared(folder: Path, start: date) -> Settings:
+    """Empty the demo's part of a folder and give the settings that point into it, also as a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    strangers = sorted(each.name for each in folder.iterdir() if each.name not in _OWN)
+    if strangers:
+        refuse(f"demo: {folder} holds {strangers[0]}, which no demo made; name an empty folder with --folder")
+    for name in _OWN:
+        left = folder / name
+        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    told: Mapping[str, Any] = {
+        "source": SYNTHETIC,
+        "start": start,
+        "lake_url": str(folder / "lake"),
+        "archive_url": str(folder / "archive"),
+        "store_url": f"duckdb:///{folder / 'store.duckdb'}",
+        "state_url": f"sqlite:///{folder / 'state.db'}",
+    }
+    home = folder / "dagster"
+    home.mkdir()
+    shared = Path(orion_assets.__file__).parents[1] / "dagster.yaml"
+    (home / "dagster.yaml").write_text(shared.read_text() if shared.is_file() else _TELEMETRY_OFF)
+    named = {f"ORION_{name.upper()}": value for name, value in told.items()} | {"DAGSTER_HOME": home}
+    lines = [f"{name}={_quoted(str(value))}\n" for name, value in named.items()]
+    (folder / SETTINGS_FILE).write_text("".join(lines))
+    return fixed(**told, dagster_home=home)
+
+
+def _quoted(value: str) -> str:
+    """Quote for `.env` files and for the shell of `make dev` alike."""
+    return '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'
+
+
+def _features(store: FeatureReader) -> None:
+    day = date(2024, 11, 13)
+    columns = ["close", "sma_20", "rsi_14", "news_count", "sentiment", "vix_close"]
+    rows = store.features(["AURA", "DUNE", "LYNX"], start=day, end=day + timedelta(days=1), columns=columns, as_of=day)
+    frame(rows.drop("cutoff"), as_json=False, title=f"feature_matrix at the close of {day}, as it was known that day")
+
+
+def _correction(store: FeatureReader) -> None:
+    ticker, day = _CORRECTED
+    rows = store.table("feature_indicators", tickers=ticker, start=day, end=day + timedelta(days=1), versions=True)
+    shown = rows.select("ticker", "session", "close", "rsi_14", "ts_known", "known_until")
+    frame(shown, as_json=False, title="One row before and after a correction: both stay, each says when it was known")
+
+
+def _leak(lake: Lake, days: list[date]) -> None:
+    """Plant a centred window into a feature of one ticker and let the gate find it."""
+    scope = Scope([_CORRECTED[0]], days[0], days[-1] + timedelta(days=1))
+    raw = of_tickers({table.name: lake.read(table) for table in RAW}, scope.tickers)
+    calendar = calendars.sessions()
+    cheated = _centred(raw, calendar, scope.start, scope.end)[FEATURE_MATRIX.name]
+
+    def stored(instant: datetime) -> pl.DataFrame:
+        until = pl.col("known_until")
+        shown = (pl.col("ts_known") <= instant) & (until.is_null() | (until > instant)) & ~pl.col("is_deleted")
+        return cheated.filter(shown & (pl.col("ticker") == _CORRECTED[0]))
+
+    when = [instant.astimezone(UTC) for instant in probes(raw, calendar, scope, 3)]
+    found = leaks(raw, stored, calendar, when, scope, _centred)
+    title = "A planted leak, sma_20 with a centred window: refused, stored is not what could be known then"
+    frame(found, as_json=False, title=title)
+
+
+def _centred(
+    raw: Mapping[str, pl.DataFrame], calendar: pl.DataFrame, start: date, end: date
+) -> Mapping[str, pl.DataFrame]:
+    made = derive(raw, calendar, start, end)
+    rows = made[FEATURE_MATRIX.name].sort(*FEATURE_MATRIX.key, "ts_known")
+    window = pl.col("close").rolling_mean(20, center=True).over("ticker", "cutoff")
+    return {**made, FEATURE_MATRIX.name: rows.with_columns(sma_20=window)}
+
+
+def _planted(planted: pl.DataFrame, outcome: Outcome, days: list[date]) -> None:
+    """Hold what the checks found against what was planted in these sessions."""
+    due = planted.filter(pl.col("session").is_null() | pl.col("session").is_between(days[0], days[-1]))
+    accused = {
+        (found.asset, found.check, row.get("ticker"), row.get("session"))
+        for found in outcome.findings
+        for row in found.accused
+    }
+    listed = due.select("kind", "asset", "check", "ticker", pl.col("session").cast(pl.String)).rows()
+    missed = [row for row in listed if row[1:] not in accused]
+    others = accused - {row[1:] for row in listed}
+    check = pl.concat_str("asset", pl.lit("."), "check").unique(maintain_order=True)
+    kinds = due.group_by("kind", maintain_order=True).agg(check.alias("found by"), pl.len().alias("times"))
+    title = (
+        f"Planted faults: {len(listed) - len(missed)} of {len(listed)} accusations made, {len(others)} of anything else"
+    )
+    frame(kinds.rename({"kind": "planted"}), as_json=False, title=title)
+    for told, rows in (("not found", missed), ("accused and not planted", sorted(others, key=str))):
+        for row in rows:
+            OUT.print(f"  {told}: {' '.join(str(part) for part in row if part)}")
+
+
+def _next(folder: Path) -> None:
+    env = folder / SETTINGS_FILE
+    OUT.print("next: make dev, which shows in Dagster's UI what was built")
+    OUT.print(f"      {called()} --env-file {env} features AURA --as-of 2024-11-13")
+    OUT.print("      make real, the same on real prices; your own files: ORION_FILES_MAPPING, as")
+    OUT.print("      docs/reference/files-mapping.md says")

@@ -1,0 +1,37 @@
+"""Pieces of what the demo and the examples print: rows of every layer, one feature table."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from orion_assets.cli.output import frame
+from orion_assets.schemas import TABLES
+from orion_assets.settings import Settings
+from orion_assets.store.lake import Lake
+from orion_assets.store.protocols import FeatureReader
+
+
+def layers(settings: Settings) -> None:
+    """Print rows, tickers and sessions of every table of the lake."""
+    lake = Lake(settings.lake_url, settings.storage_options())
+    rows: list[dict[str, object]] = []
+    for table in TABLES.values():
+        held = lake.read(table)
+        sessions = held["session"] if "session" in held.columns else pl.Series([], dtype=pl.Date)
+        rows.append(
+            {
+                "table": table.name,
+                "rows": held.height,
+                "tickers": held["ticker"].n_unique() if "ticker" in held.columns else None,
+                "sessions": sessions.n_unique() or None,
+                "first": sessions.min(),
+                "last": sessions.max(),
+            }
+        )
+    frame(pl.DataFrame(rows, infer_schema_length=None), as_json=False, title="Rows per layer")
+
+
+def features(store: FeatureReader, tickers: Sequence[str], session: str, end: str, columns: Sequence[str]) -> None:
+    """Print one feature table: both decision instants of a session."""
+    rows = store.features(list(tickers), start=session, end=end, cutoff="both", columns=list(columns))
+    frame(rows, as_json=False, title=f"feature_matrix of {session}: what a model may read at each cut-off (UTC)")
