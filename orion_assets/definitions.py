@@ -10,6 +10,7 @@ from orion_assets import settings as environment
 from orion_assets.defs import resources as res
 from orion_assets.defs.assets.clean import clean_assets
 from orion_assets.defs.assets.features import feature_assets
+from orion_assets.defs.assets.history import history_assets
 from orion_assets.defs.assets.raw import raw_assets
 from orion_assets.defs.assets.reference import reference_assets
 from orion_assets.defs.assets.store import store_assets
@@ -36,10 +37,10 @@ def build_definitions(
         warnings.simplefilter("ignore", dg.BetaWarning)
         axis = sessions(settings.start)
         daily = [made for make in (raw_assets, clean_assets, feature_assets, store_assets) for made in make(axis)]
-        reference = reference_assets()
+        reference, history = reference_assets(), history_assets()
     return dg.Definitions(
-        assets=[*reference, *daily],
-        jobs=jobs(daily, reference),
+        assets=[*reference, *daily, *history],
+        jobs=jobs(daily, reference, history),
         resources={**resources(settings), **(overrides or {})},
         loggers=loggers,
         executor=dg.in_process_executor,
@@ -53,6 +54,7 @@ def resources(settings: Settings) -> dict[str, Any]:
         "lake_io": res.lake_io(settings),
         "desk": res.desk(settings),
         "state": res.state(settings),
+        "history": res.history(settings),
         "universe": res.universe(settings),
         "store": res.store(settings),
         "source": res.source(settings),

@@ -291,6 +291,34 @@ FEATURE_MATRIX: Final = Table(
     ),
 )
 
+_BASES = tuple(
+    _float(f"{column.name}_{basis}", f"{column.name}, {'split-adjusted' if basis == 'split' else told}", column.unit)
+    for basis, told in (("split", ""), ("total_return", "dividends reinvested; null where none were asked for"))
+    for column in _BAR
+    if column.name != "trade_count" and not (column.name == "volume" and basis == "total_return")
+)
+TICKER_BARS: Final = Table(
+    "ticker_bars",
+    "One daily bar of a ticker as it stands now, in every price basis; adjusted ones in units of the last session.",
+    ("ticker", "session"),
+    (
+        _TICKER,
+        _SESSION,
+        Column("security_id", pl.String(), "Who bore the ticker then: a reused ticker has several"),
+        *_BAR,
+        *_BASES,
+        _TS_EVENT,
+        _TS_KNOWN,
+        _AVAILABILITY,
+    ),
+)
+TICKER_FEATURES: Final = Table(
+    "ticker_features",
+    "Feature matrix of one ticker, every version: recomputed from raw in one pass, equal to what the sessions wrote.",
+    FEATURE_MATRIX.key,
+    FEATURE_MATRIX.columns,
+)
+
 _ALL = (
     *(RAW_DAILY_BARS, RAW_VIX, RAW_NEWS, RAW_SPLITS, RAW_DIVIDENDS, RAW_TICKERS, RAW_UNIVERSE),
     *(RAW_COVERAGE, QUARANTINE),
@@ -298,6 +326,8 @@ _ALL = (
     *(FEATURE_INDICATORS, FEATURE_SENTIMENT, FEATURE_MARKET, FEATURE_MATRIX),
 )
 TABLES: Final[Mapping[str, Table]] = {table.name: table for table in _ALL}
+# Published as a file a ticker, beside the lake
+HISTORY: Final = (TICKER_BARS, TICKER_FEATURES)
 # What feature_store publishes: enough to answer every read of the Python API without the lake
 STORED: Final = tuple(table for table in _ALL if table.has_intervals)
 # Those of them that a run over sessions derives

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     tickers: Annotated[tuple[str, ...], NoDecode] = ()
     start: date = date(2024, 1, 2)
     lake_url: str = "./data/lake"
+    features_url: str = "./data/features"
     store_url: str = "duckdb:///data/store.duckdb"
     state_url: str = "sqlite:///data/state.db"
     archive_url: str = "./data/archive"
@@ -84,9 +85,9 @@ class Settings(BaseSettings):
         """Give what `repr` shows: every setting, without the passwords that URLs hold."""
         return [(name, _without_password(value)) for name, value in super().__repr_args__()]
 
-    def storage_options(self) -> dict[str, str]:
-        """Give the object-store options for `s3://` URLs; empty for folders."""
-        if not self.lake_url.startswith("s3://"):
+    def storage_options(self, url: str) -> dict[str, str]:
+        """Give the object-store options for an `s3://` URL; empty for a folder."""
+        if not url.startswith("s3://"):
             return {}
         options = {"AWS_REGION": self.aws_region}
         if self.aws_access_key_id and self.aws_secret_access_key:

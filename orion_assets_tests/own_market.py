@@ -94,6 +94,7 @@ class OwnMarket:
             "start": START,
             "lake_url": str(data / "lake"),
             "archive_url": str(data / "archive"),
+            "features_url": str(data / "features"),
             "store_url": f"duckdb:///{data / 'store.duckdb'}",
             "state_url": f"sqlite:///{data / 'state.db'}",
             "dagster_home": None,
@@ -112,6 +113,7 @@ class OwnMarket:
             "ORION_ARCHIVE_URL": found.archive_url,
             "ORION_STORE_URL": found.store_url,
             "ORION_STATE_URL": found.state_url,
+            "ORION_FEATURES_URL": found.features_url,
         } | more
         path = self.folder / name
         path.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from orion_assets.schemas import TABLES
+from orion_assets.schemas import HISTORY, TABLES
 from orion_assets.tables import DTYPE_NAMES, Column, Table
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "tables.md"
@@ -16,7 +16,7 @@ Every stored table, made from `orion_assets/schemas.py` by `python scripts/gener
 
 def page() -> str:
     """Give the whole page as Markdown."""
-    return "\n".join([HEAD, *(section(table) for table in TABLES.values())])
+    return "\n".join([HEAD, *(section(table) for table in (*TABLES.values(), *HISTORY))])
 
 
 def section(table: Table) -> str:

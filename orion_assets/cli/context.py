@@ -46,7 +46,7 @@ class Call:
     def lake(self) -> Lake:
         """The lake."""
         found = self.settings
-        return Lake(found.lake_url, found.storage_options())
+        return Lake(found.lake_url, found.storage_options(found.lake_url))
 
     def state(self) -> State:
         """The state database."""

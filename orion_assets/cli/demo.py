@@ -15,23 +15,25 @@ from orion_assets import calendars
 from orion_assets.cli import showing
 from orion_assets.cli.backfill import fill
 from orion_assets.cli.context import Call
+from orion_assets.cli.history import write
 from orion_assets.cli.launch import Launch, Outcome
 from orion_assets.cli.output import OUT, Exit, frame, refuse
 from orion_assets.cli.report import called
-from orion_assets.quality.leaks import Scope, leaks, of_tickers, probes
+from orion_assets.quality.leaks import Scope, leaks, probes
 from orion_assets.schemas import FEATURE_MATRIX
 from orion_assets.settings import SYNTHETIC, Settings, fixed
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.store.lake import Lake
 from orion_assets.store.opening import open_store
 from orion_assets.store.protocols import FeatureReader
-from orion_assets.transforms.pipeline import RAW, derive
+from orion_assets.transforms.pipeline import RAW, derive, of_tickers
 
 SESSIONS: Final = 120
 FOLDER: Final = Path("data/demo")
 SETTINGS_FILE: Final = "orion.env"
-_OWN: Final = ("lake", "archive", "dagster", "store.duckdb", "store.duckdb.lock", "state.db", SETTINGS_FILE)
+_OWN: Final = ("lake", "archive", "features", "dagster", "store.duckdb", ".store.duckdb", "state.db", SETTINGS_FILE)
 _CORRECTED: Final = ("DUNE", date(2024, 11, 12))
+_MARK: Final = "# Written by `orion demo`, which empties this folder each time"
 _TELEMETRY_OFF: Final = "telemetry:\n  enabled: false\n"
 
 Folder = Annotated[
@@ -53,8 +55,9 @@ def demo(folder: Folder = FOLDER) -> None:
     )
     call = Call(fixed=settings)
     outcome = fill(call, settings, Launch("daily", days[0], days[-1] + timedelta(days=1)), show=True)
-    if not outcome.is_done:
-        refuse(f"demo: {outcome.failure}", Exit.FAILED)
+    written = write(settings, source.listed_tickers(), show=True) if outcome.is_done else outcome
+    if not written.is_done:
+        refuse(f"demo: {written.failure}", Exit.FAILED)
     showing.layers(settings)
     with open_store(settings.store_url) as store:
         _features(store)
@@ -67,29 +70,38 @@ def demo(folder: Folder = FOLDER) -> None:
 
 def _prepared(folder: Path, start: date) -> Settings:
     """Empty the demo's part of a folder and give the settings that point into it, also as a file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    strangers = sorted(each.name for each in folder.iterdir() if each.name not in _OWN)
-    if strangers:
-        refuse(f"demo: {folder} holds {strangers[0]}, which no demo made; name an empty folder with --folder")
-    for name in _OWN:
-        left = folder / name
-        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    _clear(folder)
     told: Mapping[str, Any] = {
         "source": SYNTHETIC,
         "start": start,
         "lake_url": str(folder / "lake"),
         "archive_url": str(folder / "archive"),
+        "features_url": str(folder / "features"),
         "store_url": f"duckdb:///{folder / 'store.duckdb'}",
         "state_url": f"sqlite:///{folder / 'state.db'}",
     }
     home = folder / "dagster"
+    named = {f"ORION_{name.upper()}": value for name, value in told.items()} | {"DAGSTER_HOME": home}
+    lines = [f"{name}={_quoted(str(value))}" for name, value in named.items()]
+    # First of all: it says whose folder this is
+    (folder / SETTINGS_FILE).write_text("\n".join([_MARK, *lines]) + "\n")
     home.mkdir()
     shared = Path(orion_assets.__file__).parents[1] / "dagster.yaml"
     (home / "dagster.yaml").write_text(shared.read_text() if shared.is_file() else _TELEMETRY_OFF)
-    named = {f"ORION_{name.upper()}": value for name, value in told.items()} | {"DAGSTER_HOME": home}
-    lines = [f"{name}={_quoted(str(value))}\n" for name, value in named.items()]
-    (folder / SETTINGS_FILE).write_text("".join(lines))
     return fixed(**told, dagster_home=home)
+
+
+def _clear(folder: Path) -> None:
+    """Empty a folder that an earlier demo made; refuse one that holds anything else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    left = sorted(folder.iterdir())
+    settings = folder / SETTINGS_FILE
+    is_ours = settings.is_file() and settings.read_text().startswith(_MARK)
+    strangers = [each.name for each in left if not (is_ours and each.name.startswith(_OWN))]
+    if strangers:
+        refuse(f"demo: {folder} holds {strangers[0]}, which no demo made; name an empty folder with --folder")
+    for each in left:
+        shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
 def _quoted(value: str) -> str:

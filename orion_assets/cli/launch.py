@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from orion_assets.schemas import BY_SESSION
+from orion_assets.schemas import BY_SESSION, HISTORY
 
 REFERENCE = ("raw_tickers", "securities")
 RAW = ("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
@@ -14,7 +14,10 @@ DERIVED = (*(table.name for table in BY_SESSION), "feature_store")
 
 @dataclass(frozen=True)
 class Launch:
-    """One run of a job to make: the sessions [start, end), the instant to build for, what to limit it to."""
+    """One run of a job to make: the sessions [start, end), the instant to build for, what to limit it to.
+
+    `keys` are the first and the last ticker of a run of `history`, in the order of the instance.
+    """
 
     job: str
     start: date | None = None
@@ -23,12 +26,13 @@ class Launch:
     only: Sequence[str] = ()
     assets: Sequence[str] = ()
     takes_back: bool = False
+    keys: tuple[str, str] | None = None
 
     @property
     def steps(self) -> int:
         """How many assets the run makes."""
-        everything = len(REFERENCE) if self.job == "reference" else len(DERIVED) + len(RAW)
-        return len(self.assets) or everything
+        everything = {"reference": len(REFERENCE), "history": len(HISTORY), "daily": len(DERIVED) + len(RAW)}
+        return len(self.assets) or everything[self.job]
 
     def run_config(self) -> dict[str, Any]:
         """Give the resources' configuration that this run overrides; Dagster keeps it with the run."""

@@ -12,9 +12,9 @@ from orion_assets.cli import context
 from orion_assets.cli.context import Call
 from orion_assets.cli.options import From, Json, Tickers, To
 from orion_assets.cli.output import OUT, Exit, counted, document, frame, refuse
-from orion_assets.quality.leaks import FEATURES, Scope, leaks, of_tickers, probes
+from orion_assets.quality.leaks import FEATURES, Scope, leaks, probes
 from orion_assets.store.protocols import FeatureReader
-from orion_assets.transforms.pipeline import RAW
+from orion_assets.transforms.pipeline import RAW, of_tickers
 
 app = typer.Typer(no_args_is_help=True, help="Hold the data to account: features that have seen the future.")
 # Each instant derives every ticker anew

@@ -1,8 +1,9 @@
 """Launch the jobs in this process, with a line of progress and the findings of the checks at the end."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from rich.progress import (
 )
 
 from orion_assets import calendars
-from orion_assets.cli.launch import RAW, Finding, Launch, Outcome
+from orion_assets.cli.launch import RAW, Finding, Launch, Outcome, merged
 from orion_assets.cli.output import ERR
 from orion_assets.definitions import build_definitions
+from orion_assets.defs.partitions import TICKERS_AXIS
 from orion_assets.settings import Settings, export_dagster_home
 
 
@@ -58,14 +60,35 @@ def execute(settings: Settings, launch: Launch, on: DagsterInstance, *, show: bo
     return _outcome(result)
 
 
+def write_history(settings: Settings, tickers: Sequence[str], on: DagsterInstance, *, show: bool = True) -> Outcome:
+    """Run the job `history` for some tickers, those that stand together in the instance in one run.
+
+    Args:
+        settings: The deployment.
+        tickers: Whose files to write; each becomes a partition where it is none yet.
+        on: The instance that records it.
+        show: Whether to draw progress on stderr.
+    """
+    known = on.get_dynamic_partitions(TICKERS_AXIS)
+    on.add_dynamic_partitions(TICKERS_AXIS, sorted(set(tickers) - set(known)))
+    keys = on.get_dynamic_partitions(TICKERS_AXIS)
+    outcomes = [
+        execute(settings, Launch("history", keys=(run[0], run[-1])), on, show=show)
+        for is_asked, group in groupby(keys, key=set(tickers).__contains__)
+        if is_asked and (run := list(group))
+    ]
+    return merged(outcomes)
+
+
 def _tags(launch: Launch) -> dict[str, str]:
-    if launch.start is None or launch.end is None:
+    if launch.keys is not None:
+        first, last = launch.keys
+    elif launch.start is None or launch.end is None:
         return {}
-    keys = calendars.sessions(launch.start, launch.end)["session"].to_list()
-    return {
-        "dagster/asset_partition_range_start": keys[0].isoformat(),
-        "dagster/asset_partition_range_end": keys[-1].isoformat(),
-    }
+    else:
+        days = calendars.sessions(launch.start, launch.end)["session"].to_list()
+        first, last = days[0].isoformat(), days[-1].isoformat()
+    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
 
 
 def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:

@@ -13,7 +13,7 @@ from orion_assets.store.protocols import FeatureReader
 
 def layers(settings: Settings) -> None:
     """Print rows, tickers and sessions of every table of the lake."""
-    lake = Lake(settings.lake_url, settings.storage_options())
+    lake = Lake(settings.lake_url, settings.storage_options(settings.lake_url))
     rows: list[dict[str, object]] = []
     for table in TABLES.values():
         held = lake.read(table)

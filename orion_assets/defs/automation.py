@@ -6,9 +6,14 @@ from typing import Any
 import dagster as dg
 
 
-def jobs(daily: Sequence[dg.AssetsDefinition], reference: Sequence[dg.AssetsDefinition]) -> Sequence[Any]:
-    """Give `daily`, everything on the axis of sessions, and `reference`, who the tickers are."""
+def jobs(
+    daily: Sequence[dg.AssetsDefinition],
+    reference: Sequence[dg.AssetsDefinition],
+    history: Sequence[dg.AssetsDefinition],
+) -> Sequence[Any]:
+    """Give `daily`, everything by session, `reference`, who the tickers are, and `history`, everything by ticker."""
     return [
         dg.define_asset_job("daily", dg.AssetSelection.assets(*daily), description="Sessions: raw to feature store"),
         dg.define_asset_job("reference", dg.AssetSelection.assets(*reference), description="Tickers to securities"),
+        dg.define_asset_job("history", dg.AssetSelection.assets(*history), description="Tickers: raw to files"),
     ]

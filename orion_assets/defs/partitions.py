@@ -1,4 +1,4 @@
-"""The axis on which everything daily flows: one partition a session of the exchange."""
+"""The two axes: sessions of the exchange, on which everything daily flows, and the followed tickers."""
 
 from datetime import date, datetime, time, timedelta
 
@@ -8,6 +8,9 @@ from orion_assets import calendars
 
 DATE_FORMAT = "%Y-%m-%d"
 LOOK_BACK = 99
+# The followed universe; a ticker is added with the sensor, or by whoever makes its history
+TICKERS_AXIS = "tickers"
+TICKERS = dg.DynamicPartitionsDefinition(name=TICKERS_AXIS)
 
 
 def sessions(start: date) -> dg.DailyPartitionsDefinition:

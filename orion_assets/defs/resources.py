@@ -24,6 +24,7 @@ from orion_assets.settings import Settings
 from orion_assets.sources.protocols import Source
 from orion_assets.sources.registry import open_source
 from orion_assets.store.archive import Archive, FolderArchive, S3Archive
+from orion_assets.store.history import HistoryFiles
 from orion_assets.store.lake import Lake
 from orion_assets.store.opening import open_writer
 from orion_assets.store.protocols import FeatureWriter
@@ -36,7 +37,7 @@ def lake(settings: Settings) -> dg.ResourceDefinition:
     """Define the lake of Delta tables at a folder or `s3://` URL."""
 
     def opened(_: dg.InitResourceContext) -> Lake:
-        return Lake(settings.lake_url, settings.storage_options())
+        return Lake(settings.lake_url, settings.storage_options(settings.lake_url))
 
     return dg.ResourceDefinition(opened, _NOTHING, "The lake of Delta tables: ORION_LAKE_URL.")
 
@@ -45,7 +46,7 @@ def lake_io(settings: Settings) -> dg.IOManagerDefinition:
     """Define the IO manager over the lake."""
 
     def opened(_: dg.InitResourceContext) -> LakeIOManager:
-        return LakeIOManager(Lake(settings.lake_url, settings.storage_options()))
+        return LakeIOManager(Lake(settings.lake_url, settings.storage_options(settings.lake_url)))
 
     return dg.IOManagerDefinition(opened, _NOTHING, "Tables of the lake in, tables of the lake out: ORION_LAKE_URL.")
 
@@ -54,7 +55,11 @@ def desk(settings: Settings) -> dg.ResourceDefinition:
     """Define where raw assets land what they are told: the lake, the archive of bytes, the state database."""
 
     def opened(_: dg.InitResourceContext) -> Desk:
-        return Desk(Lake(settings.lake_url, settings.storage_options()), archive(settings), State(settings.state_url))
+        return Desk(
+            Lake(settings.lake_url, settings.storage_options(settings.lake_url)),
+            archive(settings),
+            State(settings.state_url),
+        )
 
     text = "Where answers are landed: ORION_LAKE_URL, ORION_ARCHIVE_URL, ORION_STATE_URL."
     return dg.ResourceDefinition(opened, _NOTHING, text)
@@ -78,6 +83,15 @@ def archive(settings: Settings) -> Archive:
 
 def _said(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
+
+
+def history(settings: Settings) -> dg.ResourceDefinition:
+    """Define where the files of single tickers lie."""
+
+    def opened(_: dg.InitResourceContext) -> HistoryFiles:
+        return HistoryFiles(settings.features_url, settings.storage_options(settings.features_url))
+
+    return dg.ResourceDefinition(opened, _NOTHING, "A file a ticker, for research: ORION_FEATURES_URL.")
 
 
 def state(settings: Settings) -> dg.ResourceDefinition:

@@ -12,7 +12,6 @@ import polars as pl
 
 from orion_assets.schemas import FEATURE_MATRIX, RAW_TICKERS, RAW_UNIVERSE
 from orion_assets.tables import UTC_US, Table
-from orion_assets.transforms.identity import linked
 from orion_assets.transforms.pipeline import RAW, derive
 
 Tables = Mapping[str, pl.DataFrame]
@@ -102,23 +101,6 @@ def _late(rows: pl.DataFrame, table: Table, cutoffs: pl.Series) -> list[datetime
     is_again = pl.struct(table.key).is_duplicated() | (pl.col("ts_known") > pl.col("ts_event") + timedelta(hours=12))
     clocks = (rows.filter(is_again)["ts_known"] - _TICK).unique().sort()
     return clocks.filter(clocks.is_between(cutoffs[0], cutoffs[-1])).to_list() or None
-
-
-def of_tickers(raw: Tables, tickers: Sequence[str]) -> dict[str, pl.DataFrame]:
-    """Keep of the raw tables what the features of some tickers are made of.
-
-    Args:
-        raw: Raw tables by name, all versions.
-        tickers: Tickers; those that ever shared a security with one of them are kept too.
-    """
-    listed = raw[RAW_TICKERS.name]
-    related = linked(
-        listed.select("ticker", security_id=pl.coalesce("figi", pl.concat_str(pl.lit("unknown:"), "ticker")))
-    )
-    lineages = related.filter(pl.col("ticker").is_in(list(tickers)))["lineage"].to_list()
-    wanted = {*tickers, *related.filter(pl.col("lineage").is_in(lineages))["ticker"]}
-    is_wanted = pl.col("ticker").is_in([*wanted, "*"])
-    return {name: frame.filter(is_wanted) if "ticker" in frame.columns else frame for name, frame in raw.items()}
 
 
 def _spread(instants: Sequence[datetime], count: int) -> list[datetime]:

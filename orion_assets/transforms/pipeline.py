@@ -1,6 +1,6 @@
 """The daily graph as one function: what the assets wire, from raw tables to features, without a lake or a store."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final
 
@@ -27,6 +27,7 @@ from orion_assets.schemas import (
     TABLES,
 )
 from orion_assets.transforms import actions, bars, daily, market, matrix, news, securities, sentiment
+from orion_assets.transforms.identity import linked
 
 RAW: Final = (
     *(RAW_DAILY_BARS, RAW_VIX, RAW_NEWS, RAW_SPLITS, RAW_DIVIDENDS),
@@ -89,3 +90,20 @@ def derive(
         else TABLES[name].conform(frame)
         for name, frame in made.items()
     }
+
+
+def of_tickers(raw: Mapping[str, pl.DataFrame], tickers: Sequence[str]) -> dict[str, pl.DataFrame]:
+    """Keep of the raw tables what the features of some tickers are made of.
+
+    Args:
+        raw: Raw tables by name, all versions.
+        tickers: Tickers; those that ever shared a security with one of them are kept too.
+    """
+    listed = raw[RAW_TICKERS.name]
+    related = linked(
+        listed.select("ticker", security_id=pl.coalesce("figi", pl.concat_str(pl.lit("unknown:"), "ticker")))
+    )
+    lineages = related.filter(pl.col("ticker").is_in(list(tickers)))["lineage"].to_list()
+    wanted = {*tickers, *related.filter(pl.col("lineage").is_in(lineages))["ticker"]}
+    is_wanted = pl.col("ticker").is_in([*wanted, "*"])
+    return {name: frame.filter(is_wanted) if "ticker" in frame.columns else frame for name, frame in raw.items()}

@@ -4,13 +4,15 @@ import re
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from orion_assets.clock import SystemClock
+from orion_assets.schemas import TICKER_BARS, TICKER_FEATURES
 from orion_assets.store.duckdb import DuckDBStore
+from orion_assets.store.history import HistoryFiles
 from orion_assets_tests.own_market import bare_environment, orion
 
 STRANGERS = "ORION_SOURCE=files\nORION_FILES_MAPPING=mine.toml\nORION_LAKE_URL=./mine\nORION_TICKERS=MINE\n"
@@ -90,14 +92,25 @@ def test_the_next_command_reads_what_was_built(demo):
     assert "AURA" in said.stdout
 
 
-def test_a_folder_that_holds_something_else_is_refused_and_left_alone(tmp_path):
-    (tmp_path / "thesis.txt").write_text("years of work")
+@pytest.mark.parametrize("name", ["thesis.txt", "lake", "state.db"])
+def test_a_folder_that_holds_something_else_is_refused_and_left_alone(tmp_path, name):
+    (tmp_path / name).write_text("years of work")
 
     said = orion("demo", "--folder", tmp_path)
 
     assert said.code == 2
-    assert "holds thesis.txt, which no demo made; name an empty folder with --folder" in said.err
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    assert f"holds {name}, which no demo made; name an empty folder with --folder" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_history_of_every_ticker_is_written(demo):
+    here, _ = demo
+    files = HistoryFiles(str(here / "data/demo/features"))
+
+    assert files.read(TICKER_FEATURES, "FLXA")["session"].min() == date(2024, 9, 16)
+    bars = files.read(TICKER_BARS, "LYNX").select("session", "close", "close_split").sort("session")
+    before = bars.filter(session=date(2024, 10, 18)).row(0)
+    assert before[2] == pytest.approx(before[1] / 3)
 
 
 @pytest.mark.accept

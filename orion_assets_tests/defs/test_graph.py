@@ -32,9 +32,13 @@ each_asset = pytest.mark.parametrize("name", NODES)
 def line(name: str) -> str:
     node = NODES[name]
     mappings = {key.path[-1]: mapping for key, mapping in node.partition_mappings.items()}
-    axis = {dg.DailyPartitionsDefinition: "sessions", type(None): "none"}[type(node.partitions_def)]
+    axis = {
+        dg.DailyPartitionsDefinition: "sessions",
+        dg.DynamicPartitionsDefinition: "tickers",
+        type(None): "none",
+    }[type(node.partitions_def)]
     deps = [
-        f"{dep}{mappings[dep].start_offset}" if dep in mappings else dep
+        f"{dep}{mappings[dep].start_offset}" if hasattr(mappings.get(dep), "start_offset") else dep
         for dep in sorted(key.path[-1] for key in node.parent_keys)
     ]
     checks = sorted(f"{key.name}{'!' if GRAPH.get(key).blocking else ''}" for key in node.check_keys)
@@ -62,13 +66,14 @@ def test_definitions_load_without_a_source_and_without_a_warning():
     assert [str(each.message) for each in caught if "Series." not in str(each.message)] == []
 
 
-def test_there_are_two_jobs_that_cover_every_asset_once():
-    jobs = {name: DEFINITIONS.resolve_job_def(name) for name in ("daily", "reference")}
+def test_there_are_three_jobs_that_cover_every_asset_once():
+    jobs = {name: DEFINITIONS.resolve_job_def(name) for name in ("daily", "reference", "history")}
 
     made = {name: {key.path[-1] for key in job.asset_layer.executable_asset_keys} for name, job in jobs.items()}
 
     assert made["reference"] == {"raw_tickers", "securities"}
-    assert made["daily"] == set(NODES) - made["reference"]
+    assert made["history"] == {"ticker_bars", "ticker_features"}
+    assert made["daily"] == set(NODES) - made["reference"] - made["history"]
 
 
 @each_asset
@@ -88,7 +93,7 @@ def test_an_asset_carries_a_code_version_and_takes_a_range_in_one_run(name):
 
 @each_asset
 def test_the_group_follows_from_the_name(name):
-    prefixes = {"raw": "raw", "clean": "clean", "feature": "features"}
+    prefixes = {"raw": "raw", "clean": "clean", "feature": "features", "ticker": "history"}
     spans = {"corporate_actions": "clean", "securities": "clean", "feature_store": "store"}
 
     assert NODES[name].group_name == spans.get(name, prefixes.get(name.partition("_")[0]))
@@ -96,7 +101,7 @@ def test_the_group_follows_from_the_name(name):
 
 @pytest.mark.parametrize("name", [name for name in NODES if name not in PUBLICATIONS])
 def test_the_columns_tab_is_the_declared_table(name):
-    table = schemas.TABLES[name]
+    table = {**schemas.TABLES, **{each.name: each for each in schemas.HISTORY}}[name]
 
     shown = NODES[name].metadata["dagster/column_schema"]
 
@@ -108,7 +113,8 @@ def test_the_columns_tab_is_the_declared_table(name):
 
 
 def test_a_look_back_stays_below_what_staleness_is_computed_for():
-    offsets = [m.start_offset for node in NODES.values() for m in node.partition_mappings.values()]
+    mappings = [mapping for node in NODES.values() for mapping in node.partition_mappings.values()]
+    by_session = [each for each in mappings if isinstance(each, dg.TimeWindowPartitionMapping)]
 
-    assert min(offsets) == -99
-    assert all(m.allow_nonexistent_upstream_partitions for n in NODES.values() for m in n.partition_mappings.values())
+    assert min(each.start_offset for each in by_session) == -99
+    assert all(each.allow_nonexistent_upstream_partitions for each in by_session)

@@ -1,4 +1,4 @@
-"""What every asset on the axis of sessions shares, so that an asset's body says only what is its own."""
+"""What the assets on an axis share, so that an asset's body says only what is its own."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -8,6 +8,7 @@ import polars as pl
 
 from orion_assets.defs import checks
 from orion_assets.defs.metadata import columns_of, extent
+from orion_assets.defs.partitions import TICKERS
 from orion_assets.quality.rules import Finder
 from orion_assets.schemas import BY_SESSION
 from orion_assets.tables import Table
@@ -36,6 +37,20 @@ def session_asset(
         kinds={"polars", "deltalake"},
         code_version="1",
         io_manager_key="lake_io",
+    )
+
+
+def ticker_asset(table: Table, check_specs: Sequence[dg.AssetCheckSpec] = ()) -> Define:
+    """Give the decorator of an asset that writes a file a ticker, any number of tickers in one run."""
+    return dg.asset(
+        deps=[dg.AssetDep("feature_matrix", partition_mapping=dg.AllPartitionMapping())],
+        group_name="history",
+        partitions_def=TICKERS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        metadata=columns_of(table),
+        check_specs=check_specs,
+        kinds={"polars", "parquet"},
+        code_version="1",
     )
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from orion_assets import calendars
 from orion_assets.ingest.moment import Moment
-from orion_assets.quality.leaks import ROW, Scope, leaks, of_tickers, probes
+from orion_assets.quality.leaks import ROW, Scope, leaks, probes
 from orion_assets.schemas import FEATURE_MATRIX, RAW_UNIVERSE
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.transforms import bars, daily, news
-from orion_assets.transforms.pipeline import derive
+from orion_assets.transforms.pipeline import derive, of_tickers
 from orion_assets_tests.pipeline import World, at, universe_of
 
 CALENDAR = calendars.sessions()

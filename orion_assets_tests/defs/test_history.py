@@ -1,0 +1,87 @@
+"""The history by ticker, materialized for real: what the sessions wrote, and red when a byte of that changes."""
+
+from datetime import timedelta
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from orion_assets.cli.run import write_history
+from orion_assets.schemas import FEATURE_MATRIX, TICKER_BARS, TICKER_FEATURES
+from orion_assets.store.history import HistoryFiles
+from orion_assets_tests.own_market import FOLLOWED
+
+
+@pytest.fixture
+def files(market):
+    assert market.materialize().success
+    return HistoryFiles(market.settings().features_url)
+
+
+def history(market, *tickers):
+    with dg.DagsterInstance.ephemeral() as on:
+        return write_history(market.settings(), tickers, on, show=False)
+
+
+def test_every_ticker_has_its_files_equal_to_the_rows_of_the_sessions(market, files):
+    outcome = history(market, *FOLLOWED)
+
+    assert (outcome.is_done, outcome.findings) == (True, [])
+    stored = market.read(FEATURE_MATRIX)
+    for ticker in FOLLOWED:
+        mine = stored.filter(ticker=ticker)
+        assert mine.height > 0
+        assert files.read(TICKER_FEATURES, ticker).sort(*FEATURE_MATRIX.key, "ts_known").equals(mine)
+        assert files.read(TICKER_BARS, ticker)["session"].is_sorted()
+
+
+def test_a_changed_byte_in_a_session_turns_the_check_red_and_leaves_the_file(market, files):
+    assert history(market, FOLLOWED[0]).is_done
+    before = files.read(TICKER_FEATURES, FOLLOWED[0])
+    day = before["session"].max()
+    rows = market.lake.read(FEATURE_MATRIX, start=day, end=day + timedelta(days=1))
+    is_one = (pl.col("ticker") == FOLLOWED[0]) & (pl.col("cutoff") == "close")
+    # One unit in the last place
+    bent = rows.with_columns(close=pl.when(is_one).then(pl.col("close") * (1 + 2**-52)).otherwise(pl.col("close")))
+    market.lake.replace(FEATURE_MATRIX, bent, start=day, end=day + timedelta(days=1))
+
+    outcome = history(market, FOLLOWED[0])
+
+    (finding,) = [each for each in outcome.findings if each.check == "equals_sessions"]
+    assert finding.rows == 1
+    assert finding.accused[0]["differs"] == "close"
+    assert files.read(TICKER_FEATURES, FOLLOWED[0]).equals(before)
+
+
+def test_one_ticker_alone_leaves_the_others_alone(market, files):
+    history(market, FOLLOWED[0])
+
+    with pytest.raises(Exception, match=f"orion history {FOLLOWED[1]}"):
+        files.read(TICKER_FEATURES, FOLLOWED[1])
+
+
+def test_each_partition_says_how_far_it_goes_and_what_is_missing(market, files):
+    with dg.DagsterInstance.ephemeral() as on:
+        write_history(market.settings(), FOLLOWED, on, show=False)
+        keys = [dg.AssetKey(name) for name in (TICKER_BARS.name, TICKER_FEATURES.name)]
+        told = {
+            (key.path[-1], ticker): on.fetch_materializations(
+                dg.AssetRecordsFilter(asset_key=key, asset_partitions=[ticker]), limit=1
+            ).records[0].asset_materialization.metadata
+            for key in keys
+            for ticker in FOLLOWED
+        }  # fmt: skip
+
+    for metadata in told.values():
+        assert {"dagster/row_count", "file", "through_session", "missing"} <= set(metadata)
+    through = market.read(FEATURE_MATRIX).filter(ticker=FOLLOWED[0])["session"].max()
+    assert told[TICKER_FEATURES.name, FOLLOWED[0]]["through_session"].value == str(through)
+
+
+def test_the_command_writes_them_and_refuses_a_stranger(market, files):
+    said = market.orion("history", FOLLOWED[0])
+    assert (said.code, said.out) == (0, f"wrote the files of 1 ticker to {market.settings().features_url}\n")
+
+    stranger = market.orion("history", "STRANGER")
+    assert stranger.code == 2
+    assert "history STRANGER: not followed. Follow them first: orion tickers add STRANGER" in stranger.err
