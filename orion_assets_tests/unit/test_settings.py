@@ -102,25 +102,23 @@ def test_a_folder_needs_no_storage_options(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 
-    assert settings.load().storage_options() == {}
+    assert settings.load().storage_options("./data/lake") == {}
 
 
 def test_a_bucket_without_keys_leaves_them_to_the_machine(monkeypatch):
-    monkeypatch.setenv("ORION_LAKE_URL", "s3://bucket/lake")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
 
-    assert settings.load().storage_options() == {"AWS_REGION": "us-east-1"}
+    assert settings.load().storage_options("s3://bucket/lake") == {"AWS_REGION": "us-east-1"}
 
 
 @pytest.mark.parametrize(("endpoint", "allows"), [("http://minio:9000", "true"), ("https://s3.test", "false")])
 def test_a_bucket_elsewhere_gets_keys_region_and_endpoint(monkeypatch, endpoint, allows):
-    monkeypatch.setenv("ORION_LAKE_URL", "s3://bucket/lake")
     monkeypatch.setenv("ORION_S3_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
 
-    assert settings.load().storage_options() == {
+    assert settings.load().storage_options("s3://bucket/lake") == {
         "AWS_REGION": "eu-central-1",
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",

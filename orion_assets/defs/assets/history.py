@@ -63,7 +63,7 @@ def history_assets() -> list[dg.AssetsDefinition]:
         state: dg.ResourceParam[State],
         history: dg.ResourceParam[HistoryFiles],
     ) -> Iterator[Reported]:
-        """One file per ticker of its daily bars as they stand now: as traded, split-adjusted, with dividends reinvested."""
+        """One file per ticker of its bars as they stand now: as traded, split-adjusted, dividends reinvested."""
         tickers = sorted(context.partition_keys)
         bars, actions, securities = (lake.read(t) for t in (CLEAN_DAILY_BARS, CORPORATE_ACTIONS, SECURITIES))
         dividends = asked_sessions(asked_facts(lake.read(RAW_COVERAGE)), RAW_DIVIDENDS.name)
