@@ -14,7 +14,7 @@ from orion_assets.defs.assets.history import history_assets
 from orion_assets.defs.assets.raw import raw_assets
 from orion_assets.defs.assets.reference import reference_assets
 from orion_assets.defs.assets.store import store_assets
-from orion_assets.defs.automation import jobs
+from orion_assets.defs.automation import end_of_day, jobs, universe_sensor, weekly_history, weekly_reference
 from orion_assets.defs.partitions import sessions
 from orion_assets.settings import Settings
 
@@ -38,9 +38,12 @@ def build_definitions(
         axis = sessions(settings.start)
         daily = [made for make in (raw_assets, clean_assets, feature_assets, store_assets) for made in make(axis)]
         reference, history = reference_assets(), history_assets()
+    made = jobs(daily, reference, history)
     return dg.Definitions(
         assets=[*reference, *daily, *history],
-        jobs=jobs(daily, reference, history),
+        jobs=made,
+        schedules=[end_of_day, weekly_reference, weekly_history],
+        sensors=[universe_sensor([job for job in made if job.name != "reference"])],
         resources={**resources(settings), **(overrides or {})},
         loggers=loggers,
         executor=dg.in_process_executor,

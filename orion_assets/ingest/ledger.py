@@ -9,7 +9,7 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.moment import Moment
-from orion_assets.schemas import ANSWERED, QUARANTINE, RAW_COVERAGE, TABLES, WHOLE_MARKET
+from orion_assets.schemas import ANSWERED, QUARANTINE, RAW_COVERAGE, RAW_DAILY_BARS, TABLES, WHOLE_MARKET
 from orion_assets.sources.protocols import Ask
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import LEDGER_SCHEMA, STATES, State
@@ -150,6 +150,22 @@ def never_asked(state: State) -> list[date]:
         return []
     between = calendars.sessions(asked["session"][0], asked["session"][-1])
     return between.join(asked, on="session", how="anti")["session"].sort().to_list()
+
+
+def unanswered(state: State, tickers: Sequence[str]) -> dict[str, list[date]]:
+    """List, for each of some tickers, the sessions in which bars of others were answered and its own were not.
+
+    Args:
+        state: The state database.
+        tickers: Tickers followed since; those without such sessions are in the answer with none.
+    """
+    dataset = RAW_DAILY_BARS.name
+    asked = state.count_sessions(_KNOWN, dataset=dataset)["session"].sort().to_list()
+    own = state.cells(dataset=dataset, tickers=tickers).filter(pl.col("state").is_in(_KNOWN))
+    known: dict[str, set[date]] = {}
+    for ticker, session in own.select("ticker", "session").iter_rows():
+        known.setdefault(ticker, set()).add(session)
+    return {ticker: [day for day in asked if day not in known.get(ticker, set())] for ticker in tickers}
 
 
 def rebuild(lake: Lake, state: State, raw: Table, clean: Table) -> int:

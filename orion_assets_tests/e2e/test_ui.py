@@ -100,8 +100,9 @@ def test_the_ui_shows_the_golden_graph(served):
 
     assert sorted(shown) == [line.partition(":")[0] for line in golden]
     assert all(node["description"].startswith("One ") for node in shown.values())
-    assert {node["groupName"] for node in shown.values()} == {"raw", "clean", "features", "store"}
+    assert {node["groupName"] for node in shown.values()} == {"raw", "clean", "features", "store", "history"}
     assert {name for name, node in shown.items() if not node["isPartitioned"]} == {"raw_tickers", "securities"}
-    sizes = {node["partitionStats"]["numPartitions"] for node in shown.values() if node["isPartitioned"]}
+    by_session = [node for node in shown.values() if node["isPartitioned"] and node["groupName"] != "history"]
+    sizes = {node["partitionStats"]["numPartitions"] for node in by_session}
     assert len(sizes) == 1
     assert sizes.pop() > 3000
