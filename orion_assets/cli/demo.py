@@ -19,7 +19,7 @@ from orion_assets.cli.history import write
 from orion_assets.cli.launch import Launch, Outcome
 from orion_assets.cli.output import OUT, Exit, frame, refuse
 from orion_assets.cli.report import called
-from orion_assets.quality.leaks import Scope, leaks, probes
+from orion_assets.quality.leaks import Scope, leaks, probes, visible_at
 from orion_assets.schemas import FEATURE_MATRIX
 from orion_assets.settings import SYNTHETIC, Settings, fixed
 from orion_assets.sources.synthetic.source import SyntheticSource
@@ -31,7 +31,7 @@ from orion_assets.transforms.pipeline import RAW, derive, of_tickers
 SESSIONS: Final = 120
 FOLDER: Final = Path("data/demo")
 SETTINGS_FILE: Final = "orion.env"
-_OWN: Final = ("lake", "archive", "features", "dagster", "store.duckdb", ".store.duckdb", "state.db", SETTINGS_FILE)
+_OWN: Final = re.compile(r"lake|archive|features|dagster|orion\.env|\.?(store\.duckdb|state\.db)([.-].*)?")
 _CORRECTED: Final = ("DUNE", date(2024, 11, 12))
 _MARK: Final = "# Written by `orion demo`, which empties this folder each time"
 _TELEMETRY_OFF: Final = "telemetry:\n  enabled: false\n"
@@ -62,9 +62,13 @@ def demo(folder: Folder = FOLDER) -> None:
     with open_store(settings.store_url) as store:
         _features(store)
         _correction(store)
-        _leak(call.lake(), days)
-        _planted(source.planted(), outcome, days)
+        is_caught = _leak(call.lake(), days)
+        is_complete = _planted(source.planted(), outcome, days)
         OUT.print(f"content hash {store.content_hash()}; build it anywhere again and compare\n")
+    if not (is_caught and is_complete):
+        refuse(
+            "demo: what was planted was not found, or something else was accused; this is a fault of Orion", Exit.FAILED
+        )
     _next(folder)
 
 
@@ -82,7 +86,7 @@ def _prepared(folder: Path, start: date) -> Settings:
     }
     home = folder / "dagster"
     named = {f"ORION_{name.upper()}": value for name, value in told.items()} | {"DAGSTER_HOME": home}
-    lines = [f"{name}={_quoted(str(value))}" for name, value in named.items()]
+    lines = [f'{name}="{value}"' for name, value in named.items()]
     # First of all: it says whose folder this is
     (folder / SETTINGS_FILE).write_text("\n".join([_MARK, *lines]) + "\n")
     home.mkdir()
@@ -93,20 +97,20 @@ def _prepared(folder: Path, start: date) -> Settings:
 
 def _clear(folder: Path) -> None:
     """Empty a folder that an earlier demo made; refuse one that holds anything else."""
+    if found := set(str(folder)) & set('"$`\\\n'):
+        refuse(
+            f"demo: the path {folder} holds {min(found)}, which settings files and shells read in ways of their own;"
+            " name another folder with --folder"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     left = sorted(folder.iterdir())
     settings = folder / SETTINGS_FILE
     is_ours = settings.is_file() and settings.read_text().startswith(_MARK)
-    strangers = [each.name for each in left if not (is_ours and each.name.startswith(_OWN))]
+    strangers = [each.name for each in left if not (is_ours and _OWN.fullmatch(each.name))]
     if strangers:
         refuse(f"demo: {folder} holds {strangers[0]}, which no demo made; name an empty folder with --folder")
     for each in left:
         shutil.rmtree(each) if each.is_dir() else each.unlink()
-
-
-def _quoted(value: str) -> str:
-    """Quote for `.env` files and for the shell of `make dev` alike."""
-    return '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'
 
 
 def _features(store: FeatureReader) -> None:
@@ -123,22 +127,22 @@ def _correction(store: FeatureReader) -> None:
     frame(shown, as_json=False, title="One row before and after a correction: both stay, each says when it was known")
 
 
-def _leak(lake: Lake, days: list[date]) -> None:
-    """Plant a centred window into a feature of one ticker and let the gate find it."""
+def _leak(lake: Lake, days: list[date]) -> bool:
+    """Plant a centred window into a feature of one ticker and say whether the gate found it, and it alone."""
     scope = Scope([_CORRECTED[0]], days[0], days[-1] + timedelta(days=1))
     raw = of_tickers({table.name: lake.read(table) for table in RAW}, scope.tickers)
     calendar = calendars.sessions()
     cheated = _centred(raw, calendar, scope.start, scope.end)[FEATURE_MATRIX.name]
 
     def stored(instant: datetime) -> pl.DataFrame:
-        until = pl.col("known_until")
-        shown = (pl.col("ts_known") <= instant) & (until.is_null() | (until > instant)) & ~pl.col("is_deleted")
-        return cheated.filter(shown & (pl.col("ticker") == _CORRECTED[0]))
+        return visible_at(cheated.filter(pl.col("ticker") == _CORRECTED[0]), instant)
 
     when = [instant.astimezone(UTC) for instant in probes(raw, calendar, scope, 3)]
     found = leaks(raw, stored, calendar, when, scope, _centred)
-    title = "A planted leak, sma_20 with a centred window: refused, stored is not what could be known then"
-    frame(found, as_json=False, title=title)
+    is_caught = set(found["feature"]) == {"sma_20"}
+    verdict = "refused, stored is not what could be known then" if is_caught else "NOT CAUGHT"
+    frame(found, as_json=False, title=f"A planted leak, sma_20 with a centred window: {verdict}")
+    return is_caught
 
 
 def _centred(
@@ -150,8 +154,8 @@ def _centred(
     return {**made, FEATURE_MATRIX.name: rows.with_columns(sma_20=window)}
 
 
-def _planted(planted: pl.DataFrame, outcome: Outcome, days: list[date]) -> None:
-    """Hold what the checks found against what was planted in these sessions."""
+def _planted(planted: pl.DataFrame, outcome: Outcome, days: list[date]) -> bool:
+    """Hold what the checks found against what was planted in these sessions; say whether it is all of it, and alone."""
     due = planted.filter(pl.col("session").is_null() | pl.col("session").is_between(days[0], days[-1]))
     accused = {
         (found.asset, found.check, row.get("ticker"), row.get("session"))
@@ -170,6 +174,7 @@ def _planted(planted: pl.DataFrame, outcome: Outcome, days: list[date]) -> None:
     for told, rows in (("not found", missed), ("accused and not planted", sorted(others, key=str))):
         for row in rows:
             OUT.print(f"  {told}: {' '.join(str(part) for part in row if part)}")
+    return not missed and not others
 
 
 def _next(folder: Path) -> None:

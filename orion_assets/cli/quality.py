@@ -19,7 +19,7 @@ from orion_assets.transforms.pipeline import RAW, of_tickers
 app = typer.Typer(no_args_is_help=True, help="Hold the data to account: features that have seen the future.")
 # Each instant derives every ticker anew
 _SAMPLE = 50
-_SHOWN = [*FEATURES, "bar_session", "ts_known"]
+_SHOWN = [*FEATURES, "ts_known"]
 
 
 @app.callback()

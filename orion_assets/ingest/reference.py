@@ -1,11 +1,13 @@
 """Land the reference snapshot of the tickers that a source lists; a range of sessions is the runner's."""
 
 from dataclasses import replace
+from datetime import date
 from typing import Final
 
 import polars as pl
 
 from orion_assets import calendars
+from orion_assets.errors import SchemaMismatch
 from orion_assets.ingest.landing import NOT_VALUES
 from orion_assets.ingest.ledger import mark_stale
 from orion_assets.ingest.moment import Moment
@@ -13,7 +15,8 @@ from orion_assets.ingest.runner import Desk, Landed, refuse_mixture
 from orion_assets.schemas import RAW_DIVIDENDS, RAW_SPLITS, RAW_TICKERS, SECURITIES
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Source
 from orion_assets.tables import UTC_US
-from orion_assets.transforms.versions import visible
+from orion_assets.transforms.identity import identified
+from orion_assets.transforms.versions import change_points, visible
 
 _IDENTITY: Final = [*SECURITIES.key, "ticker", "valid_to", "is_start_known"]
 _VALUES: Final = [name for name in RAW_TICKERS.names if name not in NOT_VALUES]
@@ -48,40 +51,56 @@ def mark_reassigned(desk: Desk, securities: pl.DataFrame, moment: Moment) -> Non
         securities: SECURITIES rows as they will be.
         moment: The clock of the run.
     """
-    before, after = (visible(rows, SECURITIES.key) for rows in (desk.lake.read(SECURITIES), securities))
-    moved = pl.concat(
-        one.join(other, on=_IDENTITY, how="anti", nulls_equal=True).select(_IDENTITY)
-        for one, other in ((before, after), (after, before))
+    try:
+        before = desk.lake.read(SECURITIES)
+    except SchemaMismatch:
+        # Written by a version that knew fewer columns, and about to be written anew
+        before = SECURITIES.empty()
+    days = [*_moved_actions(desk, before, securities), *_moved_bars(before, securities)]
+    if days:
+        mark_stale(desk.state, min(days), moment)
+
+
+def _moved_actions(desk: Desk, before: pl.DataFrame, after: pl.DataFrame) -> list[date]:
+    """Give the ex-dates of actions that another security bears now."""
+    events = [desk.lake.read(table).select("ticker", "ex_date") for table in (RAW_SPLITS, RAW_DIVIDENDS)]
+    told = pl.concat(events).unique()
+    sides = (identified(told, visible(rows, SECURITIES.key), "ex_date") for rows in (before, after))
+    one, other = (side["security_id"] for side in sides)
+    return told.filter(one != other)["ex_date"].to_list()
+
+
+def _moved_bars(before: pl.DataFrame, after: pl.DataFrame) -> list[date]:
+    """Give the dates from which bars may belong to another series, now or at some instant, than before."""
+    one, other = (_bearings(rows) for rows in (before, after))
+    both = pl.concat([one, other]).filter(~pl.col("is_deleted"))
+    # Named anew or under another id, for the same dates and alone: the bars that were one series are the same one still
+    alone = both.group_by("security_id").agg(_tickers=pl.col("ticker").n_unique())
+    plain = (
+        both.join(alone, on="security_id")
+        .with_columns(_start=pl.when("is_start_known").then("valid_from"))
+        .group_by("ticker")
+        .agg(pl.struct("_start", "valid_to").n_unique() == 1, (pl.col("_tickers").max() == 1).alias("_is_alone"))
+        .filter(pl.col("_start") & pl.col("_is_alone"))
     )
-    if moved.is_empty():
-        return
-    names = pl.col("ticker").is_in(moved["ticker"].to_list())
-    days = [desk.lake.read(table).filter(names)["ex_date"] for table in (RAW_SPLITS, RAW_DIVIDENDS)]
-    days.append(_reassigned_from(moved, before, after))
-    for first in pl.concat(days).sort().head(1):
-        mark_stale(desk.state, first, moment)
+    moved = [
+        rows.join(others.drop("_since"), on=[*_IDENTITY, "ts_known", "is_deleted"], how="anti", nulls_equal=True)
+        for rows, others in ((one, other), (other, one))
+    ]
+    return pl.concat(moved).join(plain, on="ticker", how="anti")["_since"].to_list()
 
 
-def _reassigned_from(moved: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame) -> pl.Series:
-    """Give the dates from which bars of moved tickers may belong to another series than before."""
-    shapes = _shape(before).join(_shape(after), on="ticker", how="full", coalesce=True, suffix="_after")
-    is_simple = pl.all_horizontal(pl.col("is_simple", "is_simple_after").fill_null(value=True))
-    is_same = pl.all_horizontal(pl.col(end).eq_missing(pl.col(f"{end}_after")) for end in ("start", "end"))
-    # Under another id, or named for the first time: the bars that were one series are the same one still
-    renamed = shapes.filter(is_simple & is_same)
-    bent = moved.join(renamed, on="ticker", how="anti")
-    # Where an interval only ends otherwise, what lies before the earlier end is as it was
-    interval = [name for name in _IDENTITY if name != "valid_to"]
+def _bearings(securities: pl.DataFrame) -> pl.DataFrame:
+    """Keep the versions that change who bears what, with the first date each of them bears upon."""
+    key = list(SECURITIES.key)
+    changes = change_points(securities.drop("known_until"), key, [name for name in _IDENTITY if name not in key])
+    was = pl.col("valid_to").shift().over(key)
+    is_first = pl.int_range(pl.len()).over(key) == 0
     begun = pl.when("is_start_known").then("valid_from").otherwise(calendars.FIRST_DATE)
-    since = pl.when(pl.len().over(interval) > 1).then(pl.col("valid_to").min().over(interval)).otherwise(begun)
-    return bent.select(ex_date=since).to_series()
-
-
-def _shape(intervals: pl.DataFrame) -> pl.DataFrame:
-    alone = (pl.len().over("ticker") == 1) & (pl.len().over("security_id") == 1)
-    start = pl.when("is_start_known").then("valid_from")
-    told = intervals.select("ticker", start=start, end="valid_to", is_simple=alone)
-    return told.unique("ticker", keep="first", maintain_order=True)
+    is_end_alone = ~is_first & ~pl.col("is_deleted") & ~pl.col("is_deleted").shift().over(key)
+    # Where an interval only ends otherwise, what lies before the earlier end is as it was
+    since = pl.when(is_end_alone).then(pl.min_horizontal("valid_to", was)).otherwise(begun)
+    return changes.select(*_IDENTITY, "ts_known", "is_deleted", _since=since)
 
 
 def _changed(said: pl.DataFrame, held: pl.DataFrame, last: pl.DataFrame, moment: Moment) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from orion_assets.errors import SettingsError, SourceRejected, SourceUnavailable
 from orion_assets.ingest.landing import Landing, is_by_ticker
 from orion_assets.ingest.ledger import covered_cells, failed_cells, ledger_cells, mark_stale
 from orion_assets.ingest.moment import Moment
-from orion_assets.schemas import RAW_COVERAGE, TABLES
+from orion_assets.schemas import RAW_COVERAGE, RAW_TICKERS, TABLES
 from orion_assets.settings import SYNTHETIC
 from orion_assets.sources.protocols import Answer, Ask, Source
 from orion_assets.store.archive import Archive
@@ -67,7 +67,8 @@ def refuse_mixture(desk: Desk, source: Source) -> None:
     Raises:
         SettingsError: Another source of the other kind answered here before.
     """
-    others = desk.state.sources() - {source.name}
+    landed = desk.lake.read(RAW_TICKERS)["source"].unique().to_list()
+    others = {*desk.state.sources(), *landed} - {source.name}
     if others and SYNTHETIC in {source.name, *others}:
         held = ", ".join(sorted(others))
         raise SettingsError(

@@ -20,6 +20,14 @@ _TURNOVER_WINDOW: Final = 20
 _FOUND: Final = ("ticker", "session", "rule", "found", "remedy")
 
 
+def judged_from(sessions: pl.DataFrame, start: date) -> date:
+    """Give the first session whose bars a judgement of `start` looks at; what lies before it changes nothing.
+
+    A gap may be as long as the steady time before it.
+    """
+    return min([start, *sessions.filter(pl.col("session") < start).tail(2 * STEADY + 1)["session"]])
+
+
 def implausible(bars: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataFrame, start: date) -> pl.DataFrame:
     """Find bars that are missing, repeat the one before, leap in price or volume, or stand outside every listing.
 
@@ -39,10 +47,7 @@ def implausible(bars: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataF
         _before=pl.col("position").shift().over("security_id"),
         _steady=pl.col("position").shift(STEADY).over("security_id"),
         _move=(pl.col("close") * pl.col("split_factor")).log().diff().over("security_id"),
-        _usual=(pl.col("volume") / pl.col("split_factor"))
-        .rolling_median(_TURNOVER_WINDOW, min_samples=3)
-        .shift()
-        .over("security_id"),
+        _usual=(pl.col("volume") / pl.col("split_factor")).rolling_median(_TURNOVER_WINDOW).shift().over("security_id"),
         _is_same=pl.all_horizontal(
             (pl.col(name) == pl.col(name).shift()).over("security_id")
             for name in ("open", "high", "low", "close", "volume")
@@ -50,11 +55,12 @@ def implausible(bars: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataF
     )
     is_leap = pl.col("_move").abs() > pl.lit(_LEAP).log()
     # The way back is no fault of its own
-    is_back = (
-        (is_leap.shift() & (pl.col("_move").shift() * pl.col("_move") < 0)).over("security_id").fill_null(value=False)
-    )
+    there_and_back = (pl.col("_move") + pl.col("_move").shift()).abs() < pl.lit(_LEAP).log()
+    is_back = (is_leap.shift() & there_and_back).over("security_id").fill_null(value=False)
     judged = judged.with_columns(_leaps=is_leap & ~is_back).filter(pl.col("session") >= start)
     shares = pl.col("volume") / pl.col("split_factor")
+    times = pl.when(pl.col("_usual") > 0).then(shares / pl.col("_usual"))
+    is_next, moved = pl.col("position") - pl.col("_before") == 1, pl.col("high") > pl.col("low")
     is_known = pl.col("ticker").is_in(securities["ticker"].unique().to_list())
     told = [
         _told(
@@ -64,7 +70,7 @@ def implausible(bars: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataF
             "ask the source again with: orion backfill; a security that was halted has none",
         ),
         _told(
-            judged.filter(pl.col("_is_same") & (pl.col("volume") > 0)).with_columns(_value=pl.col("close")),
+            judged.filter(is_next & pl.col("_is_same") & moved).with_columns(_value=pl.col("close")),
             "repeated",
             "the bar of the session before once more, close {:g}",
             "ask the source again, or correct the row",
@@ -76,7 +82,7 @@ def implausible(bars: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataF
             "look for a decimal point or a currency that changed, and correct the row",
         ),
         _told(
-            judged.with_columns(_value=shares / pl.col("_usual")).filter(pl.col("_value") > _VOLUME_LEAP),
+            judged.with_columns(_value=times).filter(pl.col("_value") > _VOLUME_LEAP),
             "volume",
             "{:.0f} times the usual volume",
             "look for a change of units, and correct the row",

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets.schemas import FEATURE_MATRIX, RAW_TICKERS, RAW_UNIVERSE
+from orion_assets.schemas import FEATURE_MATRIX, RAW_UNIVERSE
 from orion_assets.tables import UTC_US, Table
 from orion_assets.transforms.pipeline import RAW, derive
 
@@ -67,7 +67,7 @@ def leaks(
         if end <= scope.start:
             continue
         derived = how(_cut(raw, instant), sessions, scope.start, end)[FEATURE_MATRIX.name].filter(is_asked)
-        differing = _differences(stored(instant), _shown(derived, instant))
+        differing = _differences(stored(instant), visible_at(derived, instant))
         found.append(differing.with_columns(as_of=pl.lit(instant, UTC_US)))
     told = pl.concat([frame.select(_FOUND) for frame in found]).sort("as_of", "ticker", "session", "cutoff")
     return told.unique(["feature", "ticker"], keep="first", maintain_order=True)
@@ -89,7 +89,7 @@ def probes(raw: Tables, sessions: pl.DataFrame, scope: Scope, count: int) -> lis
     late = [
         clocks
         for table in RAW
-        if table not in (RAW_TICKERS, RAW_UNIVERSE) and table.name in raw
+        if table != RAW_UNIVERSE and table.name in raw
         if (clocks := _late(raw[table.name], table, cutoffs)) is not None
     ]
     # Splits are few and news are many: each table has its say
@@ -117,7 +117,8 @@ def _cut(raw: Tables, instant: datetime) -> dict[str, pl.DataFrame]:
     }
 
 
-def _shown(rows: pl.DataFrame, instant: datetime) -> pl.DataFrame:
+def visible_at(rows: pl.DataFrame, instant: datetime) -> pl.DataFrame:
+    """Read a derived table as of an instant."""
     until = pl.col("known_until")
     return rows.filter((pl.col("ts_known") <= instant) & (until.is_null() | (until > instant)) & ~pl.col("is_deleted"))
 

@@ -7,28 +7,30 @@ import polars as pl
 
 from orion_assets.sources.protocols import RECONCILIATION, Source
 from orion_assets.transforms.adjust import total_return_factors
+from orion_assets.transforms.identity import latest
 
 TOLERANCE: Final = 0.005
 
 
-def compared(source: Source, bars: pl.DataFrame, actions: pl.DataFrame, span: tuple[date, date]) -> pl.DataFrame:
+def compared(
+    source: Source, tables: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], span: tuple[date, date]
+) -> pl.DataFrame:
     """Ask the source for another vendor's adjusted closes, and find where Orion's disagree in a range of sessions.
 
     Args:
         source: Whom to ask, of the tickers with bars in the range; one that has none gives no rows.
-        bars: As for `disagreements`.
-        actions: Likewise.
+        tables: CLEAN_DAILY_BARS, CORPORATE_ACTIONS and SECURITIES rows, all versions, from each ticker's first bar.
         span: First session to judge, first no longer judged.
     """
+    bars, actions, securities = tables
     start, end = span
-    tickers = bars.filter(pl.col("session").is_between(start, end, closed="left"))["ticker"].unique().sort().to_list()
-    if not tickers:
-        return disagreements(pl.DataFrame(schema=RECONCILIATION), bars, actions, start)
-    first = bars.select(pl.col("session").min()).item()
-    reference = source.reconciliation(tickers, min(first, start), end)
+    in_range = bars.filter(pl.col("session").is_between(start, end, closed="left"))
+    tickers = in_range["ticker"].unique().sort().to_list()
+    first = min([start, *bars.select(pl.col("session").min()).drop_nulls()["session"]])
+    reference = source.reconciliation(tickers, first, end) if tickers else pl.DataFrame(schema=RECONCILIATION)
     # Factors of the whole history are not worth making for nobody
     shown = bars if reference.height else bars.clear()
-    return disagreements(reference, shown, actions, start)
+    return disagreements(reference, *latest(shown, actions, securities), start)
 
 
 def disagreements(reference: pl.DataFrame, bars: pl.DataFrame, actions: pl.DataFrame, start: date) -> pl.DataFrame:

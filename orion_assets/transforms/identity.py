@@ -29,23 +29,38 @@ def identified(points: pl.DataFrame, intervals: pl.DataFrame, on: str, within: S
         it where its start is not known; one that no interval holds is `unknown:TICKER`, a series of its own.
     """
     keys = [*within, "ticker"]
-    known = intervals.select(*keys, *_INTERVAL, "valid_to", "is_start_known").sort("valid_from", "security_id")
-    first = known.unique(keys, keep="first", maintain_order=True).filter(~pl.col("is_start_known"))
+    pieces = _pieces(intervals, keys)
+    first = pieces.unique(keys, keep="first", maintain_order=True).filter(~pl.col("is_start_known"))
     given = [name for name in points.columns if name != "security_id"]
     held = (
         points.select(given)
         .with_row_index("_row")
         .sort(on)
-        .join_asof(known, left_on=on, right_on="valid_from", by=keys, check_sortedness=False)
+        .join_asof(pieces, left_on=on, right_on="_edge", by=keys, check_sortedness=False)
         .join(first.select(*keys, _before="security_id"), on=keys, how="left")
     )
-    is_over = (pl.col(on) >= pl.col("valid_to")).fill_null(value=False)
-    holder = pl.when(pl.col("valid_from").is_null()).then("_before").when(~is_over).then("security_id")
+    holder = pl.when(pl.col("_edge").is_null()).then("_before").otherwise("security_id")
     return (
         held.with_columns(security_id=pl.coalesce(holder, pl.lit(UNKNOWN) + pl.col("ticker")))
         .sort("_row")
         .select(*given, "security_id")
     )
+
+
+def _pieces(intervals: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Cut each ticker's dates where an interval begins or ends: `_edge`, `security_id` from then on, null for none.
+
+    Of intervals that overlap the one that began last holds, and when it ends the one around it again.
+    """
+    is_empty = (pl.col("valid_from") >= pl.col("valid_to")).fill_null(value=False)
+    known = intervals.select(*keys, *_INTERVAL, "valid_to", "is_start_known").filter(~is_empty)
+    edges = pl.concat(
+        [known.select(*keys, _edge="valid_from"), known.select(*keys, _edge="valid_to").drop_nulls("_edge")]
+    ).unique()
+    is_over = (pl.col("valid_to") <= pl.col("_edge")).fill_null(value=False)
+    holding = edges.join(known, on=keys).filter((pl.col("valid_from") <= pl.col("_edge")) & ~is_over)
+    holders = holding.sort(*keys, "_edge", "valid_from", "security_id").unique([*keys, "_edge"], keep="last")
+    return edges.join(holders, on=[*keys, "_edge"], how="left").sort("_edge")
 
 
 def of_securities(actions: pl.DataFrame, intervals: pl.DataFrame) -> pl.DataFrame:
@@ -88,3 +103,15 @@ def linked(pairs: pl.DataFrame) -> pl.DataFrame:
         if joined.equals(labels):
             return labels.select("ticker", "lineage").unique(maintain_order=True)
         labels = joined
+
+
+def relatives(tickers: Sequence[str], pairs: pl.DataFrame) -> set[str]:
+    """Name some tickers and those that share a security with one of them, at however many removes.
+
+    Args:
+        tickers: Tickers; one that no security bore is its own only relative.
+        pairs: `ticker`, `security_id` (String): who bore what, ever.
+    """
+    related = linked(pairs)
+    lineages = related.filter(pl.col("ticker").is_in(list(tickers)))["lineage"].unique()
+    return {*tickers, *related.filter(pl.col("lineage").is_in(lineages.to_list()))["ticker"]}

@@ -27,7 +27,7 @@ from orion_assets.schemas import (
     TABLES,
 )
 from orion_assets.transforms import actions, bars, daily, market, matrix, news, securities, sentiment
-from orion_assets.transforms.identity import linked
+from orion_assets.transforms.identity import relatives
 
 RAW: Final = (
     *(RAW_DAILY_BARS, RAW_VIX, RAW_NEWS, RAW_SPLITS, RAW_DIVIDENDS),
@@ -99,11 +99,7 @@ def of_tickers(raw: Mapping[str, pl.DataFrame], tickers: Sequence[str]) -> dict[
         raw: Raw tables by name, all versions.
         tickers: Tickers; those that ever shared a security with one of them are kept too.
     """
-    listed = raw[RAW_TICKERS.name]
-    related = linked(
-        listed.select("ticker", security_id=pl.coalesce("figi", pl.concat_str(pl.lit("unknown:"), "ticker")))
-    )
-    lineages = related.filter(pl.col("ticker").is_in(list(tickers)))["lineage"].to_list()
-    wanted = {*tickers, *related.filter(pl.col("lineage").is_in(lineages))["ticker"]}
+    listed = raw[RAW_TICKERS.name].filter(pl.col("figi").is_not_null())
+    wanted = relatives(tickers, listed.select("ticker", security_id="figi"))
     is_wanted = pl.col("ticker").is_in([*wanted, "*"])
     return {name: frame.filter(is_wanted) if "ticker" in frame.columns else frame for name, frame in raw.items()}

@@ -9,10 +9,21 @@ from orion_assets.transforms.bars import UNREADABLE, Cleaned, Rule, screen
 from orion_assets.transforms.identity import linked
 from orion_assets.transforms.versions import change_points, visible
 
+# Nobody bears a ticker that a snapshot shows as ended
+_BEARS: Final = (pl.col("delist_date").is_null() | (pl.col("delist_date") > pl.col("snapshot"))).fill_null(value=True)
+_BEARER: Final = pl.when(_BEARS).then("ticker")
+
+
+def _is_shared(*by: str) -> pl.Expr:
+    """Say whether two tickers bear the FIGI of a row in its snapshot."""
+    several = _BEARER.drop_nulls().n_unique().over(*by, "figi", "snapshot") > 1
+    return pl.col("figi").is_not_null() & _BEARS & several
+
+
 # Such rows would be two securities of one id that begin on one date, and nothing tells which of them is right
 _ONE_TICKER: Final = Rule(
     "figi_of_one_ticker",
-    pl.col("figi").is_not_null() & (pl.col("ticker").n_unique().over("figi", "snapshot") > 1),
+    _is_shared(),
     pl.format("{} is the FIGI of another ticker of the same snapshot too", "figi"),
     "correct the FIGI, or leave it empty",
 )
@@ -31,12 +42,12 @@ def securities(tickers: pl.DataFrame, sessions: pl.DataFrame) -> Cleaned:
 
     Returns:
         SECURITIES rows, sorted by key and `ts_known`, and the QUARANTINE rows. The id is the FIGI, which a row
-        without one takes from the ticker's other snapshots, else `source:ticker`; a ticker listed anew after its
-        delisting is another security. `valid_from` is the listing date, else the first snapshot that shows the ticker;
-        `valid_to` the delisting date of the last snapshot, null while the ticker is listed. A rename ends the interval
-        of the ticker before it at the first snapshot that shows the new one. A row that cannot be read never replaces
-        one that could. Held are the rows that are bad as they stand now, so a corrected one is not; each is filed
-        under the first session at or after its snapshot.
+        without one takes from the ticker's other snapshots, else `source:ticker`; without any FIGI, a ticker listed
+        anew after its delisting is another security. `valid_from` is the listing date, else the first snapshot that
+        shows the ticker; `valid_to` the delisting date of the last snapshot, null while the ticker is listed. A rename
+        ends the interval of the ticker before it at the first snapshot that shows the new one. A row that cannot be
+        read never replaces one that could. Held are the rows that are bad as they stand now, so a corrected one is
+        not; each is filed under the first session at or after its snapshot.
     """
     filed = _filed(tickers, sessions)
     good, _ = screen(RAW_TICKERS, filed, (UNREADABLE,))
@@ -51,51 +62,75 @@ def _filed(tickers: pl.DataFrame, sessions: pl.DataFrame) -> pl.DataFrame:
 
 
 def _telling(rows: pl.DataFrame) -> pl.DataFrame:
-    """Leave out the snapshots that say of a ticker what the one before said: ten years of them change nothing."""
-    ordered = rows.sort("ticker", "snapshot", "ts_known")
-    is_only = ~pl.struct("ticker", "snapshot").is_duplicated() & ~pl.col("is_deleted")
+    """Leave out the snapshots that say of a ticker what the one before said: ten years of them change nothing.
+
+    Only where that is certain: both stand in one version, no other ticker bore the FIGI in between or with them, and
+    the ticker has a FIGI in every snapshot or in none.
+    """
+    by_figi = rows.sort("figi", "snapshot", "ticker", "ts_known")
+    bearer = _BEARER.forward_fill().over("figi")
+    turns = by_figi.with_columns(
+        _turn=(bearer != bearer.shift().over("figi")).fill_null(value=True).cum_sum().over("figi"),
+        _is_shared=_is_shared(),
+    )
+    ordered = turns.sort("ticker", "snapshot", "ts_known")
+    is_only = ~pl.struct("ticker", "snapshot").is_duplicated() & ~pl.col("is_deleted") & ~pl.col("_is_shared")
     is_same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in ("ticker", *_FACTS))
     is_later = pl.col("ts_known") >= pl.col("ts_known").shift()
-    # Between the two another ticker may have borne the FIGI
-    bearers = pl.col("ticker").n_unique().over("figi")
-    is_alone = pl.col("figi").is_null() | (bearers == 1)
-    repeats = is_only & is_only.shift() & is_same & is_later & is_alone
-    return ordered.filter(~repeats.fill_null(value=False))
+    is_one_turn = pl.col("figi").is_null() | (pl.col("_turn") == pl.col("_turn").shift())
+    is_even = pl.col("figi").is_null().n_unique().over("ticker") == 1
+    repeats = is_only & is_only.shift() & is_same & is_later & is_one_turn & is_even
+    return ordered.filter(~repeats.fill_null(value=False)).drop("_turn", "_is_shared")
 
 
 def _versions(rows: pl.DataFrame) -> pl.DataFrame:
     """Take the intervals at every instant at which a row of the same securities changed, and keep the changes."""
-    nodes = rows.select("ticker", security_id=pl.coalesce("figi", pl.lit("")))
-    related = rows.join(linked(nodes.filter(pl.col("security_id") != "")), on="ticker", how="left").with_columns(
-        pl.col("lineage").fill_null(pl.col("ticker"))
-    )
+    named = rows.filter(pl.col("figi").is_not_null()).select("ticker", security_id="figi")
+    related = rows.join(linked(named), on="ticker", how="left")
+    related = related.with_columns(pl.col("lineage").fill_null(pl.col("ticker")))
     instants = related.select("lineage", _at="ts_known").unique()
     known = related.join(instants, on="lineage").filter(pl.col("ts_known") <= pl.col("_at"))
     shown = visible(known, ["_at", *RAW_TICKERS.key])
-    is_shared = pl.col("ticker").n_unique().over("_at", "figi", "snapshot") > 1
-    intervals = _intervals(shown.filter(pl.col("figi").is_null() | ~is_shared))
+    intervals = _intervals(shown.filter(~_is_shared("_at")))
     return change_points(_with_withdrawals(intervals, instants), SECURITIES.key, _VALUES).select(SECURITIES.names)
 
 
 def _intervals(shown: pl.DataFrame) -> pl.DataFrame:
     """Give the intervals as known at each `_at`, a run of snapshots that show a security under one ticker each."""
     ordered = _identified(shown.sort("_at", "ticker", "snapshot")).sort("_at", "security_id", "snapshot", "ticker")
-    one = ("_at", "security_id")
+    one, of_ticker = ("_at", "security_id"), ["_at", "security_id", "ticker"]
+    # Of a ticker that is only ever shown as ended, the first such row stands for its life
+    is_lone = ~_BEARS.any().over(of_ticker) & pl.col("snapshot").is_first_distinct().over(of_ticker)
+    is_lone &= pl.col("snapshot") == pl.col("snapshot").min().over(of_ticker)
+    bearing = ordered.filter(_BEARS | is_lone).with_columns(
+        _seen=pl.when(_BEARS).then("snapshot").otherwise(pl.col("delist_date") - pl.duration(days=1))
+    )
+    bearing = bearing.sort(*one, "_seen", "ticker")
     is_turn = (pl.col("ticker") != pl.col("ticker").shift().over(one)).fill_null(value=True)
-    runs = ordered.with_columns(_run=is_turn.cum_sum().over(one))
+    runs = bearing.filter(is_turn).with_columns(_run=pl.int_range(pl.len()).over(one))
+    told = ordered.sort("snapshot").join_asof(
+        runs.select(*of_ticker, "_run", _since="_seen").sort("_since"),
+        left_on="snapshot",
+        right_on="_since",
+        by=of_ticker,
+        check_sortedness=False,
+    )
+    facts = told.group_by(*one, "_run").agg(
+        list_date=pl.col("list_date").drop_nulls().last(),
+        valid_to=pl.col("delist_date").last(),
+        **{name: pl.col(name).last() for name in _WORDS},
+    )
+    seen = runs.select("lineage", *of_ticker, "_run", "_seen").join(facts, on=[*one, "_run"], how="left")
+    return _dated(seen.sort(*one, "_run"), one)
+
+
+def _dated(seen: pl.DataFrame, one: tuple[str, str]) -> pl.DataFrame:
+    """Give each run its bounds: the listing is the security's, so only its first ticker begins there."""
+    following = pl.col("_seen").shift(-1).over(one)
+    begun = pl.when((pl.col("_run") == 0) & (pl.col("list_date") < following).fill_null(value=True)).then("list_date")
     return (
-        runs.group_by("lineage", *one, "_run", maintain_order=True)
-        .agg(
-            pl.col("ticker").first(),
-            _seen=pl.col("snapshot").first(),
-            list_date=pl.col("list_date").drop_nulls().last(),
-            valid_to=pl.col("delist_date").last(),
-            **{name: pl.col(name).last() for name in _WORDS},
-        )
-        .with_columns(
-            # The listing date is the security's, so only its first ticker begins there
-            valid_from=pl.coalesce(pl.when(pl.col("_run") == 1).then("list_date"), "_seen"),
-            is_start_known=(pl.col("_run") > 1) | pl.col("list_date").is_not_null(),
+        seen.with_columns(
+            valid_from=pl.coalesce(begun, "_seen"), is_start_known=(pl.col("_run") > 0) | begun.is_not_null()
         )
         # Of two tickers from one date on the later seen counts
         .unique([*one, "valid_from"], keep="last", maintain_order=True)
@@ -122,13 +157,20 @@ def _identified(shown: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_withdrawals(intervals: pl.DataFrame, instants: pl.DataFrame) -> pl.DataFrame:
-    """Add a withdrawal of each interval at every instant at which its lineage changed and it was not there."""
-    key = SECURITIES.key
-    last = intervals.sort(*key, "_at").unique(key, keep="last", maintain_order=True).drop("_at")
-    gone = last.join(instants, on="lineage").join(intervals.select(*key, "_at"), on=[*key, "_at"], how="anti")
-    told = [
-        frame.select(*key, *_VALUES, "_at", is_deleted=pl.lit(flag))
-        for frame, flag in ((intervals, False), (gone, True))
-    ]
+    """Add a withdrawal of each interval at every instant at which its lineage changed and it was not there.
+
+    It repeats the version before it: a later one's values nobody knew.
+    """
+    key = list(SECURITIES.key)
+    told = intervals.select(*key, *_VALUES, "_at").sort("_at")
+    asked = intervals.select("lineage", *key).unique().join(instants, on="lineage")
+    absent = asked.join(told, on=[*key, "_at"], how="anti").drop("lineage").sort("_at")
+    gone = absent.join_asof(told, on="_at", by=key, check_sortedness=False).filter(pl.col("ticker").is_not_null())
     midnight = pl.col("valid_from").cast(pl.Datetime("us")).dt.replace_time_zone("America/New_York")
-    return pl.concat(told).with_columns(ts_event=midnight.dt.convert_time_zone("UTC"), ts_known="_at")
+    columns = [*key, *_VALUES, "_at"]
+    return pl.concat(
+        [
+            told.with_columns(is_deleted=pl.lit(value=False)),
+            gone.select(columns).with_columns(is_deleted=pl.lit(value=True)),
+        ]
+    ).with_columns(ts_event=midnight.dt.convert_time_zone("UTC"), ts_known="_at")

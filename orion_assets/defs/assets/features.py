@@ -11,7 +11,7 @@ from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Result, made, session_asset
 from orion_assets.defs.io import READS
 from orion_assets.defs.partitions import look_back, span_of
-from orion_assets.quality.anomalies import implausible, suspected_splits
+from orion_assets.quality.anomalies import implausible, judged_from, suspected_splits
 from orion_assets.quality.reconciliation import compared
 from orion_assets.quality.rules import FEATURES
 from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MARKET, FEATURE_MATRIX, FEATURE_SENTIMENT
@@ -63,12 +63,13 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         """One row of daily indicators per ticker and session, in the session's own units."""
         span = span_of(context.partition_key_range)
         rows = daily.feature_indicators(clean_daily_bars, corporate_actions, securities, *span)
-        named = latest(clean_daily_bars, corporate_actions, securities)
-        series = split_factors(*named)
+        calendar, of_all = calendars.sessions(), (clean_daily_bars, corporate_actions, securities)
+        recent = clean_daily_bars.filter(pl.col("session") >= judged_from(calendar, span[0]))
+        series = split_factors(*latest(recent, corporate_actions, securities))
         found = {
             _SUSPECTED: suspected_splits(series, span[0]),
-            _PLAUSIBLE: implausible(series, securities, calendars.sessions(), span[0]),
-            _RECONCILED: compared(source, *named, span),
+            _PLAUSIBLE: implausible(series, securities, calendar, span[0]),
+            _RECONCILED: compared(source, of_all, span),
         }
         yield made(FEATURE_INDICATORS, rows, FEATURES, [checks.result(*each) for each in found.items()])
 

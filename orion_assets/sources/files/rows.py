@@ -155,7 +155,9 @@ def reference(sheet: Sheet, block: Tickers, first_bars: pl.DataFrame) -> pl.Data
     )
     said = _said(RAW_TICKERS, sheet, block, rows.with_columns(ts_event=_at("snapshot", time(0))), block.delay)
     is_ahead = (pl.col("delist_date") > pl.col("snapshot")) & pl.col(TS_STATED).is_null()
-    ended = said.filter(is_ahead).with_columns(snapshot="delist_date")
+    # Of the snapshots that name one the last, and none where the file itself speaks of that day
+    last = said.filter(is_ahead).sort("snapshot").unique(["ticker", "delist_date"], keep="last", maintain_order=True)
+    ended = last.with_columns(snapshot="delist_date").join(said, on=["ticker", "snapshot"], how="anti")
     ended = ended.with_columns(_at("snapshot", time(0)).alias(clock) for clock in ("ts_event", TS_ASSUMED))
     listed = said.with_columns(delist_date=pl.when(~is_ahead.fill_null(value=False)).then("delist_date"))
     return pl.concat([listed, ended.with_columns(pl.col(TS_ASSUMED) + block.delay)])

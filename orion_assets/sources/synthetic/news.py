@@ -1,4 +1,4 @@
-"""Articles about the synthetic companies: in the mood of the day, some of them copied by another publisher."""
+"""Articles about the synthetic companies: in the mood of the day before, some of them copied by another publisher."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -49,7 +49,9 @@ def news(market: Market) -> pl.DataFrame:
 
 def _of_one(market: Market, number: int, listed: Listed) -> Iterator[dict[str, object]]:
     rng = np.random.default_rng([market.seed, number, _SEED_OF_NEWS])
-    bars = market.bars.filter(number=number).select("session", move=pl.col("close").log().diff())
+    # Of the session before: articles tell of what has happened, else sentiment would foresee the day
+    told = pl.col("close").log().diff().shift()
+    bars = market.bars.filter(number=number).select("session", move=told)
     days = market.sessions.join(bars, on="session", how="left")
     deviation = (listed.traits.deviation**2 + 0.01**2) ** 0.5
     until = listed.until or days["session"][-1]

@@ -108,23 +108,32 @@ def test_an_action_that_another_security_bears_now_awaits_derivation_from_its_ex
     assert told(cells_now(desk.state), "session", "state") == [(MON, "data"), (TUE, "not_yet"), (WED, "not_yet")]
 
 
+def borne(security_id: str, ticker: str, begins, ends=None, *, known=utc(MON, 12), starts=False, **more) -> dict:  # noqa: B008
+    interval = {"security_id": security_id, "ticker": ticker, "valid_from": begins, "valid_to": ends}
+    return {**interval, "is_start_known": starts, "ts_known": known, **more}
+
+
+KO, LATER = borne("files:KO", "KO", MON), {"known": utc(WED, 12)}
+
+
 @pytest.mark.parametrize(
     ("told", "first_stale"),
     [
-        ([("BBG1", "KO", MON, None, False)], None),
-        ([("files:KO", "KO", MON, TUE, False), ("files:KO", "KOX", TUE, None, True)], TUE),
-        ([("files:KO", "KO", MON, WED, False)], WED),
-        ([("files:KO", "KO", TUE, None, True)], MON),
-        ([("files:KO", "KO", MON, None, False), ("x", "NEWCO", TUE, None, False)], None),
+        ([KO, borne("files:KO", "KO", MON, is_deleted=True, **LATER), borne("BBG1", "KO", MON, **LATER)], None),
+        ([KO, borne("files:KO", "KO", MON, TUE, **LATER), borne("files:KO", "KOX", TUE, starts=True, **LATER)], TUE),
+        ([KO, borne("files:KO", "KO", MON, WED, **LATER)], WED),
+        (
+            [KO, borne("files:KO", "KO", MON, is_deleted=True, **LATER), borne("x", "KO", TUE, starts=True, **LATER)],
+            MON,
+        ),
+        ([KO, borne("x", "NEWCO", TUE, **LATER)], None),
+        ([KO, {**KO, "name": "Coca-Cola", "ts_known": LATER["known"]}], None),
+        ([KO, borne("files:KO", "KO", MON, TUE, **LATER), borne("files:KO", "KO", MON, known=utc(THU, 12))], TUE),
     ],
-    ids=["only its id", "renamed", "ended", "listed later", "another ticker"],
+    ids=["only its id", "renamed", "ended", "listed later", "another ticker", "only its name", "ended and taken back"],
 )
 def test_features_await_derivation_from_where_a_series_changes_hands(desk, told, first_stale):
-    columns = ("security_id", "ticker", "valid_from", "valid_to", "is_start_known")
-    before, after = (
-        rows(SECURITIES, *(dict(zip(columns, row, strict=True)) for row in given))
-        for given in ([("files:KO", "KO", MON, None, False)], told)
-    )
+    before, after = rows(SECURITIES, KO), rows(SECURITIES, *told)
     desk.lake.overwrite(SECURITIES, before)
     settle(desk.state, MON, THU, Moment(NOW, run="first"))
 
@@ -132,3 +141,14 @@ def test_features_await_derivation_from_where_a_series_changes_hands(desk, told,
 
     stale = cells_now(desk.state).filter(state="not_yet")["session"].to_list()
     assert (stale[0] if stale else None) == first_stale
+
+
+def test_old_dividends_of_a_security_that_ends_now_await_nothing(desk):
+    event = {"event_id": "1", "ticker": "KO", "session": MON, "ex_date": MON}
+    desk.lake.append(RAW_SPLITS, lambda _: rows(RAW_SPLITS, event), start=MON, end=WED)
+    desk.lake.overwrite(SECURITIES, rows(SECURITIES, KO))
+    settle(desk.state, MON, THU, Moment(NOW, run="first"))
+
+    mark_reassigned(desk, rows(SECURITIES, KO, borne("files:KO", "KO", MON, WED, **LATER)), Moment(NOW))
+
+    assert told(cells_now(desk.state), "session", "state")[1:] == [(TUE, "data"), (WED, "not_yet")]

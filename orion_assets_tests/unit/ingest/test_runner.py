@@ -360,3 +360,18 @@ def test_the_synthetic_market_never_stands_beside_real_data(desk):
         land_tickers(desk, other, Moment(YEARS_LATER))
 
     assert desk.lake.read(RAW_DAILY_BARS)["session"].to_list() == [MON]
+
+
+def test_a_lake_that_lost_its_state_still_says_who_filled_it(desk, tmp_path):
+    ask = Ask(RAW_DAILY_BARS.name, MON, TUE, ("AAA",), YEARS_LATER)
+    land_tickers(
+        desk,
+        Teller([{"ticker": "AAA", "snapshot": MON, "ts_event": utc(MON, 4), TS_ASSUMED: utc(MON, 4)}]),
+        Moment(YEARS_LATER),
+    )
+    other = Teller([bar(TUE)])
+    other.name = "synthetic"
+    fresh = replace(desk, state=State(f"sqlite:///{tmp_path}/new.db"))
+
+    with pytest.raises(SettingsError, match="this lake holds what files said"):
+        land(fresh, other, ask, RAW_DAILY_BARS, Moment(YEARS_LATER))

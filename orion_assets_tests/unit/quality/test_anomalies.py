@@ -25,8 +25,13 @@ def found(*given: dict, start: date = DAYS[0], security: str = "F1", factor: flo
     return implausible(series, listed, CALENDAR, start).select("session", "rule").rows()
 
 
+def day_of(session: date, close: float, **more) -> dict:
+    """A bar with a range: one without is what a security shows on which nobody trades."""
+    return bar(session, close, **more) | {"high": close * 1.01, "low": close * 0.99}
+
+
 def steady(count: int = STEADY) -> list[dict]:
-    return [bar(day, 10.0 + number % 3, volume=1000.0) for number, day in enumerate(DAYS[:count])]
+    return [day_of(day, 10.0 + number % 3, volume=1000.0) for number, day in enumerate(DAYS[:count])]
 
 
 def test_a_quiet_series_is_accused_of_nothing():
@@ -51,11 +56,30 @@ def test_a_gap_is_told_in_the_run_of_the_bar_that_ends_it_and_in_no_later_one():
     assert found(*given, start=DAYS[STEADY + 2]) == []
 
 
-def test_the_bar_of_the_session_before_said_again_is_accused_and_one_without_trades_is_not():
+def test_the_bar_of_the_session_before_said_again_is_accused():
     again = {**steady()[-1], "session": LAST}
+
     assert found(*steady(), again) == [(LAST, "repeated")]
-    silent = [{**each, "volume": 0.0} for each in (steady()[-1], again)]
-    assert found(*steady(STEADY - 1), *silent) == []
+
+
+def test_bars_alike_are_none_where_a_session_lies_between_or_nothing_moved():
+    apart = {**steady()[-1], "session": DAYS[STEADY + 1]}
+    flat = [bar(day, 5.0, volume=100.0) for day in DAYS[:2]]
+
+    assert found(*steady(30), *steady()[31:], apart) == []
+    assert found(*flat) == []
+
+
+def test_after_silence_nobody_has_a_usual_volume():
+    silent = [bar(day, 5.0, volume=0.0) for day in DAYS[:40]]
+
+    assert found(*silent, bar(DAYS[40], 5.1, volume=1e6)) == []
+
+
+def test_a_leap_back_to_elsewhere_is_another_leap():
+    given = [*steady(), day_of(LAST, 1100.0, volume=1000.0), day_of(DAYS[STEADY + 1], 0.11, volume=1000.0)]
+
+    assert found(*given) == [(LAST, "leap"), (DAYS[STEADY + 1], "leap")]
 
 
 @pytest.mark.parametrize(("close", "accused"), [(1100.0, True), (0.11, True), (200.0, False)])

@@ -377,6 +377,24 @@ def test_a_delisting_is_known_on_its_day_and_a_ticker_used_again_is_listed_again
     ]
 
 
+def test_a_delisting_that_several_snapshots_name_comes_once_and_not_where_the_file_speaks_of_its_day(tmp_path):
+    columns = '{ ticker = "s", snapshot = "at", name = "n", delist_date = "d" }'
+    mapping = bars() + f'[[tickers]]\nfiles = ["t.csv"]\ncolumns = {columns}\n'
+    told = "s,at,n,d\nAAPL,2014-06-02,Old,2014-06-06\nAAPL,2014-06-03,New,2014-06-06\n"
+
+    once = read(tmp_path, mapping, "raw_tickers", bars__csv=table(ROW), t__csv=told).rows
+    itself = read(
+        tmp_path, mapping, "raw_tickers", bars__csv=table(ROW), t__csv=told + "AAPL,2014-06-06,Own,2014-06-06\n"
+    ).rows
+
+    assert once.select("snapshot", "name", "delist_date").rows() == [
+        (date(2014, 6, 2), "Old", None),
+        (date(2014, 6, 3), "New", None),
+        (date(2014, 6, 6), "New", date(2014, 6, 6)),
+    ]
+    assert itself.filter(snapshot=date(2014, 6, 6))["name"].to_list() == ["Own"]
+
+
 def test_reconciliation_closes_are_given_and_are_no_bars(tmp_path):
     mapping = bars("y.csv").replace("as_traded", "split_adjusted") + 'use = "reconciliation"\n'
     reader = source(tmp_path, mapping, y__csv=table(ROW, NEXT))

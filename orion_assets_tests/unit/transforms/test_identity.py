@@ -55,3 +55,14 @@ def test_tickers_are_linked_over_any_number_of_securities():
     found = linked(pl.DataFrame(pairs, schema=["ticker", "security_id"], orient="row"))
 
     assert dict(found.iter_rows()) == {"A": "A", "B": "A", "C": "A", "D": "D", "E": "D"}
+
+
+@pytest.mark.parametrize(("day", "security"), [(MAY, "A"), (date(2014, 6, 20), "B"), (JULY, "A")])
+def test_an_interval_within_another_gives_the_ticker_back(day, security):
+    around, within = interval("A", "AAA", EARLY), interval("B", "AAA", JUNE, JULY)
+
+    assert bearer(day, around, within) == security
+
+
+def test_an_interval_that_ends_before_it_begins_holds_nothing():
+    assert bearer(JULY, interval("A", "AAA", EARLY), interval("B", "AAA", JUNE, MAY)) == "A"

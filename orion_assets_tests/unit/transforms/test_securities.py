@@ -6,7 +6,7 @@ import pytest
 from orion_assets import calendars
 from orion_assets.schemas import QUARANTINE, RAW_TICKERS, SECURITIES
 from orion_assets.transforms.bars import Cleaned
-from orion_assets.transforms.securities import securities
+from orion_assets.transforms.securities import _telling, securities
 from orion_assets.transforms.versions import visible
 from orion_assets_tests.unit.transforms.rows import HOUR, rows, told, utc
 
@@ -208,4 +208,64 @@ def test_a_correction_takes_back_the_interval_it_replaces():
         ("F1", False, first),
         ("F1", True, later),
         ("F2", False, later),
+    ]
+
+
+def test_a_snapshot_may_list_the_old_ticker_as_ended_beside_the_new_one():
+    given = (
+        ticker("FB", MAY, "F1"),
+        ticker("FB", JULY, "F1", delist_date=date(2014, 6, 9)),
+        ticker("META", JULY, "F1"),
+    )
+
+    assert told(made(*given), "ticker", "valid_from", "valid_to") == [
+        ("FB", MAY, date(2014, 6, 9)),
+        ("META", JULY, None),
+    ]
+    assert held(*given).is_empty()
+
+
+def test_a_ticker_that_was_only_ever_seen_ended_had_a_life():
+    listed = made(ticker("OLD", JULY, "F1", list_date=date(1999, 1, 4), delist_date=JUNE))
+    unlisted = made(ticker("OLD", JULY, "F1", delist_date=JUNE))
+
+    assert told(listed, "valid_from", "valid_to", "is_start_known") == [(date(1999, 1, 4), JUNE, True)]
+    assert told(unlisted, "valid_from", "valid_to", "is_start_known") == [(date(2014, 6, 1), JUNE, False)]
+
+
+def test_a_withdrawal_says_nothing_that_came_to_be_known_later():
+    june, july = utc(JUNE, 12), utc(JULY, 12)
+    given = (
+        ticker("BBB", MAY, "F1", ts_known=utc(MAY, 12)),
+        ticker("BBB", MAY, "F1", ts_known=june, is_deleted=True),
+        ticker("DDD", MAY, "F1", ts_known=july),
+    )
+
+    then, now = versions(*given[:2]), versions(*given)
+
+    assert (
+        told(now.filter(pl.col("ts_known") <= june), "ticker", "is_deleted", "ts_known")
+        == told(then, "ticker", "is_deleted", "ts_known")
+        == [("BBB", False, utc(MAY, 12)), ("BBB", True, june)]
+    )
+
+
+def test_a_listing_date_after_the_rename_does_not_turn_the_intervals_round():
+    given = (ticker("AAA", MAY, "F1", list_date=date(2014, 6, 20)), ticker("BBB", JUNE, "F1"))
+
+    assert told(made(*given), "ticker", "valid_from", "valid_to") == [("AAA", MAY, JUNE), ("BBB", JUNE, None)]
+
+
+def test_ten_years_of_snapshots_of_a_renamed_security_cost_little():
+    weeks = pl.date_range(date(2010, 1, 4), date(2019, 12, 30), "1w", eager=True).to_list()
+    given = [
+        ticker("FB" if day < MAY else "META", day, "F1", ts_known=utc(day, 12)) for day in weeks
+    ] + [ticker("FB", day, "F1", delist_date=MAY, ts_known=utc(day, 12)) for day in weeks if day >= MAY]  # fmt: skip
+
+    kept = _telling(rows(RAW_TICKERS, *given))
+
+    assert kept.height <= 4
+    assert told(made(*given), "ticker", "valid_from", "valid_to") == [
+        ("FB", weeks[0], MAY),
+        ("META", next(day for day in weeks if day >= MAY), None),
     ]
