@@ -58,6 +58,7 @@ def resources(settings: Settings) -> dict[str, Any]:
         "desk": res.desk(settings),
         "state": res.state(settings),
         "history": res.history(settings),
+        "report_folder": res.report_folder(settings),
         "universe": res.universe(settings),
         "store": res.store(settings),
         "source": res.source(settings),

@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     start: date = date(2024, 1, 2)
     lake_url: str = "./data/lake"
     features_url: str = "./data/features"
+    report_folder: Path = Path("./data/quality")
     store_url: str = "duckdb:///data/store.duckdb"
     state_url: str = "sqlite:///data/state.db"
     archive_url: str = "./data/archive"

@@ -95,6 +95,7 @@ class OwnMarket:
             "lake_url": str(data / "lake"),
             "archive_url": str(data / "archive"),
             "features_url": str(data / "features"),
+            "report_folder": data / "quality",
             "store_url": f"duckdb:///{data / 'store.duckdb'}",
             "state_url": f"sqlite:///{data / 'state.db'}",
             "dagster_home": None,
@@ -114,6 +115,7 @@ class OwnMarket:
             "ORION_STORE_URL": found.store_url,
             "ORION_STATE_URL": found.state_url,
             "ORION_FEATURES_URL": found.features_url,
+            "ORION_REPORT_FOLDER": str(found.report_folder),
         } | more
         path = self.folder / name
         path.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))

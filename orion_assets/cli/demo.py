@@ -31,7 +31,7 @@ from orion_assets.transforms.pipeline import RAW, derive, of_tickers
 SESSIONS: Final = 120
 FOLDER: Final = Path("data/demo")
 SETTINGS_FILE: Final = "orion.env"
-_OWN: Final = re.compile(r"lake|archive|features|dagster|orion\.env|\.?(store\.duckdb|state\.db)([.-].*)?")
+_OWN: Final = re.compile(r"lake|archive|features|quality|dagster|orion\.env|\.?(store\.duckdb|state\.db)([.-].*)?")
 _CORRECTED: Final = ("DUNE", date(2024, 11, 12))
 _MARK: Final = "# Written by `orion demo`, which empties this folder each time"
 _TELEMETRY_OFF: Final = "telemetry:\n  enabled: false\n"
@@ -81,6 +81,7 @@ def _prepared(folder: Path, start: date) -> Settings:
         "lake_url": str(folder / "lake"),
         "archive_url": str(folder / "archive"),
         "features_url": str(folder / "features"),
+        "report_folder": str(folder / "quality"),
         "store_url": f"duckdb:///{folder / 'store.duckdb'}",
         "state_url": f"sqlite:///{folder / 'state.db'}",
     }
@@ -179,6 +180,8 @@ def _planted(planted: pl.DataFrame, outcome: Outcome, days: list[date]) -> bool:
 
 def _next(folder: Path) -> None:
     env = folder / SETTINGS_FILE
+    page = next(iter((folder / "quality").glob("*.html")))
+    OUT.print(f"quality report: {page}")
     OUT.print("next: make dev, which shows in Dagster's UI what was built")
     OUT.print(f"      {called()} --env-file {env} features AURA --as-of 2024-11-13")
     OUT.print("      make real, the same on real prices; your own files: ORION_FILES_MAPPING, as")

@@ -9,7 +9,7 @@ from orion_assets.schemas import BY_SESSION, HISTORY
 
 REFERENCE = ("raw_tickers", "securities")
 RAW = ("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
-DERIVED = (*(table.name for table in BY_SESSION), "feature_store")
+DERIVED = (*(table.name for table in BY_SESSION), "feature_store", "quality_report")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import polars as pl
@@ -12,11 +13,14 @@ from orion_assets.cli import context
 from orion_assets.cli.context import Call
 from orion_assets.cli.options import From, Json, Tickers, To
 from orion_assets.cli.output import OUT, Exit, counted, document, frame, refuse
+from orion_assets.ingest.ledger import PUBLISHED
 from orion_assets.quality.leaks import FEATURES, Scope, leaks, probes
+from orion_assets.quality.report import Report, gather, reader
 from orion_assets.store.protocols import FeatureReader
+from orion_assets.store.state import STATES
 from orion_assets.transforms.pipeline import RAW, of_tickers
 
-app = typer.Typer(no_args_is_help=True, help="Hold the data to account: features that have seen the future.")
+app = typer.Typer(no_args_is_help=True, help="Hold the data to account: leaks, report.")
 # Each instant derives every ticker anew
 _SAMPLE = 50
 _SHOWN = [*FEATURES, "ts_known"]
@@ -42,7 +46,7 @@ def find_leaks(
     """
     call: Call = ctx.obj
     with call.store() as store:
-        span = _span(store, context.day("--from", start), context.day("--to", end))
+        span = _span(call, context.day("--from", start), context.day("--to", end))
         scope = Scope(_asked(store, tickers), *span)
         raw = of_tickers({table.name: call.lake().read(table) for table in RAW}, scope.tickers)
         calendar = calendars.sessions()
@@ -62,6 +66,36 @@ def find_leaks(
         raise typer.Exit(Exit.FAILED)
 
 
+@app.command("report")
+def write_report(
+    ctx: typer.Context,
+    start: From = None,
+    end: To = None,
+    html: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the page.")] = Path("data/quality.html"),
+    md: Annotated[bool, typer.Option("--md", help="Print it as Markdown, in place of the page.")] = False,
+    json: Json = False,
+) -> None:
+    """Write one page on the quality of what is stored: verdict, coverage, accused rows, quarantine, what to do next.
+
+    Every check is applied anew to the lake; nothing is fetched or changed. Without bounds, of all sessions derived.
+    """
+    call: Call = ctx.obj
+    report = gathered(call, context.day("--from", start), context.day("--to", end))
+    if json:
+        document(report.document())
+    elif md:
+        OUT.print(report.markdown())
+    else:
+        OUT.print(f"{report.verdict}\n{report.write(html)}")
+
+
+def gathered(call: Call, start: date | None = None, end: date | None = None) -> Report:
+    """Gather the report of some sessions, of all that were derived where no bounds are given."""
+    lake, state = call.lake(), call.state()
+    span = _span(call, start, end)
+    return gather(reader(lake, span[1]), calendars.sessions(), span, state.universe())
+
+
 def _asked(store: FeatureReader, tickers: Sequence[str] | None) -> list[str]:
     # A ticker that the store does not know is refused by the read, with near matches
     held = store.latest(tickers, columns=["close"], cutoff="both")["ticker"].unique().sort().to_list()
@@ -70,10 +104,10 @@ def _asked(store: FeatureReader, tickers: Sequence[str] | None) -> list[str]:
     return held if tickers else held[:: -(-len(held) // _SAMPLE)]
 
 
-def _span(store: FeatureReader, start: date | None, end: date | None) -> tuple[date, date]:
-    if start is not None and end is not None:
-        return start, end
-    days = store.features(cutoff="both", columns=["close"])["session"].sort().to_list()
+def _span(call: Call, start: date | None, end: date | None) -> tuple[date, date]:
+    days = call.state().count_sessions(STATES, dataset=PUBLISHED)["session"].sort().to_list()
+    if not days:
+        refuse("quality: nothing was derived yet; start with: orion backfill", Exit.FAILED)
     return start or days[0], end or days[-1] + timedelta(days=1)
 
 

@@ -68,7 +68,8 @@ class Report:
             OUT.print(f"{'      ' if position else 'next: '}{command}")
 
     def _rows(self) -> pl.DataFrame:
-        names = [name for name in (*REFERENCE, *RAW, *DERIVED) if name in self.outcome.rows]
+        # A page has no rows
+        names = [n for n in (*REFERENCE, *RAW, *DERIVED) if n in self.outcome.rows and n != "quality_report"]
         return pl.DataFrame(
             {
                 "layer": [_layer(name) for name in names],

@@ -94,6 +94,11 @@ def history(settings: Settings) -> dg.ResourceDefinition:
     return dg.ResourceDefinition(opened, _NOTHING, "A file a ticker, for research: ORION_FEATURES_URL.")
 
 
+def report_folder(settings: Settings) -> dg.ResourceDefinition:
+    """Define where the pages on quality lie."""
+    return dg.ResourceDefinition(lambda _: settings.report_folder, _NOTHING, "Pages on quality: ORION_REPORT_FOLDER.")
+
+
 def state(settings: Settings) -> dg.ResourceDefinition:
     """Define the state database: ledger and universe."""
 

@@ -16,7 +16,7 @@ from orion_assets.settings import Settings
 from orion_assets.tables import DTYPE_NAMES
 
 GOLDEN = Path(__file__).with_name("golden_graph.txt")
-PUBLICATIONS = ("feature_store",)
+PUBLICATIONS = ("feature_store", "quality_report")
 
 
 def unset() -> Settings:
@@ -94,7 +94,7 @@ def test_an_asset_carries_a_code_version_and_takes_a_range_in_one_run(name):
 @each_asset
 def test_the_group_follows_from_the_name(name):
     prefixes = {"raw": "raw", "clean": "clean", "feature": "features", "ticker": "history"}
-    spans = {"corporate_actions": "clean", "securities": "clean", "feature_store": "store"}
+    spans = {"corporate_actions": "clean", "securities": "clean", "feature_store": "store", "quality_report": "store"}
 
     assert NODES[name].group_name == spans.get(name, prefixes.get(name.partition("_")[0]))
 

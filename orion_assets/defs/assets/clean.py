@@ -12,8 +12,8 @@ from orion_assets.defs.assets.wiring import Result, made, session_asset
 from orion_assets.defs.io import READS
 from orion_assets.defs.partitions import look_back, span_of
 from orion_assets.ingest.ledger import quarantined_cells
+from orion_assets.quality.audit import FINDERS
 from orion_assets.quality.quarantine import hold, standing
-from orion_assets.quality.rules import ACTIONS, BARS, NEWS, VIX, Finder
 from orion_assets.schemas import (
     CLEAN_DAILY_BARS,
     CLEAN_NEWS,
@@ -33,12 +33,6 @@ from orion_assets.transforms import bars as bar_rules
 from orion_assets.transforms import news as news_rules
 from orion_assets.transforms.bars import Cleaned, Rule
 
-_FINDERS: Mapping[Table, Sequence[Finder]] = {
-    CLEAN_DAILY_BARS: BARS,
-    CLEAN_VIX: VIX,
-    CLEAN_NEWS: NEWS,
-    CORPORATE_ACTIONS: ACTIONS,
-}
 _STORY_SESSIONS = 5
 
 
@@ -120,8 +114,8 @@ def _kept(
     start, end = span_of(context.partition_key_range)
     hold(lake, cleaned.quarantine, start, end)
     held = checks.result(checks.QUARANTINED, standing(cleaned.quarantine, raw))
-    return made(table, cleaned.rows, _FINDERS[table], [held])
+    return made(table, cleaned.rows, FINDERS[table], [held])
 
 
 def _specs(table: Table, rules: Sequence[Rule]) -> list[dg.AssetCheckSpec]:
-    return checks.specs(table.name, _FINDERS[table], rules)
+    return checks.specs(table.name, FINDERS[table], rules)

@@ -1,11 +1,13 @@
 """The feature store: a publication of the lake that can be made again from it at any time."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from orion_assets import calendars
 from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Reported, derives_all, reported
 from orion_assets.defs.partitions import span_of
@@ -13,6 +15,7 @@ from orion_assets.ingest.ledger import settle
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.universe import Universe
 from orion_assets.quality.coverage import bars_without_features, behind
+from orion_assets.quality.report import gather, reader
 from orion_assets.schemas import CLEAN_DAILY_BARS, FEATURE_MATRIX, RAW_COVERAGE, SECURITIES, STORED
 from orion_assets.store.facts import asked_facts, months_around
 from orion_assets.store.lake import Lake
@@ -61,4 +64,28 @@ def store_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         found = [checks.result(_FEATURED, bars_without_features(bars, matrix)), checks.result(_UP_TO_DATE, late)]
         yield reported({"changed": done.is_changed, **rows}, found)
 
-    return [feature_store]
+    @dg.asset(
+        deps=["feature_store"],
+        group_name="store",
+        partitions_def=sessions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        kinds={"html"},
+        code_version="1",
+    )
+    def quality_report(
+        context: dg.AssetExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        universe: dg.ResourceParam[Universe],
+        report_folder: dg.ResourceParam[Path],
+    ) -> Iterator[Reported]:
+        """One page per range of sessions: verdict, coverage, what checks accuse, restatements, what to do next."""
+        keys = context.partition_key_range
+        start, end = span_of(keys)
+        report = gather(reader(lake, end), calendars.sessions(), (start, end), universe.followed())
+        place = report.write(
+            report_folder / f"{context.partition_key_range.start}_{context.partition_key_range.end}.html"
+        )
+        told = {"verdict": report.verdict, "page": dg.MetadataValue.path(str(place.resolve()))}
+        yield reported({**told, "report": dg.MetadataValue.md(report.markdown())})
+
+    return [feature_store, quality_report]

@@ -1,0 +1,154 @@
+"""Every check at once over what is stored, for a report: the same rules that the runs apply, without a run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from orion_assets.quality.anomalies import implausible, judged_from, suspected_splits
+from orion_assets.quality.coverage import bars_without_features, behind
+from orion_assets.quality.quarantine import standing
+from orion_assets.quality.rules import ACTIONS, BARS, FEATURES, NEWS, REFERENCE, SECURITY, VIX, Finder
+from orion_assets.schemas import (
+    CLEAN_DAILY_BARS,
+    CLEAN_NEWS,
+    CLEAN_VIX,
+    CORPORATE_ACTIONS,
+    FEATURE_INDICATORS,
+    FEATURE_MARKET,
+    FEATURE_MATRIX,
+    FEATURE_SENTIMENT,
+    QUARANTINE,
+    RAW_COVERAGE,
+    RAW_DAILY_BARS,
+    RAW_DIVIDENDS,
+    RAW_NEWS,
+    RAW_SPLITS,
+    RAW_TICKERS,
+    RAW_VIX,
+    SECURITIES,
+)
+from orion_assets.tables import Table
+from orion_assets.transforms.adjust import split_factors
+from orion_assets.transforms.identity import latest
+from orion_assets.transforms.versions import KNOWN
+
+FINDERS: Final[Mapping[Table, Sequence[Finder]]] = {
+    RAW_TICKERS: REFERENCE,
+    SECURITIES: SECURITY,
+    CLEAN_DAILY_BARS: BARS,
+    CLEAN_VIX: VIX,
+    CLEAN_NEWS: NEWS,
+    CORPORATE_ACTIONS: ACTIONS,
+    FEATURE_INDICATORS: FEATURES,
+    FEATURE_SENTIMENT: FEATURES,
+    FEATURE_MARKET: FEATURES,
+    FEATURE_MATRIX: FEATURES,
+}
+# Which raw tables a table is cleaned from
+_ORIGINS: Final[Mapping[Table, Sequence[Table]]] = {
+    SECURITIES: (RAW_TICKERS,),
+    CLEAN_DAILY_BARS: (RAW_DAILY_BARS,),
+    CLEAN_VIX: (RAW_VIX,),
+    CLEAN_NEWS: (RAW_NEWS,),
+    CORPORATE_ACTIONS: (RAW_SPLITS, RAW_DIVIDENDS),
+}
+_SPOKEN_OF: Final = (RAW_DAILY_BARS, RAW_VIX, RAW_NEWS, RAW_SPLITS, RAW_DIVIDENDS)
+# Gives the rows of a table from a session on, from the first one where that is None; whole where it has no sessions
+Read = Callable[[Table, date | None], pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One check of one asset and the rows that it accuses; none where it passed.
+
+    `is_blocking`: what it accuses must not be published.
+    """
+
+    asset: str
+    check: str
+    description: str
+    accused: pl.DataFrame
+    is_blocking: bool = False
+
+
+def audit(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed: Sequence[str]) -> list[Checked]:
+    """Apply every check to the stored tables of some sessions.
+
+    Args:
+        read: Gives a table of the lake, all versions, from a session on up to the end of the span.
+        sessions: calendars.sessions() rows, the whole calendar.
+        span: Sessions [start, end) to judge; reference data is judged whole.
+        followed: Tickers whose bars are wanted.
+
+    Returns:
+        One entry a check, in the order of the graph. Not here is what a run alone knows: cells that were not due, and
+        closes of another vendor.
+    """
+    since = {CLEAN_DAILY_BARS: judged_from(sessions, span[0]), CORPORATE_ACTIONS: None}
+    tables = {
+        table: read(table, since.get(table, span[0])) for table in (*FINDERS, *_SPOKEN_OF, QUARANTINE, RAW_COVERAGE)
+    }
+
+    def of(table: Table) -> pl.DataFrame:
+        rows = tables[table]
+        return rows.filter(_within(span)) if "session" in rows.columns else rows
+
+    return [
+        *(_withdrawn(table, of(table)) for table in _SPOKEN_OF),
+        *(
+            Checked(table.name, each.name, each.description, each.accused(of(table)), each.severity == "error")
+            for table, finders in FINDERS.items()
+            for each in finders
+        ),
+        *(
+            _held(table, of(QUARANTINE), {origin: tables[origin] for origin in origins})
+            for table, origins in _ORIGINS.items()
+        ),
+        *_over_series(tables, sessions, span),
+        *_of_store(tables, of(CLEAN_DAILY_BARS), of(FEATURE_MATRIX), followed),
+    ]
+
+
+def _within(span: tuple[date, date]) -> pl.Expr:
+    return pl.col("session").is_between(*span, closed="left")
+
+
+def _withdrawn(table: Table, rows: pl.DataFrame) -> Checked:
+    last = rows.sort(KNOWN).unique(table.key, keep="last", maintain_order=True).filter("is_deleted")
+    shown = last.select(*table.key, *(["session"] if "session" not in table.key else []), KNOWN, "source_file")
+    return Checked(table.name, "complete", "The source still has every row it had", shown.sort(table.key))
+
+
+def _held(table: Table, quarantine: pl.DataFrame, raw: Mapping[Table, pl.DataFrame]) -> Checked:
+    names = [origin.name for origin in raw]
+    held = standing(quarantine.filter(pl.col("origin").is_in(names)), raw)
+    return Checked(table.name, "quarantine", "No row is held back", held)
+
+
+def _over_series(
+    tables: Mapping[Table, pl.DataFrame], sessions: pl.DataFrame, span: tuple[date, date]
+) -> list[Checked]:
+    bars, actions, securities = (tables[table] for table in (CLEAN_DAILY_BARS, CORPORATE_ACTIONS, SECURITIES))
+    series = split_factors(*latest(bars, actions, securities))
+    name = FEATURE_INDICATORS.name
+    return [
+        Checked(name, "suspected_missing_split", "No session opens as if an unknown split had happened",
+                suspected_splits(series, span[0])),
+        Checked(name, "plausible", "No bar is missing, repeats the one before, leaps, or stands outside every listing",
+                implausible(series, securities, sessions, span[0])),
+    ]  # fmt: skip
+
+
+def _of_store(
+    tables: Mapping[Table, pl.DataFrame], bars: pl.DataFrame, matrix: pl.DataFrame, followed: Sequence[str]
+) -> list[Checked]:
+    late = behind(bars, tables[RAW_COVERAGE], tables[SECURITIES], followed)
+    return [
+        Checked("feature_store", "bars_have_features", "Features stand at the close for every bar",
+                bars_without_features(bars, matrix)),
+        Checked("feature_store", "followed_up_to_date", "Every followed and listed ticker has the last session's bar",
+                late),
+    ]  # fmt: skip

@@ -1,0 +1,296 @@
+"""One page that says whether the data can be trusted: gathered from the lake, told as HTML, Markdown or JSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal
+from uuid import uuid4
+
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from orion_assets.quality.audit import Checked, Read, audit
+from orion_assets.quality.charts import around
+from orion_assets.schemas import (
+    ANSWERED,
+    CLEAN_DAILY_BARS,
+    CLEAN_NEWS,
+    CLEAN_VIX,
+    CORPORATE_ACTIONS,
+    QUARANTINE,
+    RAW_COVERAGE,
+    SECURITIES,
+    WHOLE_MARKET,
+)
+from orion_assets.settings import SYNTHETIC
+from orion_assets.store.delta import has_sessions
+from orion_assets.store.lake import Lake
+from orion_assets.tables import Table
+from orion_assets.transforms.identity import UNKNOWN, identified
+from orion_assets.transforms.versions import KNOWN, visible
+
+Level = Literal["sound", "look", "broken"]
+SHOWN_ROWS: Final = 20
+SHOWN_TICKERS: Final = 60
+_CHARTS: Final = 4
+_RESTATED: Final = (CLEAN_DAILY_BARS, CLEAN_VIX, CLEAN_NEWS, CORPORATE_ACTIONS)
+_CLOCKS: Final = ("ts_event", KNOWN, "known_until", "is_deleted", "availability", "session")
+_TABLES: Final = ("coverage", "tickers", "quarantine", "restated", "freshness")
+_HIDDEN: Final = ("known_until", "is_deleted", "ts_ingested", "problem", "source_hash", "tickers")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found of the sessions [start, end).
+
+    Attributes:
+        start: First session.
+        end: First session no longer judged.
+        checks: Every check, those that passed too.
+        coverage: `dataset`, `month`, `answered` and `sessions`: how many of a month's sessions have an answer.
+        tickers: `ticker`, `month`, `data` and `sessions`: of the month's sessions on which it was listed, how many have
+            a bar; the worst first.
+        quarantine: QUARANTINE rows of the sessions.
+        restated: `table`, `key`, `ts_known`, `changed`: versions after the first, newest first.
+        freshness: `dataset`, `last_session`, `last_known`: how far each dataset is answered.
+        bars: Visible CLEAN_DAILY_BARS rows, for charts.
+        is_synthetic: Nothing of it is real.
+    """
+
+    start: date
+    end: date
+    checks: Sequence[Checked]
+    coverage: pl.DataFrame
+    tickers: pl.DataFrame
+    quarantine: pl.DataFrame
+    restated: pl.DataFrame
+    freshness: pl.DataFrame
+    bars: pl.DataFrame
+    is_synthetic: bool
+
+    @cached_property
+    def failed(self) -> list[Checked]:
+        """Checks that accuse somebody, the blocking ones first."""
+        return sorted((each for each in self.checks if each.accused.height), key=lambda each: not each.is_blocking)
+
+    @property
+    def level(self) -> Level:
+        """`broken` where a blocking check accuses, `look` where another does, else `sound`."""
+        if any(each.is_blocking for each in self.failed):
+            return "broken"
+        return "look" if self.failed or self.gaps else "sound"
+
+    @property
+    def gaps(self) -> int:
+        """How many sessions of a dataset have no answer."""
+        return int((self.coverage["sessions"] - self.coverage["answered"]).sum())
+
+    @property
+    def verdict(self) -> str:
+        """The page in one sentence."""
+        passed = f"{len(self.checks) - len(self.failed)} of {len(self.checks)} checks passed"
+        rows = sum(each.accused.height for each in self.failed)
+        accused = f"{len(self.failed)} accuse rows, {rows} in all" if self.failed else "nobody is accused"
+        gaps = f"{self.gaps} sessions of a dataset have no answer" if self.gaps else "every session has an answer"
+        return f"{passed}, {accused}; {gaps}."
+
+    @cached_property
+    def remedies(self) -> list[tuple[str, int]]:
+        """What to do, and for how many rows, the most frequent first."""
+        told = [row for each in self.failed if "remedy" in each.accused.columns for row in each.accused["remedy"]]
+        counts = pl.Series("remedy", told, pl.String).value_counts().sort("count", "remedy", descending=[True, False])
+        return list(counts.iter_rows())
+
+    def document(self) -> dict[str, Any]:
+        """Give the report as plain data."""
+        return {
+            "from": self.start,
+            "to": self.end,
+            "level": self.level,
+            "verdict": self.verdict,
+            "synthetic": self.is_synthetic,
+            "checks": [
+                {
+                    "asset": each.asset,
+                    "check": each.check,
+                    "description": each.description,
+                    "blocking": each.is_blocking,
+                    "rows": each.accused.height,
+                    "accused": _shown(each.accused).to_dicts(),
+                }
+                for each in self.checks
+            ],
+            "remedies": [{"remedy": remedy, "rows": count} for remedy, count in self.remedies],
+            **{name: getattr(self, name).to_dicts() for name in _TABLES},
+        }
+
+    def html(self) -> str:
+        """Give one self-contained page."""
+        return _template("report.html.j2").render(
+            report=self, shown=_shown, charts=self._charts, heat=_heat, groups=groups
+        )
+
+    def write(self, place: Path) -> Path:
+        """Write the page, whole or not at all."""
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = place.with_name(f".{place.name}.{uuid4().hex}.part")
+        part.write_text(self.html(), encoding="utf-8")
+        return part.replace(place)
+
+    def markdown(self) -> str:
+        """Give the verdict and the failed checks as Markdown."""
+        return _template("report.md.j2").render(report=self, shown=_shown)
+
+    def _charts(self, checked: Checked) -> list[str]:
+        if not {"ticker", "session"} <= set(checked.accused.columns):
+            return []
+        marks = checked.accused.select("ticker", "session").unique(maintain_order=True).head(_CHARTS)
+        return [chart for mark in marks.iter_rows() if (chart := around(self.bars, *mark))]
+
+
+def reader(lake: Lake, end: date) -> Read:
+    """Give the rows of tables of the lake up to a session, as `gather` asks for them."""
+
+    def read(table: Table, since: date | None) -> pl.DataFrame:
+        return lake.read(table, start=since, end=end) if has_sessions(table) else lake.read(table)
+
+    return read
+
+
+def gather(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed: Sequence[str]) -> Report:
+    """Gather a report of the sessions [start, end) from the lake.
+
+    Args:
+        read: Gives a table of the lake, all versions, from a session on up to the end of the span.
+        sessions: calendars.sessions() rows, the whole calendar.
+        span: The sessions.
+        followed: Tickers whose bars are wanted.
+    """
+    coverage = read(RAW_COVERAGE, span[0])
+    cells = visible(coverage, RAW_COVERAGE.key).filter(pl.col("cutoff") == "close")
+    within = sessions.filter(pl.col("session").is_between(*span, closed="left"))
+    market = cells.filter(pl.col("ticker") == WHOLE_MARKET)
+    masters = visible(read(SECURITIES, None), SECURITIES.key)
+    return Report(
+        *span,
+        checks=audit(read, sessions, span, followed),
+        coverage=_by_month(market, within, "dataset", ANSWERED, "answered"),
+        tickers=_worst(_bars_by_month(cells.filter(pl.col("ticker") != WHOLE_MARKET), within, masters)),
+        quarantine=read(QUARANTINE, span[0]).sort("session", "row_key", "rule"),
+        restated=pl.concat([_restated(table, read(table, span[0])) for table in _RESTATED]).sort(
+            "ts_known", "table", "key", descending=[True, False, False]
+        ),
+        freshness=market.filter(pl.col("state").is_in(ANSWERED))
+        .group_by("dataset")
+        .agg(last_session=pl.col("session").max(), last_known=pl.col(KNOWN).max())
+        .sort("dataset"),
+        bars=visible(read(CLEAN_DAILY_BARS, span[0]), CLEAN_DAILY_BARS.key),
+        is_synthetic=SYNTHETIC in coverage["source"].to_list(),
+    )
+
+
+def _by_month(cells: pl.DataFrame, within: pl.DataFrame, by: str, states: Sequence[str], name: str) -> pl.DataFrame:
+    """Count a month's sessions and those of them that are in one of the states, for each of `by` asked for at all."""
+    month = pl.col("session").dt.strftime("%Y-%m").alias("month")
+    whole = within.group_by(month).agg(sessions=pl.len().cast(pl.Int64))
+    counted = pl.col("session").n_unique().cast(pl.Int64).alias(name)
+    found = cells.filter(pl.col("state").is_in(states)).group_by(by, month).agg(counted)
+    grid = cells.select(by).unique().join(whole, how="cross")
+    return (
+        grid.join(found, on=[by, "month"], how="left")
+        .with_columns(pl.col(name).fill_null(0))
+        .select(by, "month", name, "sessions")
+        .sort(by, "month")
+    )
+
+
+def _bars_by_month(cells: pl.DataFrame, within: pl.DataFrame, intervals: pl.DataFrame) -> pl.DataFrame:
+    """Count, for each ticker asked for, a month's sessions on which it was listed, and those of them with a bar."""
+    days = cells.select("ticker").unique().join(within.select("session"), how="cross")
+    named = identified(days, intervals, "session")
+    # Of whom no listing is known, every session is missed
+    is_known = pl.col("ticker").is_in(intervals["ticker"].unique().to_list())
+    listed = named.filter(~(is_known & pl.col("security_id").str.starts_with(UNKNOWN)))
+    bars = cells.filter(pl.col("state") == "data").select("ticker", "session", _has_bar=True)
+    counted = listed.join(bars, on=["ticker", "session"], how="left").with_columns(
+        month=pl.col("session").dt.strftime("%Y-%m")
+    )
+    months = within.select(month=pl.col("session").dt.strftime("%Y-%m")).unique()
+    found = counted.group_by("ticker", "month").agg(
+        data=pl.col("_has_bar").sum().cast(pl.Int64), sessions=pl.len().cast(pl.Int64)
+    )
+    grid = cells.select("ticker").unique().join(months, how="cross")
+    return grid.join(found, on=["ticker", "month"], how="left").fill_null(0).sort("ticker", "month")
+
+
+def _worst(tickers: pl.DataFrame) -> pl.DataFrame:
+    share = (pl.col("data").sum() / pl.col("sessions").sum()).fill_nan(1.0)
+    order = tickers.group_by("ticker").agg(_share=share).sort("_share", "ticker").head(SHOWN_TICKERS)
+    return order.join(tickers, on="ticker", maintain_order="left").drop("_share")
+
+
+def _restated(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """Give the versions after the first of each key, with what changed."""
+    values = [name for name in table.names if name not in (*table.key, *_CLOCKS)]
+    ordered = rows.sort(*table.key, KNOWN)
+    is_later = ~pl.struct(table.key).is_first_distinct()
+    changes = [
+        pl.when(pl.col(name).ne_missing(pl.col(name).shift().over(table.key))).then(pl.lit(name)) for name in values
+    ]
+    changed = (
+        pl.when("is_deleted")
+        .then(pl.lit("withdrawn"))
+        .otherwise(pl.concat_str(changes, separator=" ", ignore_nulls=True))
+    )
+    key = pl.concat_str([pl.col(name).cast(pl.String) for name in table.key], separator=" ")
+    return (
+        ordered.with_columns(table=pl.lit(table.name), key=key, changed=changed)
+        .filter(is_later)
+        .select("table", "key", KNOWN, "changed")
+    )
+
+
+def _shown(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give the first rows of what is accused, without columns that help nobody."""
+    return rows.head(SHOWN_ROWS).drop(_HIDDEN, strict=False)
+
+
+def _heat(count: int, of: int) -> str:
+    """Name the step of a heat map."""
+    if not of:
+        return "off"
+    if not count:
+        return "none"
+    return "full" if count >= of else "most" if count >= of * 0.8 else "part"
+
+
+def _template(name: str) -> Any:  # noqa: ANN401 - jinja2 has no types of its own here
+    environment = Environment(
+        loader=PackageLoader("orion_assets.quality", "templates"),
+        autoescape=name.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = cell
+    return environment.get_template(name)
+
+
+def cell(value: object) -> str:
+    """Write one value for people."""
+    match value:
+        case None:
+            return "\u2013"
+        case float():
+            return f"{value:,.6g}"
+        case datetime():
+            return value.strftime("%Y-%m-%d %H:%M:%SZ")
+        case _:
+            return str(value)
+
+
+def groups(rows: pl.DataFrame, by: str) -> Mapping[str, list[dict[str, Any]]]:
+    """Give the rows of a heat map, one list of months for each of `by`, in order."""
+    return {str(key[0]): frame.to_dicts() for key, frame in rows.partition_by(by, as_dict=True).items()}

@@ -1,0 +1,199 @@
+"""The page on quality, gathered from a lake of the synthetic market; its look is judged in a browser."""
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+
+from orion_assets import calendars, schemas
+from orion_assets.ingest.moment import Moment
+from orion_assets.quality.charts import around
+from orion_assets.quality.quarantine import hold
+from orion_assets.quality.report import Report, gather, reader
+from orion_assets.sources.synthetic.source import SyntheticSource
+from orion_assets.store.lake import Lake
+from orion_assets.transforms.bars import clean_daily_bars
+from orion_assets.transforms.pipeline import derive
+from orion_assets_tests.pipeline import World, universe_of
+from orion_assets_tests.unit.transforms.rows import MON, THU, TUE, WED, bar, rows
+
+CALENDAR = calendars.sessions()
+SPAN = (date(2024, 10, 1), date(2024, 12, 1))
+TICKERS = ("AURA", "FLUX", "FLXA", "JUNO", "QUIL")
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory) -> Lake:
+    """Five tickers over two months, landed and derived."""
+    source = SyntheticSource()
+    world = World({name: source.said(name) for name in source.datasets}, TICKERS, date(2024, 6, 3), SPAN[1])
+    world.land(Moment(datetime(2026, 1, 1, tzinfo=UTC)))
+    listed = source.said("raw_tickers").with_columns(
+        ts_known="ts_assumed", ts_ingested="ts_assumed", availability=pl.lit("assumed")
+    )
+    raw = {
+        **{name: frame.filter(pl.col("ticker").is_in(TICKERS)) if "ticker" in frame.columns else frame
+           for name, frame in world.held.items()},
+        "raw_tickers": listed.drop("ts_assumed", "ts_stated"),
+        "raw_coverage": pl.concat(world.coverage.values()),
+        "raw_universe": universe_of(TICKERS),
+    }  # fmt: skip
+    made = Lake(str(tmp_path_factory.mktemp("lake")))
+    derived = derive(raw, CALENDAR, date(2024, 6, 3), SPAN[1])
+    for name, frame in {**raw, **derived}.items():
+        table = schemas.TABLES[name]
+        if "session" in table.names:
+            made.replace(table, table.conform(frame), start=date(2024, 6, 3), end=SPAN[1])
+        else:
+            made.overwrite(table, table.conform(frame.select(table.names)))
+    held = clean_daily_bars(raw["raw_daily_bars"], CALENDAR).quarantine
+    hold(made, held, date(2024, 6, 3), SPAN[1])
+    return made
+
+
+@pytest.fixture(scope="module")
+def report(lake) -> Report:
+    return gather(reader(lake, SPAN[1]), CALENDAR, SPAN, TICKERS)
+
+
+def test_the_verdict_comes_first_and_counts(report):
+    assert report.level == "look"
+    told = re.fullmatch(
+        r"(\d+) of (\d+) checks passed, (\d+) accuse rows, (\d+) in all; every session has an answer\.", report.verdict
+    )
+    passed, whole, failed, accused = map(int, told.groups())
+    assert passed + failed == whole == len(report.checks)
+    assert accused == sum(each.accused.height for each in report.checks) > 0
+
+
+def test_it_accuses_what_was_planted_in_these_sessions(report):
+    found = {
+        (each.asset, each.check, row["ticker"], row["session"])
+        for each in report.checks
+        if each.check in {"plausible", "suspected_missing_split", "quarantine"}
+        for row in each.accused.iter_rows(named=True)
+    }
+    planted = (
+        SyntheticSource()
+        .planted()
+        .filter(
+            pl.col("check").is_in(["plausible", "suspected_missing_split", "quarantine"])
+            & pl.col("ticker").is_in(TICKERS)
+            & pl.col("session").is_between(*SPAN, closed="left")
+        )
+    )
+
+    assert found == set(planted.select("asset", "check", "ticker", "session").iter_rows())
+
+
+def test_coverage_counts_sessions_with_an_answer_and_bars_of_listed_tickers(report):
+    assert set(report.coverage["dataset"]) == {
+        *("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
+    }
+    assert (report.coverage["answered"] == report.coverage["sessions"]).all()
+    by = {(row["ticker"], row["month"]): (row["data"], row["sessions"]) for row in report.tickers.to_dicts()}
+    assert by["JUNO", "2024-10"] == (20, 23)
+    assert by["AURA", "2024-11"] == (20, 20)
+    # Renamed in September: nobody misses it
+    assert by["FLUX", "2024-10"] == (0, 0)
+    assert by["FLXA", "2024-10"] == (23, 23)
+
+
+def test_a_session_without_an_answer_is_a_gap(lake):
+    longer = gather(reader(lake, date(2024, 12, 7)), CALENDAR, (SPAN[0], date(2024, 12, 7)), TICKERS)
+
+    assert longer.gaps == 5 * 5
+    assert "25 sessions of a dataset have no answer" in longer.verdict
+
+
+def test_versions_after_the_first_are_restatements_with_what_changed(report):
+    late = report.restated.filter(pl.col("key").str.starts_with("QUIL"))
+
+    assert report.restated["ts_known"].is_sorted(descending=True)
+    assert late.is_empty()
+    dividend = report.restated.filter(table="corporate_actions")
+    assert dividend.is_empty() or "cash_amount" in dividend["changed"][0]
+
+
+class Page(HTMLParser):
+    """What a page refers to, and whether its tags close."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.refers: list[str] = []
+        self.scripts = 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.refers += [value for name, value in attrs if name in {"src", "href"} and value]
+        self.scripts += tag == "script"
+        if tag not in {"meta", "br", "line", "circle", "polyline"}:
+            self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in {"line", "circle", "polyline"}:
+            assert self.tags.pop() == tag
+
+
+def test_the_page_is_one_file_that_needs_nothing_else(report):
+    text = report.html()
+    page = Page(text)
+
+    assert (page.tags, page.refers, page.scripts) == ([], [], 0)
+    assert len(text.encode()) < 3_000_000
+    order = [
+        text.index(part) for part in (report.verdict, "What to do next", "Coverage", "Checks that accuse", "Quarantine")
+    ]
+    assert order == sorted(order)
+    assert "The market is synthetic: nothing of it is real" in text
+    assert text.count("<svg") >= 3
+
+
+def test_what_a_source_wrote_is_text_on_the_page_and_not_markup(report):
+    evil = "<script>alert(1)</script>"
+    quarantine = report.quarantine.with_columns(found=pl.lit(evil))
+    page = replace(report, quarantine=quarantine).html()
+
+    assert evil not in page
+    assert "&lt;script&gt;" in page
+    assert Page(page).scripts == 0
+
+
+def test_it_is_told_as_markdown_and_as_data_too(report):
+    text = report.markdown()
+    data = json.loads(json.dumps(report.document(), default=str))
+
+    assert report.verdict in text
+    assert "| JUNO | 2024-10-15 | missing |" in text
+    assert data["verdict"] == report.verdict
+    assert {each["check"] for each in data["checks"]} >= {"plausible", "quarantine", "prices_in_order"}
+    assert data["level"] == "look"
+
+
+def test_the_page_is_written_whole(report, tmp_path):
+    place = report.write(tmp_path / "a" / "page.html")
+
+    assert place.read_text(encoding="utf-8") == report.html()
+    assert [path.name for path in place.parent.iterdir()] == ["page.html"]
+
+
+CLOSES = rows(schemas.CLEAN_DAILY_BARS, *(bar(day, close) for day, close in ((MON, 10.0), (TUE, 12.0), (THU, 11.0))))
+
+
+def test_a_chart_marks_the_session_also_where_its_bar_is_missing():
+    there, missing = around(CLOSES, "AAA", TUE), around(CLOSES, "AAA", WED)
+
+    assert 'aria-label="AAA: close from 2014-06-02 to 2014-06-05, 10 to 12; 2014-06-03 is marked"' in there
+    assert "<circle" in there
+    assert "<circle" not in missing
+    assert 'class="mark"' in missing
+
+
+def test_one_bar_is_no_chart():
+    assert around(CLOSES.head(1), "AAA", MON) == ""
+    assert around(CLOSES, "ZZZ", MON) == ""
