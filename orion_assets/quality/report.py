@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 from uuid import uuid4
@@ -22,6 +22,7 @@ from orion_assets.schemas import (
     QUARANTINE,
     RAW_COVERAGE,
     SECURITIES,
+    TABLES,
     WHOLE_MARKET,
 )
 from orion_assets.settings import SYNTHETIC
@@ -151,12 +152,14 @@ class Report:
 
 
 def reader(lake: Lake, end: date) -> Read:
-    """Give the rows of tables of the lake up to a session, as `gather` asks for them."""
+    """Give the rows of tables of the lake up to a session, as `gather` asks for them; each is read once."""
 
-    def read(table: Table, since: date | None) -> pl.DataFrame:
+    @cache
+    def read(name: str, since: date | None) -> pl.DataFrame:
+        table = TABLES[name]
         return lake.read(table, start=since, end=end) if has_sessions(table) else lake.read(table)
 
-    return read
+    return lambda table, since: read(table.name, since if has_sessions(table) else None)
 
 
 def gather(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed: Sequence[str]) -> Report:
@@ -266,6 +269,7 @@ def _heat(count: int, of: int) -> str:
     return "full" if count >= of else "most" if count >= of * 0.8 else "part"
 
 
+@cache
 def _template(name: str) -> Any:  # noqa: ANN401 - jinja2 has no types of its own here
     environment = Environment(
         loader=PackageLoader("orion_assets.quality", "templates"),
