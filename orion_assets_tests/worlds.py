@@ -33,7 +33,7 @@ def random_world(seed: int) -> World:
         tickers=TICKERS,
         start=START,
         end=END,
-        reference=_reference(rng, sessions) if seed % 4 else None,
+        reference=_reference(rng, sessions) if seed % 2 else None,
     )
 
 
@@ -50,7 +50,8 @@ def answers_given(seed: int, after: Sequence[int]) -> tuple[World, list[tuple[da
 
     That is a tick before the next run: until then nobody could be answered otherwise.
     """
-    world = replace(random_world(seed), has_clocks=False)
+    # Who bears a ticker is told by the reference, which these runs do not land
+    world = replace(random_world(seed), has_clocks=False, reference=None)
     given: list[tuple[datetime, dict[str, pl.DataFrame]]] = []
     stands: dict[str, pl.DataFrame] | None = None
     for number, now in enumerate(_lived(world, seed, missed=0.0)):

@@ -28,6 +28,10 @@ def identified(points: pl.DataFrame, intervals: pl.DataFrame, on: str, within: S
         `points`, in order, with `security_id` (String, no nulls). A date before a ticker's first interval belongs to
         it where its start is not known; one that no interval holds is `unknown:TICKER`, a series of its own.
     """
+    unknown = pl.lit(UNKNOWN) + pl.col("ticker")
+    if points.is_empty() or intervals.is_empty():
+        # Many turns of a replay have nobody to name
+        return points.drop("security_id", strict=False).with_columns(security_id=unknown)
     keys = [*within, "ticker"]
     pieces = _pieces(intervals, keys)
     first = pieces.unique(keys, keep="first", maintain_order=True).filter(~pl.col("is_start_known"))
@@ -40,11 +44,7 @@ def identified(points: pl.DataFrame, intervals: pl.DataFrame, on: str, within: S
         .join(first.select(*keys, _before="security_id"), on=keys, how="left")
     )
     holder = pl.when(pl.col("_edge").is_null()).then("_before").otherwise("security_id")
-    return (
-        held.with_columns(security_id=pl.coalesce(holder, pl.lit(UNKNOWN) + pl.col("ticker")))
-        .sort("_row")
-        .select(*given, "security_id")
-    )
+    return held.with_columns(security_id=pl.coalesce(holder, unknown)).sort("_row").select(*given, "security_id")
 
 
 def _pieces(intervals: pl.DataFrame, keys: list[str]) -> pl.DataFrame:

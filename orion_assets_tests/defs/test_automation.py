@@ -13,6 +13,7 @@ from orion_assets.clock import SystemClock
 from orion_assets.definitions import build_definitions
 from orion_assets.defs.automation import end_of_day, whole_axis
 from orion_assets.store.state import State
+from orion_assets_tests import own_market
 from orion_assets_tests.own_market import FOLLOWED, LAST, LISTED, START
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -66,8 +67,10 @@ def test_a_run_is_asked_for_once_whatever_the_daemon_repeats(runs):
     assert asked(tick)[0].run_key == asked(tick)[0].run_key == f"end-of-day {runs[0][0]}"
 
 
-@pytest.fixture
-def filled(market):
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    market = own_market.write(tmp_path_factory.mktemp("automation"))
+    assert market.materialize(job="reference").success
     assert market.materialize().success
     with dg.DagsterInstance.ephemeral() as on:
         assert write_history(market.settings(), FOLLOWED, on, show=False).is_done

@@ -1,5 +1,6 @@
 """The history by ticker, materialized for real: what the sessions wrote, and red when a byte of that changes."""
 
+import shutil
 from datetime import timedelta
 
 import dagster as dg
@@ -9,12 +10,22 @@ import pytest
 from orion_assets.cli.run import write_history
 from orion_assets.schemas import FEATURE_MATRIX, TICKER_BARS, TICKER_FEATURES
 from orion_assets.store.history import HistoryFiles
+from orion_assets_tests import own_market
 from orion_assets_tests.own_market import FOLLOWED
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory):
+    """A market of this module's own, filled; who bends it bends it back."""
+    made = own_market.write(tmp_path_factory.mktemp("history"))
+    assert made.materialize(job="reference").success
+    assert made.materialize().success
+    return made
 
 
 @pytest.fixture
 def files(market):
-    assert market.materialize().success
+    shutil.rmtree(market.settings().features_url, ignore_errors=True)
     return HistoryFiles(market.settings().features_url)
 
 
@@ -46,6 +57,7 @@ def test_a_changed_byte_in_a_session_turns_the_check_red_and_leaves_the_file(mar
     market.lake.replace(FEATURE_MATRIX, bent, start=day, end=day + timedelta(days=1))
 
     outcome = history(market, FOLLOWED[0])
+    market.lake.replace(FEATURE_MATRIX, rows, start=day, end=day + timedelta(days=1))
 
     (finding,) = [each for each in outcome.findings if each.check == "equals_sessions"]
     assert finding.rows == 1
