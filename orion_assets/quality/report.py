@@ -93,7 +93,8 @@ class Report:
         """The page in one sentence."""
         passed = f"{len(self.checks) - len(self.failed)} of {len(self.checks)} checks passed"
         rows = sum(each.accused.height for each in self.failed)
-        accused = f"{len(self.failed)} accuse rows, {rows} in all" if self.failed else "nobody is accused"
+        failed = len(self.failed)
+        accused = f"{failed} accuse{'s' * (failed == 1)} rows, {rows} in all" if failed else "nobody is accused"
         gaps = f"{self.gaps} sessions of a dataset have no answer" if self.gaps else "every session has an answer"
         return f"{passed}, {accused}; {gaps}."
 
