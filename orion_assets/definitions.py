@@ -14,9 +14,10 @@ from orion_assets.defs.assets.history import history_assets
 from orion_assets.defs.assets.raw import raw_assets
 from orion_assets.defs.assets.reference import reference_assets
 from orion_assets.defs.assets.store import store_assets
-from orion_assets.defs.automation import end_of_day, jobs, universe_sensor, weekly_history, weekly_reference
+from orion_assets.defs.automation import end_of_day_on, jobs, universe_sensor, weekly_history, weekly_reference
 from orion_assets.defs.partitions import sessions
 from orion_assets.settings import Settings
+from orion_assets.sources.registry import ENDS
 
 
 def build_definitions(
@@ -35,14 +36,14 @@ def build_definitions(
     with warnings.catch_warnings():
         # Backfill policies and look-backs are beta in Dagster 1.13; ADR 1 says why they are taken
         warnings.simplefilter("ignore", dg.BetaWarning)
-        axis = sessions(settings.start)
+        axis = sessions(settings.start, ENDS.get(settings.source))
         daily = [made for make in (raw_assets, clean_assets, feature_assets, store_assets) for made in make(axis)]
         reference, history = reference_assets(), history_assets()
     made = jobs(daily, reference, history)
     return dg.Definitions(
         assets=[*reference, *daily, *history],
         jobs=made,
-        schedules=[end_of_day, weekly_reference, weekly_history],
+        schedules=[end_of_day_on(axis), weekly_reference, weekly_history],
         sensors=[universe_sensor([job for job in made if job.name != "reference"])],
         resources={**resources(settings), **(overrides or {})},
         loggers=loggers,

@@ -26,7 +26,8 @@ from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.store.lake import Lake
 from orion_assets.store.opening import open_store
 from orion_assets.store.protocols import FeatureReader
-from orion_assets.transforms.pipeline import RAW, derive, of_tickers
+from orion_assets.store.raw import raw_of
+from orion_assets.transforms.pipeline import derive
 
 SESSIONS: Final = 120
 FOLDER: Final = Path("data/demo")
@@ -131,7 +132,7 @@ def _correction(store: FeatureReader) -> None:
 def _leak(lake: Lake, days: list[date]) -> bool:
     """Plant a centred window into a feature of one ticker and say whether the gate found it, and it alone."""
     scope = Scope([_CORRECTED[0]], days[0], days[-1] + timedelta(days=1))
-    raw = of_tickers({table.name: lake.read(table) for table in RAW}, scope.tickers)
+    raw = raw_of(lake, scope.tickers)
     calendar = calendars.sessions()
     cheated = _centred(raw, calendar, scope.start, scope.end)[FEATURE_MATRIX.name]
 

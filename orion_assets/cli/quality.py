@@ -17,8 +17,8 @@ from orion_assets.ingest.ledger import PUBLISHED
 from orion_assets.quality.leaks import FEATURES, Scope, leaks, probes
 from orion_assets.quality.report import Report, gather, reader
 from orion_assets.store.protocols import FeatureReader
+from orion_assets.store.raw import raw_of
 from orion_assets.store.state import STATES
-from orion_assets.transforms.pipeline import RAW, of_tickers
 
 app = typer.Typer(no_args_is_help=True, help="Hold the data to account: leaks, report.")
 # Each instant derives every ticker anew
@@ -48,7 +48,7 @@ def find_leaks(
     with call.store() as store:
         span = _span(call, context.day("--from", start), context.day("--to", end))
         scope = Scope(_asked(store, tickers), *span)
-        raw = of_tickers({table.name: call.lake().read(table) for table in RAW}, scope.tickers)
+        raw = raw_of(call.lake(), scope.tickers)
         calendar = calendars.sessions()
         when = [instant.astimezone(UTC) for instant in probes(raw, calendar, scope, instants)]
 

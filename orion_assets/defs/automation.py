@@ -34,14 +34,18 @@ def jobs(
     ]
 
 
-@dg.schedule(job_name="daily", cron_schedule=_AFTER_THE_CLOSE, execution_timezone=calendars.NEW_YORK.key)
-def end_of_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Fill the session that has just closed, five minutes after its close cut-off; earlier on half-days."""
-    tick = context.scheduled_execution_time.astimezone(calendars.NEW_YORK)
-    return _after_the_close(tick)
+def end_of_day_on(axis: dg.PartitionsDefinition[Any]) -> dg.ScheduleDefinition:
+    """Make the schedule of the daily job over an axis of sessions."""
+
+    @dg.schedule(job_name="daily", cron_schedule=_AFTER_THE_CLOSE, execution_timezone=calendars.NEW_YORK.key)
+    def end_of_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        """Fill the session that has just closed, five minutes after its close cut-off; earlier on half-days."""
+        return _after_the_close(context.scheduled_execution_time.astimezone(calendars.NEW_YORK), axis)
+
+    return end_of_day
 
 
-def _after_the_close(tick: datetime) -> dg.RunRequest | dg.SkipReason:
+def _after_the_close(tick: datetime, axis: dg.PartitionsDefinition[Any]) -> dg.RunRequest | dg.SkipReason:
     day = calendars.sessions(tick.date(), tick.date() + timedelta(days=1))
     if day.is_empty():
         return dg.SkipReason(f"{tick.date()} is no session of the exchange")
@@ -49,6 +53,8 @@ def _after_the_close(tick: datetime) -> dg.RunRequest | dg.SkipReason:
     if not timedelta() <= tick - cutoff < _CUTOFF_WITHIN:
         return dg.SkipReason(f"the close cut-off of {tick.date()} is {cutoff.astimezone(calendars.NEW_YORK):%H:%M}")
     key = tick.strftime(DATE_FORMAT)
+    if not axis.has_partition_key(key):
+        return dg.SkipReason(f"{key} lies outside the sessions that the source and ORION_START name")
     return dg.RunRequest(run_key=f"end-of-day {key}", partition_key=key)
 
 

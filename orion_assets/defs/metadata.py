@@ -1,6 +1,7 @@
 """What an asset shows of itself: its columns, row counts and spans, all from schemas.py."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -36,6 +37,27 @@ def extent(frame: pl.DataFrame) -> Mapping[str, Any]:
     if "known_until" in frame.columns:
         shown["superseded_versions"] = frame["known_until"].is_not_null().sum()
     return shown
+
+
+def by_session(frame: pl.DataFrame, days: Sequence[date]) -> Mapping[date, Mapping[str, Any]]:
+    """Give what the UI plots over sessions: rows, tickers, superseded versions and how full the nullable columns are.
+
+    Args:
+        frame: Rows of a table with `session`.
+        days: Sessions to speak of; one without rows has none.
+    """
+    shown = [pl.len().alias("dagster/partition_row_count")]
+    if "ticker" in frame.columns:
+        shown.append(pl.col("ticker").n_unique().alias("tickers"))
+    if "known_until" in frame.columns:
+        shown.append(pl.col("known_until").is_not_null().sum().alias("superseded_versions"))
+    values = [name for name, dtype in frame.schema.items() if dtype == pl.Float64]
+    if values:
+        filled = pl.mean_horizontal(pl.col(name).is_not_null().mean() for name in values)
+        shown.append(filled.alias("filled_share"))
+    told = {row["session"]: row for row in frame.group_by("session").agg(shown).iter_rows(named=True)}
+    none = {"dagster/partition_row_count": 0}
+    return {day: {name: v for name, v in told.get(day, none).items() if name != "session"} for day in days}
 
 
 def table_of(frame: pl.DataFrame) -> dg.MetadataValue:

@@ -13,15 +13,17 @@ TICKERS_AXIS = "tickers"
 TICKERS = dg.DynamicPartitionsDefinition(name=TICKERS_AXIS)
 
 
-def sessions(start: date) -> dg.DailyPartitionsDefinition:
+def sessions(start: date, end: date | None = None) -> dg.DailyPartitionsDefinition:
     """Give the sessions from a date on; the last key is the session under way, on a closed day the next one.
 
     Args:
         start: First session that may be asked for.
+        end: First day of which there will never be anything to ask; None where the market goes on.
     """
     closed = calendars.closed_dates(start, calendars.LAST_DATE)
     return dg.DailyPartitionsDefinition(
         start_date=calendars.session_at_or_after(start).strftime(DATE_FORMAT),
+        end_date=end.strftime(DATE_FORMAT) if end and start < end else None,
         timezone=calendars.NEW_YORK.key,
         # Without it the key of a day does not exist before the midnight that ends the day
         end_offset=1,

@@ -1,6 +1,5 @@
 """Land the reference snapshot of the tickers that a source lists; a range of sessions is the runner's."""
 
-from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -34,13 +33,16 @@ def land_tickers(desk: Desk, source: Source, moment: Moment) -> Landed:
     for document in answer.documents:
         desk.archive.put(document.content)
     said = _stamped_reference(answer, moment)
+    appended = RAW_TICKERS.empty()
 
     def versions(held: pl.DataFrame) -> pl.DataFrame:
+        nonlocal appended
         last = held.sort("ts_known").unique(RAW_TICKERS.key, keep="last")
-        return pl.concat([_changed(said, held, last, moment), _left_out(said, last, moment)])
+        appended = pl.concat([_changed(said, held, last, moment), _left_out(said, last, moment)])
+        return appended
 
-    commit = desk.lake.append(RAW_TICKERS, versions, start=None, end=None)
-    return replace(Landed.nothing(RAW_TICKERS), rows=commit.rows)
+    desk.lake.append(RAW_TICKERS, versions, start=None, end=None)
+    return Landed(RAW_TICKERS, appended)
 
 
 def mark_reassigned(desk: Desk, securities: pl.DataFrame, moment: Moment) -> None:

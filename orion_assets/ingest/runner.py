@@ -43,22 +43,30 @@ class Landed:
 
     Attributes:
         table: The raw table.
-        rows: Versions appended.
+        appended: Versions appended, with the table's columns.
         first_change: First session whose features the rows bear upon; None when nothing changed.
         not_due: Asked sessions whose close cut-off has not come.
-        withdrawn: The rows among those appended that the source no longer has, with the table's columns.
     """
 
     table: Table
-    rows: int
-    first_change: date | None
-    not_due: tuple[date, ...]
-    withdrawn: pl.DataFrame
+    appended: pl.DataFrame
+    first_change: date | None = None
+    not_due: tuple[date, ...] = ()
 
     @classmethod
     def nothing(cls, table: Table) -> "Landed":
         """Give what comes of not asking."""
-        return cls(table, 0, None, (), table.empty())
+        return cls(table, table.empty())
+
+    @property
+    def rows(self) -> int:
+        """Count the versions appended."""
+        return self.appended.height
+
+    @property
+    def withdrawn(self) -> pl.DataFrame:
+        """Give the versions among those appended that say that the source no longer has a row."""
+        return self.appended.filter("is_deleted")
 
 
 def refuse_mixture(desk: Desk, source: Source) -> None:
@@ -106,8 +114,7 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
     desk.state.record(ledger_cells(_coverage(desk.lake, table, ask), table, ask, not_due, moment))
     LOG.info("%s: %d versions landed for %d sessions", table.name, appended.height, sessions.height)
     first_change = _first_touched(appended, held) if appended.height else None
-    withdrawn = appended.filter(pl.col("is_deleted"))
-    return Landed(table, appended.height, first_change, tuple(not_due), withdrawn)
+    return Landed(table, appended, first_change, tuple(not_due))
 
 
 def restated(lake: Lake, source: Source, ask: Ask, moment: Moment) -> list[date]:

@@ -4,7 +4,7 @@ What differs was made of something that nobody could have known then, or is not 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -26,6 +26,9 @@ FEATURES: Final = tuple(name for name in FEATURE_MATRIX.names if name not in (*_
 ROW: Final = "the row"
 _FOUND: Final = ("feature", "ticker", "session", "cutoff", "as_of", "stored", "rebuilt")
 _TICK: Final = timedelta(microseconds=1)
+# What a run spends on looking: each instant derives the chosen tickers anew
+_SPOT_TICKERS: Final = 5
+_SPOT_INSTANTS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,35 @@ def leaks(
         found.append(differing.with_columns(as_of=pl.lit(instant, UTC_US)))
     told = pl.concat([frame.select(_FOUND) for frame in found]).sort("as_of", "ticker", "session", "cutoff")
     return told.unique(["feature", "ticker"], keep="first", maintain_order=True)
+
+
+def spot_check(
+    read: Callable[[Sequence[str]], Tables], made: pl.DataFrame, sessions: pl.DataFrame, scope: Scope, now: datetime
+) -> pl.DataFrame:
+    """Look for leaks in what a run has just derived, in a few tickers that change with the session.
+
+    Args:
+        read: Gives the raw tables of some tickers, as `raw_of` does.
+        made: FEATURE_MATRIX rows of the sessions in question, all versions.
+        sessions: calendars.sessions() rows, the whole calendar.
+        scope: The run's sessions, and the tickers to choose from.
+        now: What is known later is not looked for, UTC.
+
+    Returns:
+        As `leaks`.
+    """
+    chosen = replace(scope, tickers=sample(scope.tickers, scope.end, _SPOT_TICKERS))
+    raw = read(chosen.tickers)
+    mine = made.filter(pl.col("ticker").is_in(list(chosen.tickers)))
+    when = [instant for instant in probes(raw, sessions, chosen, _SPOT_INSTANTS) if instant <= now]
+    return leaks(raw, lambda instant: visible_at(mine, instant), sessions, when, chosen)
+
+
+def sample(tickers: Sequence[str], day: date, count: int) -> list[str]:
+    """Choose some tickers by the day, so that days in a row go through all of them."""
+    known = sorted(tickers)
+    first = day.toordinal() * count
+    return sorted({known[(first + number) % len(known)] for number in range(min(count, len(known)))})
 
 
 def probes(raw: Tables, sessions: pl.DataFrame, scope: Scope, count: int) -> list[datetime]:

@@ -1,6 +1,7 @@
 """Which sources there are, by the name that ORION_SOURCE gives them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Final, get_args
 
@@ -9,9 +10,12 @@ from orion_assets.settings import SourceName
 from orion_assets.sources.files.source import FilesSource
 from orion_assets.sources.none import NoSource
 from orion_assets.sources.protocols import Source
+from orion_assets.sources.synthetic.cast import END
 from orion_assets.sources.synthetic.source import SyntheticSource
 
 NAMES: Final = get_args(SourceName)
+# First day of which a source will never speak; the others go on
+ENDS: Final[Mapping[str, date]] = {SyntheticSource.name: END}
 
 
 def open_source(name: str, mappings: Sequence[Path], root: Path | None) -> Source:

@@ -4,7 +4,7 @@ Layout, options, fences and retries of delta-rs; which rows to write is decided 
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -127,9 +127,26 @@ class DeltaFolder:
             raise StoreUnavailable(f"lake: {which} under {self.root} cannot be opened: {_gist(e)}") from e
 
     def rows(
-        self, snapshot: DeltaTable | None, table: Table, start: date | None = None, end: date | None = None
+        self,
+        snapshot: DeltaTable | None,
+        table: Table,
+        start: date | None = None,
+        end: date | None = None,
+        tickers: Sequence[str] | None = None,
     ) -> pl.DataFrame:
-        """Read the rows with start <= session < end of a snapshot, conformed and sorted by identity."""
+        """Read the rows of a snapshot, of some sessions and tickers, conformed and sorted by identity."""
+        scan = self._scan(snapshot, table, start, end)
+        if tickers is not None:
+            scan = scan.filter(pl.col("ticker").is_in(list(tickers)))
+        return table.conform(self._collected(scan.sort(identity(table)), table))
+
+    def sessions(self, snapshot: DeltaTable | None, table: Table) -> pl.Series:
+        """List the sessions that have a row, sorted."""
+        return self._collected(self._scan(snapshot, table).select("session").unique().sort("session"), table)["session"]
+
+    def _scan(
+        self, snapshot: DeltaTable | None, table: Table, start: date | None = None, end: date | None = None
+    ) -> pl.LazyFrame:
         files = [
             file
             for month, names in files_by_month(snapshot).items()
@@ -138,7 +155,7 @@ class DeltaFolder:
             for file in names
         ]
         if not files:
-            return table.empty()
+            return table.empty().lazy()
         scan = pl.scan_parquet(
             [f"{self._uri(table)}/{file}" for file in files],
             schema=table.schema,
@@ -150,10 +167,11 @@ class DeltaFolder:
         )
         if start is not None:
             scan = scan.filter(pl.col("session") >= start)
-        if end is not None:
-            scan = scan.filter(pl.col("session") < end)
+        return scan if end is None else scan.filter(pl.col("session") < end)
+
+    def _collected(self, scan: pl.LazyFrame, table: Table) -> pl.DataFrame:
         try:
-            return table.conform(scan.sort(identity(table)).collect(engine="in-memory"))
+            return scan.collect(engine="in-memory")
         except pl.exceptions.SchemaError as e:
             raise SchemaMismatch(
                 f"{table.name}: what {self.root} holds cannot be read as declared: {_gist(e)}. Rebuild the table, or"

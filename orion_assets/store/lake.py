@@ -4,7 +4,7 @@ One call is one atomic commit, readers never wait, and two writers never mix. Pa
 `delta.py`; what a row means, and when it became known, stays out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -56,7 +56,13 @@ class Lake:
         return None if snapshot is None else snapshot.version()
 
     def read(
-        self, table: Table, *, start: date | None = None, end: date | None = None, version: int | None = None
+        self,
+        table: Table,
+        *,
+        start: date | None = None,
+        end: date | None = None,
+        tickers: Sequence[str] | None = None,
+        version: int | None = None,
     ) -> pl.DataFrame:
         """Read the rows with start <= session < end at one version.
 
@@ -64,6 +70,7 @@ class Lake:
             table: What to read; an absent table reads as no rows.
             start: First session; None is no bound. Tables without `session` take no bounds and are read whole.
             end: First session not read; None is no bound.
+            tickers: Values of `ticker` to read, of a table that has it; None reads all.
             version: A version that a Commit named; the latest when None.
 
         Returns:
@@ -77,7 +84,15 @@ class Lake:
         """
         if not has_sessions(table) and (start, end) != (None, None):
             raise ValueError(f"lake: {table.name} has no sessions and is read whole; leave start and end out")
-        return self._folder.rows(self._folder.open(table, version), table, start, end)
+        return self._folder.rows(self._folder.open(table, version), table, start, end, tickers)
+
+    def sessions(self, table: Table) -> pl.Series:
+        """List the sessions of which the table holds a row (Date), sorted; without reading the rest of it.
+
+        Raises:
+            StoreUnavailable: The lake cannot be reached.
+        """
+        return self._folder.sessions(self._folder.open(table), table)
 
     def replace(self, table: Table, frame: pl.DataFrame, *, start: date, end: date) -> Commit:
         """Make `frame` all that the table holds of the sessions in [start, end), in one commit.

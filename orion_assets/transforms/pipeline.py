@@ -99,7 +99,16 @@ def of_tickers(raw: Mapping[str, pl.DataFrame], tickers: Sequence[str]) -> dict[
         raw: Raw tables by name, all versions.
         tickers: Tickers; those that ever shared a security with one of them are kept too.
     """
-    listed = raw[RAW_TICKERS.name].filter(pl.col("figi").is_not_null())
-    wanted = relatives(tickers, listed.select("ticker", security_id="figi"))
-    is_wanted = pl.col("ticker").is_in([*wanted, "*"])
+    is_wanted = pl.col("ticker").is_in(kin(raw[RAW_TICKERS.name], tickers))
     return {name: frame.filter(is_wanted) if "ticker" in frame.columns else frame for name, frame in raw.items()}
+
+
+def kin(listed: pl.DataFrame, tickers: Sequence[str]) -> list[str]:
+    """Name all tickers whose raw rows bear upon the features of some, and `*`, which stands for the whole market.
+
+    Args:
+        listed: RAW_TICKERS rows, all versions.
+        tickers: Whose features are wanted.
+    """
+    borne = listed.filter(pl.col("figi").is_not_null()).select("ticker", security_id="figi")
+    return [*sorted(relatives(tickers, borne)), "*"]

@@ -11,26 +11,28 @@ from orion_assets import calendars
 from orion_assets.cli.run import write_history
 from orion_assets.clock import SystemClock
 from orion_assets.definitions import build_definitions
-from orion_assets.defs.automation import end_of_day, whole_axis
+from orion_assets.defs.automation import end_of_day_on, whole_axis
+from orion_assets.defs.partitions import sessions
 from orion_assets.store.state import State
 from orion_assets_tests import own_market
 from orion_assets_tests.own_market import FOLLOWED, LAST, LISTED, START
 
 NEW_YORK = ZoneInfo("America/New_York")
 YEAR = (date(2024, 1, 1), date(2025, 1, 1))
+SCHEDULE = end_of_day_on(sessions(date(2024, 1, 2)))
 
 
 def ticks(first: date, last: date):
     """Every tick of the schedule's own cron line."""
     start = datetime(first.year, first.month, first.day, tzinfo=NEW_YORK).timestamp()
-    for tick in cron_string_iterator(start, end_of_day.cron_schedule, end_of_day.execution_timezone):
+    for tick in cron_string_iterator(start, SCHEDULE.cron_schedule, SCHEDULE.execution_timezone):
         if tick.date() >= last:
             return
         yield tick
 
 
-def asked(tick: datetime) -> list[dg.RunRequest]:
-    said = end_of_day(dg.build_schedule_context(scheduled_execution_time=tick))
+def asked(tick: datetime, schedule: dg.ScheduleDefinition = SCHEDULE) -> list[dg.RunRequest]:
+    said = schedule(dg.build_schedule_context(scheduled_execution_time=tick))
     assert isinstance(said, dg.RunRequest) or said.skip_message
     return [said] if isinstance(said, dg.RunRequest) else []
 
@@ -65,6 +67,16 @@ def test_a_run_is_asked_for_once_whatever_the_daemon_repeats(runs):
     tick = runs[0][1]
 
     assert asked(tick)[0].run_key == asked(tick)[0].run_key == f"end-of-day {runs[0][0]}"
+
+
+def test_nothing_is_asked_of_a_market_that_has_ended():
+    ended = end_of_day_on(sessions(date(2024, 1, 2), date(2024, 7, 2)))
+
+    days = [
+        request.partition_key for tick in ticks(date(2024, 6, 27), date(2024, 7, 9)) for request in asked(tick, ended)
+    ]
+
+    assert days == ["2024-06-27", "2024-06-28", "2024-07-01"]
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,19 @@ def test_the_reference_run_lists_every_ticker_and_one_security_each(filled):
     assert securities.select("security_id", "ticker").rows() == [(f"files:{name}", name) for name in LISTED]
 
 
+def test_each_session_says_what_it_holds_for_the_ui_to_plot(filled):
+    made = {
+        event.partition: {name: value.value for name, value in event.metadata.items()}
+        for event in filled.daily.asset_materializations_for_node("clean_daily_bars")
+    }
+    stored = filled.market.read(schemas.CLEAN_DAILY_BARS)
+
+    rows = {day: told["dagster/partition_row_count"] for day, told in made.items()}
+    assert rows == {str(day): count for day, count in stored.group_by("session").len().iter_rows()}
+    assert made[str(BAD_ROW)]["tickers"] == 1
+    assert 0 < made[str(START)]["filled_share"] <= 1
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_an_asset_shows_the_rows_it_made(filled, name):
     assert metadata(filled.daily, name)["dagster/row_count"] == ROWS[name]

@@ -37,6 +37,13 @@ def test_on_a_closed_day_the_next_session_exists(instant):
     assert last_key(*instant) == "2014-07-07"
 
 
+def test_the_axis_of_a_market_that_ended_ends_with_it():
+    ended = sessions(date(2024, 12, 20), date(2025, 1, 1))
+
+    assert ended.get_partition_keys()[-1] == "2024-12-31"
+    assert not ended.has_partition_key("2025-01-02")
+
+
 def test_the_axis_begins_at_the_first_session_of_a_closed_start():
     assert AXIS.get_first_partition_key() == "2014-06-30"
 

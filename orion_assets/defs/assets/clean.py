@@ -114,7 +114,7 @@ def _kept(
     start, end = span_of(context.partition_key_range)
     hold(lake, cleaned.quarantine, start, end)
     held = checks.result(checks.QUARANTINED, standing(cleaned.quarantine, raw))
-    return made(table, cleaned.rows, FINDERS[table], [held])
+    return made(context, table, cleaned.rows, FINDERS[table], [held])
 
 
 def _specs(table: Table, rules: Sequence[Rule]) -> list[dg.AssetCheckSpec]:

@@ -1,6 +1,7 @@
 """Feature assets: every value replayed from the first bar, written for the run's sessions only."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -11,11 +12,15 @@ from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Result, made, session_asset
 from orion_assets.defs.io import READS
 from orion_assets.defs.partitions import look_back, span_of
+from orion_assets.ingest.moment import Moment
 from orion_assets.quality.anomalies import implausible, judged_from, suspected_splits
+from orion_assets.quality.leaks import Scope, spot_check
 from orion_assets.quality.reconciliation import compared
 from orion_assets.quality.rules import FEATURES
 from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MARKET, FEATURE_MATRIX, FEATURE_SENTIMENT
 from orion_assets.sources.protocols import Source
+from orion_assets.store.lake import Lake
+from orion_assets.store.raw import raw_of
 from orion_assets.tables import Table
 from orion_assets.transforms import daily, market, matrix, sentiment
 from orion_assets.transforms.adjust import split_factors
@@ -29,6 +34,12 @@ _OVER_HISTORY = {
     _PLAUSIBLE: "No bar is missing, repeats the one before, leaps in price or volume, or stands outside every listing",
     _RECONCILED: "Adjusted closes move as those of the vendor they are compared with, where there is one",
 }
+_LEAKS = dg.AssetCheckSpec(
+    "leaks",
+    asset=FEATURE_MATRIX.name,
+    description="Made anew from raw as it stood at a few instants, the rows of a few tickers are those visible then",
+    blocking=True,
+)
 
 
 def _history() -> dg.AssetIn:
@@ -71,7 +82,7 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
             _PLAUSIBLE: implausible(series, securities, calendar, span[0]),
             _RECONCILED: compared(source, of_all, span),
         }
-        yield made(FEATURE_INDICATORS, rows, FEATURES, [checks.result(*each) for each in found.items()])
+        yield made(context, FEATURE_INDICATORS, rows, FEATURES, [checks.result(*each) for each in found.items()])
 
     @session_asset(
         FEATURE_SENTIMENT,
@@ -90,7 +101,7 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         """One row of news mood per followed ticker, session and cut-off."""
         span = span_of(context.partition_key_range)
         rows = sentiment.feature_sentiment(clean_news, coverage, calendars.sessions(), universe, span)
-        yield made(FEATURE_SENTIMENT, rows, FEATURES)
+        yield made(context, FEATURE_SENTIMENT, rows, FEATURES)
 
     @session_asset(
         FEATURE_MARKET,
@@ -105,7 +116,7 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         """One row of the market's state per session and cut-off."""
         calendar = calendars.sessions()
         cells, others = (market.asked(asked, calendar, *span_of(context.partition_key_range)) for asked in (days, bars))
-        yield made(FEATURE_MARKET, market.feature_market(clean_vix, cells, others, calendar), FEATURES)
+        yield made(context, FEATURE_MARKET, market.feature_market(clean_vix, cells, others, calendar), FEATURES)
 
     @session_asset(
         FEATURE_MATRIX,
@@ -117,20 +128,24 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
             "feature_market": dg.AssetIn(),
             "coverage": _coverage("raw_daily_bars"),
         },
-        check_specs=_specs(FEATURE_MATRIX),
+        check_specs=[*_specs(FEATURE_MATRIX), _LEAKS],
     )
     def feature_matrix(
         context: dg.AssetExecutionContext,
-        feature_indicators: pl.DataFrame,
-        feature_sentiment: pl.DataFrame,
-        feature_market: pl.DataFrame,
+        lake: dg.ResourceParam[Lake],
+        moment: dg.ResourceParam[Moment],
         coverage: pl.DataFrame,
+        **features: pl.DataFrame,
     ) -> Iterator[Result]:
         """One row per ticker, session and cut-off: what a model may read at that instant."""
-        start, end = span_of(context.partition_key_range)
-        cells = market.asked(coverage, calendars.sessions(), start, end)
-        rows = matrix.feature_matrix(feature_indicators, feature_sentiment, feature_market, cells)
-        yield made(FEATURE_MATRIX, rows, FEATURES)
+        span, calendar = span_of(context.partition_key_range), calendars.sessions()
+        cells = market.asked(coverage, calendar, *span)
+        parts = [features[table.name] for table in (FEATURE_INDICATORS, FEATURE_SENTIMENT, FEATURE_MARKET)]
+        rows = matrix.feature_matrix(parts[0], parts[1], parts[2], cells)
+        scope = Scope(rows["ticker"].unique().to_list(), *span)
+        found = spot_check(partial(raw_of, lake), rows, calendar, scope, moment.now)
+        leaked = checks.result(_LEAKS.name, found, dg.AssetCheckSeverity.ERROR)
+        yield made(context, FEATURE_MATRIX, rows, FEATURES, [leaked])
 
     return [feature_indicators, feature_sentiment, feature_market, feature_matrix]
 

@@ -17,6 +17,7 @@ from orion_assets.schemas import (
     RAW_COVERAGE,
     RAW_DAILY_BARS,
     RAW_DIVIDENDS,
+    RAW_TICKERS,
     SECURITIES,
     TICKER_BARS,
     TICKER_FEATURES,
@@ -24,10 +25,11 @@ from orion_assets.schemas import (
 from orion_assets.store.facts import asked_facts, asked_sessions
 from orion_assets.store.history import HistoryFiles
 from orion_assets.store.lake import Lake
+from orion_assets.store.raw import raw_of
 from orion_assets.store.state import State
 from orion_assets.tables import Table
 from orion_assets.transforms.history import ticker_bars as bars_of
-from orion_assets.transforms.pipeline import RAW, derive, of_tickers
+from orion_assets.transforms.pipeline import derive, kin
 
 _PARITY = dg.AssetCheckSpec(
     "equals_sessions",
@@ -65,7 +67,8 @@ def history_assets() -> list[dg.AssetsDefinition]:
     ) -> Iterator[Reported]:
         """One file per ticker of its bars as they stand now: as traded, split-adjusted, dividends reinvested."""
         tickers = sorted(context.partition_keys)
-        bars, actions, securities = (lake.read(t) for t in (CLEAN_DAILY_BARS, CORPORATE_ACTIONS, SECURITIES))
+        bars = lake.read(CLEAN_DAILY_BARS, tickers=kin(lake.read(RAW_TICKERS), tickers))
+        actions, securities = lake.read(CORPORATE_ACTIONS), lake.read(SECURITIES)
         dividends = asked_sessions(asked_facts(lake.read(RAW_COVERAGE)), RAW_DIVIDENDS.name)
         rows = bars_of(bars, actions, securities, dividends, tickers)
         _write(context, history, state, TICKER_BARS, rows)
@@ -77,12 +80,13 @@ def history_assets() -> list[dg.AssetsDefinition]:
 def _matrix(lake: Lake, tickers: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give the feature matrix of some tickers as the sessions wrote it, and as raw says in one pass."""
     is_asked = pl.col("ticker").is_in(tickers)
-    stored = lake.read(FEATURE_MATRIX)
-    raw = of_tickers({table.name: lake.read(table) for table in RAW}, tickers)
+    stored = lake.read(FEATURE_MATRIX, tickers=tickers)
     # Sessions that were landed and not derived yet are no disagreement
-    derived = stored.select("session").unique()
-    made = derive(raw, calendars.sessions(), calendars.FIRST_DATE, calendars.LAST_DATE)[FEATURE_MATRIX.name]
-    return stored.filter(is_asked), made.filter(is_asked).join(derived, on="session", how="semi")
+    derived = lake.sessions(FEATURE_MATRIX).to_frame()
+    made = derive(raw_of(lake, tickers), calendars.sessions(), calendars.FIRST_DATE, calendars.LAST_DATE)[
+        FEATURE_MATRIX.name
+    ]
+    return stored, made.filter(is_asked).join(derived, on="session", how="semi")
 
 
 def _write(

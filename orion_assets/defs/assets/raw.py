@@ -6,8 +6,8 @@ from typing import Any, Final
 import dagster as dg
 
 from orion_assets.defs import checks
-from orion_assets.defs.assets.wiring import Reported, reported
-from orion_assets.defs.metadata import columns_of
+from orion_assets.defs.assets.wiring import Reported, days_of, plotted, reported
+from orion_assets.defs.metadata import by_session, columns_of
 from orion_assets.defs.partitions import span_of
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.moment import Moment
@@ -56,7 +56,7 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
         moment: dg.ResourceParam[Moment],
     ) -> Iterator[Reported]:
         if table.name not in source.datasets:
-            yield _landed(Landed.nothing(table), asked=False)
+            yield _landed(context, Landed.nothing(table), asked=False)
             return
         start, end = span_of(context.partition_key_range)
         tickers = universe.asked(source, moment.now)
@@ -64,12 +64,13 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
         land_universe(desk.lake, desk.state, universe.followed(), moment)
         # The rest is asked of the whole market: an answered session must hold the split of a ticker followed later
         ask = Ask(table.name, start, end, tickers if is_by_ticker(table.name) else (), moment.now, is_partial)
-        yield _landed(land(desk, source, ask, table, moment), asked=True)
+        yield _landed(context, land(desk, source, ask, table, moment), asked=True)
 
     return raw
 
 
-def _landed(landed: Landed, *, asked: bool) -> Reported:
+def _landed(context: dg.AssetExecutionContext, landed: Landed, *, asked: bool) -> Reported:
+    plotted(context, landed.table.name, by_session(landed.appended, days_of(context)))
     shown = {"dagster/row_count": landed.rows, "asked": asked, "first_change": str(landed.first_change)}
     told = landed.withdrawn.select(*landed.table.key, "ts_known", "source_file", "source_row")
     complete = checks.result(_COMPLETE, told)

@@ -51,12 +51,15 @@ def reference_assets() -> list[dg.AssetsDefinition]:
         io_manager_key="lake_io",
     )
     def securities(
-        desk: dg.ResourceParam[Desk], moment: dg.ResourceParam[Moment], raw_tickers: pl.DataFrame
+        context: dg.AssetExecutionContext,
+        desk: dg.ResourceParam[Desk],
+        moment: dg.ResourceParam[Moment],
+        raw_tickers: pl.DataFrame,
     ) -> Iterator[Result]:
         """One security per permanent id and interval in which it bore a ticker."""
         cleaned = transform.securities(raw_tickers, calendars.sessions())
         hold_all(desk.lake, RAW_TICKERS, cleaned.quarantine)
         mark_reassigned(desk, cleaned.rows, moment)
-        yield made(SECURITIES, cleaned.rows, SECURITY, [checks.result(checks.QUARANTINED, cleaned.quarantine)])
+        yield made(context, SECURITIES, cleaned.rows, SECURITY, [checks.result(checks.QUARANTINED, cleaned.quarantine)])
 
     return [raw_tickers, securities]

@@ -1,14 +1,15 @@
 """What the assets on an axis share, so that an asset's body says only what is its own."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any, cast
 
 import dagster as dg
 import polars as pl
 
 from orion_assets.defs import checks
-from orion_assets.defs.metadata import columns_of, extent
-from orion_assets.defs.partitions import TICKERS
+from orion_assets.defs.metadata import by_session, columns_of, extent
+from orion_assets.defs.partitions import DATE_FORMAT, TICKERS
 from orion_assets.quality.rules import Finder
 from orion_assets.schemas import BY_SESSION
 from orion_assets.tables import Table
@@ -55,13 +56,30 @@ def ticker_asset(table: Table, check_specs: Sequence[dg.AssetCheckSpec] = ()) ->
 
 
 def made(
-    table: Table, rows: pl.DataFrame, finders: Sequence[Finder], more: Sequence[dg.AssetCheckResult] = ()
+    context: dg.AssetExecutionContext,
+    table: Table,
+    rows: pl.DataFrame,
+    finders: Sequence[Finder],
+    more: Sequence[dg.AssetCheckResult] = (),
 ) -> Result:
-    """Give the result of an asset: its rows, what they span, what the finders accuse."""
+    """Give the result of an asset: its rows, what they span in all and by session, what the finders accuse."""
     frame = table.conform(rows)
+    if context.has_partition_key_range:
+        plotted(context, table.name, by_session(frame, days_of(context)))
     return dg.MaterializeResult(
         value=frame, metadata=extent(frame), check_results=[*checks.found(finders, frame), *more]
     )
+
+
+def days_of(context: dg.AssetExecutionContext) -> list[date]:
+    """Give the sessions of a run."""
+    return [date.fromisoformat(key) for key in context.partition_keys]
+
+
+def plotted(context: dg.AssetExecutionContext, asset: str, told: Mapping[date, Mapping[str, Any]]) -> None:
+    """Say something of each session of a run, for the UI to plot."""
+    for day, metadata in told.items():
+        context.add_asset_metadata(metadata, asset_key=asset, partition_key=day.strftime(DATE_FORMAT))
 
 
 def reported(metadata: Mapping[str, Any], check_results: Sequence[dg.AssetCheckResult] = ()) -> Reported:

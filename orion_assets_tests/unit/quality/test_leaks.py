@@ -7,7 +7,7 @@ import pytest
 
 from orion_assets import calendars
 from orion_assets.ingest.moment import Moment
-from orion_assets.quality.leaks import ROW, Scope, leaks, probes
+from orion_assets.quality.leaks import ROW, Scope, leaks, probes, sample
 from orion_assets.schemas import FEATURE_MATRIX, RAW_UNIVERSE
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.transforms import bars, daily, news
@@ -156,6 +156,18 @@ def test_it_names_the_first_bad_row_and_both_values(raw):
     assert told["cutoff"] in {"open", "close"}
     assert told["stored"] != told["rebuilt"]
     assert told["as_of"].date() >= told["session"]
+
+
+def test_days_in_a_row_look_at_every_ticker():
+    tickers = [f"T{number:02}" for number in range(23)]
+    days = [date(2024, 11, day) for day in range(1, 8)]
+
+    chosen = [sample(tickers, day, 5) for day in days]
+
+    assert {len(each) for each in chosen} == {5}
+    assert {ticker for each in chosen for ticker in each} == set(tickers)
+    assert sample(["B", "A"], days[0], 5) == ["A", "B"]
+    assert sample([], days[0], 5) == []
 
 
 def test_a_store_that_lacks_a_row_is_told(raw):

@@ -1,0 +1,24 @@
+"""All that the lake says of some tickers: the raw tables from which their features can be made anew."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from orion_assets.schemas import RAW_TICKERS
+from orion_assets.store.lake import Lake
+from orion_assets.transforms.pipeline import RAW, kin
+
+
+def raw_of(lake: Lake, tickers: Sequence[str]) -> dict[str, pl.DataFrame]:
+    """Read the raw tables of some tickers, and of those that ever shared a security with one of them.
+
+    Args:
+        lake: Where raw was landed.
+        tickers: Whose features are to be made.
+
+    Returns:
+        Raw tables by name, all versions, as `derive` takes them; what belongs to no ticker (VIX, news, answers about
+        the whole market) is there whole.
+    """
+    names = kin(lake.read(RAW_TICKERS), tickers)
+    return {table.name: lake.read(table, tickers=names if "ticker" in table.names else None) for table in RAW}
