@@ -332,3 +332,5 @@ HISTORY: Final = (TICKER_BARS, TICKER_FEATURES)
 STORED: Final = tuple(table for table in _ALL if table.has_intervals)
 # Those of them that a run over sessions derives
 BY_SESSION: Final = tuple(table for table in STORED if "session" in table.names)
+# Assets of a run that asks nobody anything
+DERIVED: Final = (*(table.name for table in BY_SESSION), "feature_store", "quality_report")

@@ -7,11 +7,12 @@ import typer
 
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
-from orion_assets.cli.launch import DERIVED, Launch, Outcome, merged
+from orion_assets.cli.launch import Launch, Outcome, merged
 from orion_assets.cli.options import From, Json, Only, TakesBack, To, Until
 from orion_assets.cli.output import OUT, Exit, refuse
 from orion_assets.cli.report import Report
 from orion_assets.ingest.ledger import stale_span
+from orion_assets.schemas import DERIVED
 from orion_assets.settings import Settings
 from orion_assets.store.state import STATES
 

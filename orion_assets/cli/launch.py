@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from orion_assets.schemas import BY_SESSION, HISTORY
+from orion_assets.schemas import DERIVED, HISTORY
 
 REFERENCE = ("raw_tickers", "securities")
 RAW = ("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
-DERIVED = (*(table.name for table in BY_SESSION), "feature_store", "quality_report")
 
 
 @dataclass(frozen=True)

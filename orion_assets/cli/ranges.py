@@ -4,7 +4,7 @@ A refusal names the one bound that is to blame.
 """
 
 from datetime import date, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
@@ -13,14 +13,12 @@ from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW
 from orion_assets.cli.output import refuse
 from orion_assets.ingest.landing import is_by_ticker
-from orion_assets.ingest.ledger import holes
+from orion_assets.ingest.ledger import holes, near_one_another
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import restated
 from orion_assets.settings import Settings
 from orion_assets.sources.protocols import Ask, Source
 from orion_assets.store.state import STATES
-
-NEAR_SESSIONS: Final = 20
 
 
 class Due(NamedTuple):
@@ -86,19 +84,8 @@ def due(call: Call, settings: Settings, source: Source, instant: datetime, *, is
                 found[dataset] += restated(call.lake(), source, ask, Moment(instant))
     return [
         Due(days[0], days[-1] + timedelta(days=1), tuple(name for name in found if set(days) & set(found[name])))
-        for days in _near_one_another(sorted({day for days in found.values() for day in days}))
+        for days in near_one_another(sorted({day for days in found.values() for day in days}))
     ]
-
-
-def _near_one_another(days: list[date]) -> list[list[date]]:
-    position = dict(calendars.sessions().select("session", "position").iter_rows())
-    groups: list[list[date]] = []
-    for day in days:
-        if groups and position[day] - position[groups[-1][-1]] <= NEAR_SESSIONS:
-            groups[-1].append(day)
-        else:
-            groups.append([day])
-    return groups
 
 
 def reached(source: Source, instant: datetime, start: date, *, is_asked: bool) -> str:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from orion_assets import calendars
 from orion_assets.cli.launch import RAW, Finding, Launch, Outcome, merged
 from orion_assets.cli.output import ERR
 from orion_assets.definitions import build_definitions
+from orion_assets.defs.keeping import histories
 from orion_assets.defs.partitions import TICKERS_AXIS
 from orion_assets.settings import Settings, export_dagster_home
 
@@ -72,12 +72,7 @@ def write_history(settings: Settings, tickers: Sequence[str], on: DagsterInstanc
     known = on.get_dynamic_partitions(TICKERS_AXIS)
     on.add_dynamic_partitions(TICKERS_AXIS, sorted(set(tickers) - set(known)))
     keys = on.get_dynamic_partitions(TICKERS_AXIS)
-    outcomes = [
-        execute(settings, Launch("history", keys=(run[0], run[-1])), on, show=show)
-        for is_asked, group in groupby(keys, key=set(tickers).__contains__)
-        if is_asked and (run := list(group))
-    ]
-    return merged(outcomes)
+    return merged([execute(settings, Launch("history", keys=run), on, show=show) for run in histories(keys, tickers)])
 
 
 def _tags(launch: Launch) -> dict[str, str]:

@@ -5,10 +5,10 @@ from datetime import timedelta
 import typer
 
 from orion_assets.cli.context import Call, now
-from orion_assets.cli.launch import DERIVED, Launch
+from orion_assets.cli.launch import Launch
 from orion_assets.cli.options import Json
 from orion_assets.cli.output import OUT, Exit, document, refuse
-from orion_assets.schemas import RAW_COVERAGE, RAW_UNIVERSE, SECURITIES, STORED
+from orion_assets.schemas import DERIVED, RAW_COVERAGE, RAW_UNIVERSE, SECURITIES, STORED
 from orion_assets.transforms.versions import visible
 
 app = typer.Typer(no_args_is_help=True, help="The feature store: hash, rebuild.")

@@ -1,24 +1,22 @@
 """Jobs, and what starts them: after each session, once a week, and when a ticker is added."""
 
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import dagster as dg
 
 from orion_assets import calendars
+from orion_assets.clock import SystemClock
+from orion_assets.defs.keeping import RANGE, choose, histories
 from orion_assets.defs.partitions import DATE_FORMAT, TICKERS, TICKERS_AXIS
-from orion_assets.ingest.ledger import unanswered
-from orion_assets.schemas import TICKER_FEATURES
 from orion_assets.store.state import State
 
 # Five minutes after either close cut-off, 16:30 or, on half-days, 13:30: delays are a quarter of an hour from the close
 _AFTER_THE_CLOSE: Final = "35 13,16 * * 1-5"
 _CUTOFF_WITHIN: Final = timedelta(hours=1)
 _WEEKLY: Final = "0 8 * * 6"
-_RANGE: Final = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
-# So many tickers' histories at a tick: the sensor comes again
-_AT_ONCE: Final = 100
+_AFTER_REFERENCE: Final = "0 10 * * 6"
 
 
 def jobs(
@@ -64,62 +62,34 @@ def weekly_reference(_: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     return dg.RunRequest()
 
 
-@dg.schedule(job_name="history", cron_schedule=_WEEKLY, execution_timezone=calendars.NEW_YORK.key)
-def weekly_history(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Write the history of every ticker anew on Saturday morning, which holds the week's sessions against raw."""
-    return whole_axis(context.instance.get_dynamic_partitions(TICKERS_AXIS))
-
-
-def whole_axis(keys: Sequence[str]) -> dg.RunRequest | dg.SkipReason:
-    """Ask for one run over all tickers, in the order of the instance."""
-    if not keys:
-        return dg.SkipReason("no ticker has a history yet")
-    return dg.RunRequest(tags=dict(zip(_RANGE, (keys[0], keys[-1]), strict=True)))
+@dg.schedule(
+    job_name="history",
+    cron_schedule=_AFTER_REFERENCE,
+    execution_timezone=calendars.NEW_YORK.key,
+    required_resource_keys={"state"},
+)
+def weekly_history(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    """Write the history of every followed ticker anew on Saturday, which holds the week's sessions against raw."""
+    state: State = context.resources.state
+    keys = context.instance.get_dynamic_partitions(TICKERS_AXIS)
+    requests = [dg.RunRequest(tags=dict(zip(RANGE, run, strict=True))) for run in histories(keys, state.universe())]
+    return requests or dg.SkipReason("no ticker has a history yet")
 
 
 def universe_sensor(made: Sequence[Any]) -> dg.SensorDefinition:
-    """Make the sensor that looks after tickers that were added, over the jobs that it starts."""
+    """Make the sensor that looks after what is followed, over the jobs that it starts."""
 
     @dg.sensor(name="universe", jobs=made, minimum_interval_seconds=60)
     def universe(context: dg.SensorEvaluationContext, state: dg.ResourceParam[State]) -> dg.SensorResult:
-        """Fill the past of a ticker that was added, then write its history."""
-        return _looked_after(context.instance, state)
-
-    return universe
-
-
-def _looked_after(instance: dg.DagsterInstance, state: State) -> dg.SensorResult:
-    followed = state.universe()
-    keys = set(instance.get_dynamic_partitions(TICKERS_AXIS))
-    done = instance.get_materialized_partitions(dg.AssetKey(TICKER_FEATURES.name))
-    waiting = [ticker for ticker in followed if ticker not in done][:_AT_ONCE]
-    missing = unanswered(state, waiting) if waiting else {}
-    requests = [*_fills(missing), *_histories(missing, keys)]
-    added = [ticker for ticker in followed if ticker not in keys]
-    return dg.SensorResult(
-        run_requests=requests,
-        dynamic_partitions_requests=[TICKERS.build_add_request(added)] if added else [],
-        skip_reason=None if requests or added else f"{len(followed)} tickers are followed, and each has its history",
-    )
-
-
-def _fills(missing: dict[str, list[date]]) -> Iterator[dg.RunRequest]:
-    """Ask for the sessions that tickers lack, those that lack the same in one run."""
-    alike: dict[tuple[date, date], list[str]] = {}
-    for ticker, days in missing.items():
-        if days:
-            alike.setdefault((days[0], days[-1]), []).append(ticker)
-    for (first, last), tickers in sorted(alike.items()):
-        yield dg.RunRequest(
-            job_name="daily",
-            run_key=f"fill {' '.join(tickers)} {first} {last}",
-            tags=dict(zip(_RANGE, (first.strftime(DATE_FORMAT), last.strftime(DATE_FORMAT)), strict=True)),
-            run_config={"resources": {"universe": {"config": {"only": tickers}}}},
+        """Fill the past of a ticker that was added, ask again for what failed, derive what changed, write histories."""
+        keys = context.instance.get_dynamic_partitions(TICKERS_AXIS)
+        added = [ticker for ticker in state.universe() if ticker not in set(keys)]
+        chosen = choose(context.instance, state, keys, SystemClock().now())
+        is_run = isinstance(chosen, dg.RunRequest)
+        return dg.SensorResult(
+            run_requests=[chosen] if is_run else [],
+            dynamic_partitions_requests=[TICKERS.build_add_request(added)] if added else [],
+            skip_reason=None if is_run else chosen,
         )
 
-
-def _histories(missing: dict[str, list[date]], keys: set[str]) -> Iterator[dg.RunRequest]:
-    """Write the history of tickers that lack nothing and have their partition."""
-    for ticker, days in missing.items():
-        if not days and ticker in keys:
-            yield dg.RunRequest(job_name="history", run_key=f"history {ticker}", partition_key=ticker)
+    return universe

@@ -17,6 +17,7 @@ from orion_assets.tables import UTC_US, Table
 from orion_assets.transforms.versions import visible
 
 PUBLISHED: Final = "feature_store"
+NEAR_SESSIONS: Final = 20
 # States in which a source has spoken of a cell, for good or ill
 _KNOWN: Final = (*ANSWERED, "quarantined")
 _CELL: Final = ("dataset", "ticker", "session")
@@ -96,10 +97,52 @@ def mark_stale(state: State, first: date, moment: Moment) -> None:
     state.log_landing(moment.run, first, moment.real())
 
 
+def mark_histories(state: State, appended: pl.DataFrame, moment: Moment) -> None:
+    """Say whose files hold what was just told otherwise: rows of sessions that were published before.
+
+    Args:
+        state: The state database.
+        appended: New versions of one raw table; without a ticker they bear upon everybody.
+        moment: The clock of the landing.
+    """
+    before = state.count_sessions(["data"], dataset=PUBLISHED).select("session")
+    told = appended.join(before, on="session", how="semi")
+    if told.is_empty():
+        return
+    if "tickers" in told.columns:
+        told = told.select(ticker=pl.col("tickers").explode())
+    tickers = told["ticker"].drop_nulls().unique().to_list() if "ticker" in told.columns else state.universe()
+    state.mark_histories_due(tickers, moment.real())
+
+
+def published(state: State) -> pl.DataFrame:
+    """Give the sessions (`session`) whose features were derived from raw as it stands, and published."""
+    cells = state.count_sessions(["data"], dataset=PUBLISHED).select("session")
+    return cells.join(stale_sessions(state), on="session", how="anti").sort("session")
+
+
+def lost(state: State) -> list[date]:
+    """List the sessions that runs left behind: asked for in vain, or stepped over."""
+    failed = state.count_sessions(["failed"]).filter(pl.col("dataset") != PUBLISHED)["session"]
+    return sorted({*failed, *never_asked(state)})
+
+
+def near_one_another(days: Sequence[date]) -> list[list[date]]:
+    """Part sorted sessions where more than NEAR_SESSIONS lie between two of them."""
+    position = dict(calendars.sessions().select("session", "position").iter_rows())
+    groups: list[list[date]] = []
+    for day in days:
+        if groups and position[day] - position[groups[-1][-1]] <= NEAR_SESSIONS:
+            groups[-1].append(day)
+        else:
+            groups.append([day])
+    return groups
+
+
 def stale_sessions(state: State) -> pl.DataFrame:
     """Give the published sessions (`session`) that were derived before, or beside, a landing that bears upon them."""
-    published = state.cells(dataset=PUBLISHED).select("session", _run="evidence", _begun="ts_known")
-    later = published.join_where(
+    told = state.cells(dataset=PUBLISHED).select("session", _run="evidence", _begun="ts_known")
+    later = told.join_where(
         state.landings(),
         pl.col("first_session") <= pl.col("session"),
         pl.col("ts_landed") >= pl.col("_begun"),
@@ -111,8 +154,7 @@ def stale_sessions(state: State) -> pl.DataFrame:
 def stale_span(state: State) -> tuple[date, date] | None:
     """Give the sessions [start, end) that hold every one answered in raw and not derived since; None without any."""
     answered = state.count_sessions(_KNOWN).filter(pl.col("dataset") != PUBLISHED).select("session").unique()
-    published = state.cells(dataset=PUBLISHED).select("session").join(stale_sessions(state), on="session", how="anti")
-    stale = answered.join(published, on="session", how="anti")["session"].sort().to_list()
+    stale = answered.join(published(state), on="session", how="anti")["session"].sort().to_list()
     return (stale[0], stale[-1] + timedelta(days=1)) if stale else None
 
 
@@ -152,20 +194,21 @@ def never_asked(state: State) -> list[date]:
     return between.join(asked, on="session", how="anti")["session"].sort().to_list()
 
 
-def unanswered(state: State, tickers: Sequence[str]) -> dict[str, list[date]]:
-    """List, for each of some tickers, the sessions in which bars of others were answered and its own were not.
+def unasked(state: State, tickers: Sequence[str]) -> dict[str, list[date]]:
+    """List, for some tickers, the sessions in which bars of others were answered and its own never asked for.
 
     Args:
         state: The state database.
-        tickers: Tickers followed since; those without such sessions are in the answer with none.
+        tickers: Tickers followed since; those without such sessions are not in the answer.
     """
     dataset = RAW_DAILY_BARS.name
     asked = state.count_sessions(_KNOWN, dataset=dataset)["session"].sort().to_list()
-    own = state.cells(dataset=dataset, tickers=tickers).filter(pl.col("state").is_in(_KNOWN))
+    own = state.cells(dataset=dataset, tickers=tickers)
     known: dict[str, set[date]] = {}
     for ticker, session in own.select("ticker", "session").iter_rows():
         known.setdefault(ticker, set()).add(session)
-    return {ticker: [day for day in asked if day not in known.get(ticker, set())] for ticker in tickers}
+    missing = {ticker: [day for day in asked if day not in known.get(ticker, set())] for ticker in tickers}
+    return {ticker: days for ticker, days in missing.items() if days}
 
 
 def rebuild(lake: Lake, state: State, raw: Table, clean: Table) -> int:

@@ -13,7 +13,7 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.errors import SettingsError, SourceRejected, SourceUnavailable
 from orion_assets.ingest.landing import Landing, is_by_ticker
-from orion_assets.ingest.ledger import covered_cells, failed_cells, ledger_cells, mark_stale
+from orion_assets.ingest.ledger import covered_cells, failed_cells, ledger_cells, mark_histories, mark_stale
 from orion_assets.ingest.moment import Moment
 from orion_assets.schemas import RAW_COVERAGE, RAW_TICKERS, TABLES
 from orion_assets.settings import SYNTHETIC
@@ -109,6 +109,7 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
         answered = covered_cells(_coverage(desk.lake, table, ask))
         desk.state.record(failed_cells(ask, table, moment, str(e), answered))
         raise
+    mark_histories(desk.state, appended, moment)
     sessions = calendars.sessions(ask.start, ask.end)
     not_due = sessions.filter(pl.col("ts_close_cutoff") > moment.now)["session"].to_list()
     desk.state.record(ledger_cells(_coverage(desk.lake, table, ask), table, ask, not_due, moment))

@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from orion_assets.errors import SettingsError, StoreUnavailable
+from orion_assets.store.state_tables import HISTORIES, LANDINGS, LEDGER, METADATA, SCHEMA_VERSION, UNIVERSE
 from orion_assets.tables import UTC_US
 
 VERSION: Final = 1
@@ -43,48 +44,6 @@ LEDGER_SCHEMA: Final = pl.Schema(
 _REQUIRED: Final = (*LEDGER_KEY, "state", "rows", "ts_updated")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MANY: Final = 1000
-
-_METADATA: Final = sa.MetaData()
-# Instants are microseconds since 1970 in UTC: SQLite knows no time zone
-_LEDGER: Final = sa.Table(
-    "ledger",
-    _METADATA,
-    sa.Column("dataset", sa.Text, primary_key=True),
-    sa.Column("ticker", sa.Text, primary_key=True),
-    sa.Column("session", sa.Date, primary_key=True),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("rows", sa.BigInteger, nullable=False),
-    sa.Column("source", sa.Text),
-    sa.Column("evidence", sa.Text),
-    sa.Column("attempts", sa.BigInteger, nullable=False),
-    sa.Column("ts_known", sa.BigInteger),
-    sa.Column("ts_updated", sa.BigInteger, nullable=False),
-    sa.Column("detail", sa.Text),
-    sa.Index("ledger_by_session", "session"),
-)
-_UNIVERSE: Final = sa.Table(
-    "universe",
-    _METADATA,
-    sa.Column("ticker", sa.Text, primary_key=True),
-    sa.Column("ts_added", sa.BigInteger, primary_key=True),
-    sa.Column("ts_removed", sa.BigInteger),
-)
-_FOLLOWED_ONCE: Final = sa.Index(
-    "universe_followed_once",
-    _UNIVERSE.c.ticker,
-    unique=True,
-    sqlite_where=_UNIVERSE.c.ts_removed.is_(None),
-    postgresql_where=_UNIVERSE.c.ts_removed.is_(None),
-)
-# What changed in raw, and since when: features published before, or beside it, were not derived from it
-_LANDINGS: Final = sa.Table(
-    "landings",
-    _METADATA,
-    sa.Column("run", sa.Text, primary_key=True),
-    sa.Column("first_session", sa.Date, primary_key=True),
-    sa.Column("ts_landed", sa.BigInteger, nullable=False),
-)
-_SCHEMA_VERSION: Final = sa.Table("schema_version", _METADATA, sa.Column("version", sa.Integer, primary_key=True))
 
 
 class State:
@@ -121,13 +80,13 @@ class State:
         frame = _checked(cells)
         if frame.is_empty():
             return
-        given = self._insert(_LEDGER)
+        given = self._insert(LEDGER)
         told = given.excluded
-        is_new_attempt = sa.or_(told.state == "failed", told.evidence.is_distinct_from(_LEDGER.c.evidence))
+        is_new_attempt = sa.or_(told.state == "failed", told.evidence.is_distinct_from(LEDGER.c.evidence))
         changed = {name: told[name] for name in LEDGER_SCHEMA if name not in (*LEDGER_KEY, "attempts")}
         upsert = given.on_conflict_do_update(
             index_elements=list(LEDGER_KEY),
-            set_={**changed, "attempts": _LEDGER.c.attempts + sa.case((is_new_attempt, 1), else_=0)},
+            set_={**changed, "attempts": LEDGER.c.attempts + sa.case((is_new_attempt, 1), else_=0)},
         )
         # Sorted, so that two processes lock Postgres rows in one order
         rows = (
@@ -135,11 +94,11 @@ class State:
         )
         with self._begin() as connection:
             # With RETURNING, SQLAlchemy sends Postgres a thousand rows a statement, not one: 50,000 in 3 s, not 10
-            connection.execute(upsert if self._is_sqlite else upsert.returning(_LEDGER.c.state), rows)
+            connection.execute(upsert if self._is_sqlite else upsert.returning(LEDGER.c.state), rows)
 
     def log_landing(self, run: str, first_session: date, ts_landed: datetime) -> None:
         """Say that a run has changed raw, bearing upon the sessions from one on; the run's last word counts."""
-        given = self._insert(_LANDINGS).values(run=run, first_session=first_session, ts_landed=_micros(ts_landed))
+        given = self._insert(LANDINGS).values(run=run, first_session=first_session, ts_landed=_micros(ts_landed))
         later = given.on_conflict_do_update(
             index_elements=["run", "first_session"], set_={"ts_landed": given.excluded.ts_landed}
         )
@@ -149,9 +108,36 @@ class State:
     def landings(self) -> pl.DataFrame:
         """Give every landing: `run` (String), `first_session` (Date), `ts_landed` (UTC)."""
         with self._begin() as connection:
-            rows = [tuple(row) for row in connection.execute(sa.select(_LANDINGS))]
+            rows = [tuple(row) for row in connection.execute(sa.select(LANDINGS))]
         schema = {"run": pl.String(), "first_session": pl.Date(), "ts_landed": pl.Int64()}
         return pl.DataFrame(rows, schema, orient="row").with_columns(_instant("ts_landed"))
+
+    def mark_histories_due(self, tickers: Iterable[str], ts_due: datetime) -> None:
+        """Say that the files of tickers hold what was told otherwise since."""
+        self._mark_histories(tickers, {"ts_due": _micros(ts_due)})
+
+    def mark_histories_written(self, tickers: Iterable[str], ts_written: datetime) -> None:
+        """Say that the files of tickers were written from what stood at an instant."""
+        self._mark_histories(tickers, {"ts_written": _micros(ts_written)})
+
+    def histories_due(self) -> tuple[str, ...]:
+        """List the followed tickers whose files were never written, or are no longer right, sorted."""
+        h = HISTORIES.c
+        is_right = h.ts_written.is_not(None) & (h.ts_due.is_(None) | (h.ts_written > h.ts_due))
+        with self._begin() as connection:
+            right = set(connection.scalars(sa.select(h.ticker).where(is_right)))
+        return tuple(ticker for ticker in self.universe() if ticker not in right)
+
+    def _mark_histories(self, tickers: Iterable[str], instants: dict[str, int]) -> None:
+        rows = [{"ticker": ticker, **instants} for ticker in sorted(set(tickers))]
+        if not rows:
+            return
+        given = self._insert(HISTORIES)
+        told = given.on_conflict_do_update(
+            index_elements=["ticker"], set_={name: given.excluded[name] for name in instants}
+        )
+        with self._begin() as connection:
+            connection.execute(told, rows)
 
     def count_sessions(
         self, states: Sequence[str], *, dataset: str | None = None, followed: bool = False
@@ -166,12 +152,12 @@ class State:
         Returns:
             `dataset` (String), `session` (Date), `cells` (Int64), sorted by the first two.
         """
-        c = _LEDGER.c
+        c = LEDGER.c
         query = sa.select(c.dataset, c.session, sa.func.count()).where(c.state.in_(states))
         if dataset is not None:
             query = query.where(c.dataset == dataset)
         if followed:
-            query = query.where(c.ticker.in_(sa.select(_UNIVERSE.c.ticker).where(_UNIVERSE.c.ts_removed.is_(None))))
+            query = query.where(c.ticker.in_(sa.select(UNIVERSE.c.ticker).where(UNIVERSE.c.ts_removed.is_(None))))
         with self._begin() as connection:
             rows = [tuple(row) for row in connection.execute(query.group_by(c.dataset, c.session))]
         schema = {"dataset": pl.String(), "session": pl.Date(), "cells": pl.Int64()}
@@ -195,8 +181,8 @@ class State:
         Returns:
             LEDGER_SCHEMA. Cells that nobody recorded have no row.
         """
-        c = _LEDGER.c
-        query = sa.select(_LEDGER).order_by(*(c[name] for name in LEDGER_KEY))
+        c = LEDGER.c
+        query = sa.select(LEDGER).order_by(*(c[name] for name in LEDGER_KEY))
         bounds = (
             None if dataset is None else c.dataset == dataset,
             None if tickers is None or len(tickers) > _MANY else c.ticker.in_(tickers),
@@ -214,18 +200,18 @@ class State:
 
     def sources(self) -> frozenset[str]:
         """Name the sources that answered any cell."""
-        query = sa.select(_LEDGER.c.source).distinct()
+        query = sa.select(LEDGER.c.source).distinct()
         with self._begin() as connection:
             return frozenset(connection.scalars(query)) - {""}
 
     def clear(self) -> None:
         """Forget the ledger, to rebuild it from the lake; the universe stays."""
         with self._begin() as connection:
-            connection.execute(sa.delete(_LEDGER))
+            connection.execute(sa.delete(LEDGER))
 
     def universe(self) -> tuple[str, ...]:
         """List the followed tickers, sorted."""
-        query = sa.select(_UNIVERSE.c.ticker).where(_UNIVERSE.c.ts_removed.is_(None))
+        query = sa.select(UNIVERSE.c.ticker).where(UNIVERSE.c.ts_removed.is_(None))
         with self._begin() as connection:
             return tuple(sorted(connection.scalars(query)))
 
@@ -236,7 +222,7 @@ class State:
             Those that were not followed before, sorted.
         """
         instant = _micros(ts_added)
-        add = self._insert(_UNIVERSE).on_conflict_do_nothing().returning(_UNIVERSE.c.ticker)
+        add = self._insert(UNIVERSE).on_conflict_do_nothing().returning(UNIVERSE.c.ticker)
         with self._begin() as connection:
             return tuple(
                 ticker
@@ -250,8 +236,8 @@ class State:
         Returns:
             Those that were followed, sorted.
         """
-        c = _UNIVERSE.c
-        remove = sa.update(_UNIVERSE).values(ts_removed=_micros(ts_removed)).returning(c.ticker)
+        c = UNIVERSE.c
+        remove = sa.update(UNIVERSE).values(ts_removed=_micros(ts_removed)).returning(c.ticker)
         with self._begin() as connection:
             return tuple(
                 ticker
@@ -299,13 +285,13 @@ class State:
                 self._create(connection)
 
     def _create(self, connection: sa.Connection) -> None:
-        for table in _METADATA.sorted_tables:
+        for table in METADATA.sorted_tables:
             connection.execute(CreateTable(table, if_not_exists=True))
             for index in table.indexes:
                 connection.execute(CreateIndex(index, if_not_exists=True))
-        found = connection.scalar(sa.select(sa.func.max(_SCHEMA_VERSION.c.version)))
+        found = connection.scalar(sa.select(sa.func.max(SCHEMA_VERSION.c.version)))
         if found is None:
-            connection.execute(sa.insert(_SCHEMA_VERSION).values(version=VERSION))
+            connection.execute(sa.insert(SCHEMA_VERSION).values(version=VERSION))
         elif found != VERSION:
             raise SettingsError(
                 f"state: {self._url.render_as_string()} has schema version {found}, this code knows {VERSION};"

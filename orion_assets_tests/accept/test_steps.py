@@ -12,9 +12,10 @@ import pytest
 from dagster import DagsterInstance
 
 from orion_assets import calendars, schemas
-from orion_assets.cli.launch import DERIVED, RAW
+from orion_assets.cli.launch import RAW
 from orion_assets.ingest.landing import Landing
 from orion_assets.ingest.moment import Moment
+from orion_assets.schemas import DERIVED
 from orion_assets.sources.files.source import FilesSource
 from orion_assets.sources.protocols import Ask
 from orion_assets.transforms import actions, bars, daily, market, matrix, news, sentiment

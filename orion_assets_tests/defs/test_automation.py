@@ -1,5 +1,6 @@
 """What starts runs: the schedule through a year of its own clock, and the sensor from a ticker added to its history."""
 
+import re
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,8 +12,10 @@ from orion_assets import calendars
 from orion_assets.cli.run import write_history
 from orion_assets.clock import SystemClock
 from orion_assets.definitions import build_definitions
-from orion_assets.defs.automation import end_of_day_on, whole_axis
+from orion_assets.defs.automation import end_of_day_on
+from orion_assets.defs.keeping import KEEPS, RANGE, choose, histories
 from orion_assets.defs.partitions import sessions
+from orion_assets.schemas import DERIVED, FEATURE_MATRIX
 from orion_assets.store.state import State
 from orion_assets_tests import own_market
 from orion_assets_tests.own_market import FOLLOWED, LAST, LISTED, START
@@ -101,42 +104,116 @@ def test_the_sensor_rests_while_everybody_has_a_history(filled):
     result = evaluated(*filled)
 
     assert not result.run_requests
-    assert "each has its history" in result.skip_reason.skip_message
+    assert "all is answered and derived, and each has its history" in result.skip_reason.skip_message
 
 
-def test_a_ticker_added_is_filled_first_and_gets_its_history_then(filled):
+def test_a_ticker_added_is_filled_then_what_came_meanwhile_derived_then_its_history_written(filled):
     market, on = filled
     added = next(ticker for ticker in LISTED if ticker not in FOLLOWED)
     State(market.settings().state_url).add_tickers([added], ts_added=SystemClock().now())
+    # A run of the last session asks for the new ticker there before its past is filled
+    assert market.materialize(LAST, LAST).success
+    before = LAST - timedelta(days=3)
 
     first = evaluated(market, on)
 
     (fill,) = first.run_requests
     assert fill.job_name == "daily"
-    assert fill.tags == {
-        "dagster/asset_partition_range_start": START.isoformat(),
-        "dagster/asset_partition_range_end": LAST.isoformat(),
-    }
+    assert (fill.tags[RANGE[0]], fill.tags[RANGE[1]]) == (START.isoformat(), before.isoformat())
     assert fill.run_config == {"resources": {"universe": {"config": {"only": [added]}}}}
+    assert {key.path[-1] for key in fill.asset_selection} == {"raw_daily_bars", *DERIVED}
     (request,) = first.dynamic_partitions_requests
     on.add_dynamic_partitions("tickers", request.partition_keys)
     run(market, on, fill)
 
+    (derive,) = evaluated(market, on).run_requests
+    assert (derive.job_name, derive.tags[RANGE[0]], derive.tags[RANGE[1]]) == ("daily", str(LAST), str(LAST))
+    run(market, on, derive)
+
     (history,) = evaluated(market, on).run_requests
-    assert (history.job_name, history.partition_key) == ("history", added)
+    assert (history.job_name, history.tags[RANGE[0]], history.tags[RANGE[1]]) == ("history", added, added)
     run(market, on, history)
 
     assert not evaluated(market, on).run_requests
+    last = market.read(FEATURE_MATRIX).filter(ticker=added, session=LAST, cutoff="close")
+    assert last["sma_5"].null_count() == 0
+
+
+def test_nothing_is_asked_for_before_anything_was_published(tmp_path):
+    market = own_market.write(tmp_path)
+    State(market.settings().state_url).add_tickers(FOLLOWED, ts_added=SystemClock().now())
+
+    with dg.DagsterInstance.ephemeral() as on:
+        on.add_dynamic_partitions("tickers", FOLLOWED)
+        assert not evaluated(market, on).run_requests
+
+
+def test_a_correction_asks_for_the_files_of_its_ticker_alone(filled):
+    market, on = filled
+    path = market.folder / "bars.csv"
+    told = path.read_text()
+    path.write_text(re.sub(r"(BOLT,2014-07-15,.*),\d+\n", r"\1,4242\n", told))
+    assert market.materialize(date(2014, 7, 15), date(2014, 7, 15)).success
+
+    (derive,) = evaluated(market, on).run_requests
+    run(market, on, derive)
+    (history,) = evaluated(market, on).run_requests
+
+    assert (derive.job_name, derive.tags[RANGE[0]]) == ("daily", "2014-07-16")
+    assert (history.job_name, history.tags[RANGE[0]], history.tags[RANGE[1]]) == ("history", "BOLT", "BOLT")
+    run(market, on, history)
+    assert not evaluated(market, on).run_requests
+
+
+def failed(on, tag: str) -> None:
+    job = dg.GraphDefinition(name="daily").to_job()
+    on.create_run_for_job(job, tags={KEEPS: tag}, status=dg.DagsterRunStatus.FAILURE)
+
+
+def test_what_fails_is_asked_for_again_later_and_then_waits_for_somebody(filled):
+    market, _ = filled
+    state, now = State(market.settings().state_url), SystemClock().now()
+    state.log_landing("elsewhere", LAST, now)
+    what = f"derive {LAST} {LAST + timedelta(days=1)}"
+
+    with dg.DagsterInstance.ephemeral() as on:
+        assert choose(on, state, FOLLOWED, now).run_key == f"{what} 0"
+        failed(on, what)
+        at_once, later = (choose(on, state, FOLLOWED, now + wait) for wait in (timedelta(), timedelta(minutes=6)))
+        failed(on, what)
+        failed(on, what)
+        given_up = choose(on, state, FOLLOWED, now + timedelta(hours=2))
+        next_day = choose(on, state, FOLLOWED, now + timedelta(hours=25))
+    state.log_landing("elsewhere", LAST, datetime(2014, 1, 1, tzinfo=NEW_YORK))
+
+    assert what in at_once
+    assert later.run_key == f"{what} 1"
+    assert f"{what} (failed 3 times, last as run" in given_up
+    assert next_day.run_key == f"{what} 3"
+
+
+def test_nothing_is_started_beside_a_run_under_way(filled):
+    market, _ = filled
+    state, now = State(market.settings().state_url), SystemClock().now()
+
+    with dg.DagsterInstance.ephemeral() as on:
+        going = on.create_run_for_job(dg.GraphDefinition(name="daily").to_job(), status=dg.DagsterRunStatus.STARTED)
+        said = choose(on, state, FOLLOWED, now)
+
+    assert said.startswith(f"run {going.run_id[:8]} of daily is under way")
 
 
 def run(market, on, request: dg.RunRequest) -> None:
     job = build_definitions(market.settings()).resolve_job_def(request.job_name)
     result = job.execute_in_process(
-        instance=on, tags=request.tags, run_config=request.run_config, partition_key=request.partition_key
+        instance=on, tags=request.tags, run_config=request.run_config, asset_selection=request.asset_selection
     )
     assert result.success
 
 
-def test_the_weekly_history_takes_every_ticker_in_one_run():
-    assert list(whole_axis(["AAA", "BBB", "CCC"]).tags.values()) == ["AAA", "CCC"]
-    assert whole_axis([]).skip_message == "no ticker has a history yet"
+def test_the_weekly_history_takes_every_followed_ticker_in_runs_of_a_hundred():
+    keys = [f"T{number:03}" for number in range(250)]
+
+    assert list(histories(keys, keys)) == [("T000", "T099"), ("T100", "T199"), ("T200", "T249")]
+    assert list(histories(keys, [*keys[:3], "T007"])) == [("T000", "T002"), ("T007", "T007")]
+    assert list(histories([], ["AAA"])) == []

@@ -1,17 +1,21 @@
 """The history by ticker, materialized for real: what the sessions wrote, and red when a byte of that changes."""
 
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import polars as pl
 import pytest
 
 from orion_assets.cli.run import write_history
-from orion_assets.schemas import FEATURE_MATRIX, TICKER_BARS, TICKER_FEATURES
+from orion_assets.clock import SystemClock
+from orion_assets.schemas import CLEAN_DAILY_BARS, FEATURE_MATRIX, HISTORY, TICKER_BARS, TICKER_FEATURES
 from orion_assets.store.history import HistoryFiles
+from orion_assets.store.state import State
 from orion_assets_tests import own_market
 from orion_assets_tests.own_market import FOLLOWED
+
+NAMED = ("ticker", "session", "differs")
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,7 @@ def history(market, *tickers):
 def test_every_ticker_has_its_files_equal_to_the_rows_of_the_sessions(market, files):
     outcome = history(market, *FOLLOWED)
 
-    assert (outcome.is_done, outcome.findings) == (True, [])
+    assert (outcome.is_done, outcome.failure, outcome.findings) == (True, "", [])
     stored = market.read(FEATURE_MATRIX)
     for ticker in FOLLOWED:
         mine = stored.filter(ticker=ticker)
@@ -56,13 +60,45 @@ def test_a_changed_byte_in_a_session_turns_the_check_red_and_leaves_the_file(mar
     bent = rows.with_columns(close=pl.when(is_one).then(pl.col("close") * (1 + 2**-52)).otherwise(pl.col("close")))
     market.lake.replace(FEATURE_MATRIX, bent, start=day, end=day + timedelta(days=1))
 
-    outcome = history(market, FOLLOWED[0])
+    with dg.DagsterInstance.ephemeral() as on:
+        outcome = write_history(market.settings(), FOLLOWED, on, show=False)
+        done = {table.name: on.get_materialized_partitions(dg.AssetKey(table.name)) for table in HISTORY}
     market.lake.replace(FEATURE_MATRIX, rows, start=day, end=day + timedelta(days=1))
 
     (finding,) = [each for each in outcome.findings if each.check == "equals_sessions"]
-    assert finding.rows == 1
+    assert (finding.asset, finding.rows) == (TICKER_FEATURES.name, 1)
     assert finding.accused[0]["differs"] == "close"
+    assert not outcome.is_done
+    assert f"history {FOLLOWED[0]}: 1 rows are not what the sessions wrote" in outcome.failure
     assert files.read(TICKER_FEATURES, FOLLOWED[0]).equals(before)
+    # The others have theirs, and the one that has not is not called done, so that it is asked for again
+    assert done == {table.name: set(FOLLOWED[1:]) for table in HISTORY}
+    assert files.read(TICKER_FEATURES, FOLLOWED[1]).height > 0
+
+
+def test_a_session_that_the_lake_lost_is_told_and_one_that_awaits_derivation_is_not(market, files):
+    day = market.read(FEATURE_MATRIX)["session"].max()
+    after = day + timedelta(days=1)
+    rows = {table: market.lake.read(table, start=day, end=after) for table in (FEATURE_MATRIX, CLEAN_DAILY_BARS)}
+    for table, each in rows.items():
+        market.lake.replace(table, each.clear(), start=day, end=after)
+
+    lost = history(market, *FOLLOWED)
+    state = State(market.settings().state_url)
+    state.log_landing("elsewhere", day, SystemClock().now())
+    awaited = history(market, *FOLLOWED)
+    for table, each in rows.items():
+        market.lake.replace(table, each, start=day, end=after)
+    state.log_landing("elsewhere", day, datetime(2014, 1, 1, tzinfo=UTC))
+
+    told = {
+        (each.asset, row["ticker"], row["session"], row["differs"]) for each in lost.findings for row in each.accused
+    }
+    assert {row[:3] for row in told} == {(table.name, t, str(day)) for table in HISTORY for t in FOLLOWED}
+    assert {row[3] for row in told} == {"rebuilt only"}
+    assert not lost.is_done
+    assert (awaited.is_done, awaited.findings) == (True, [])
+    assert files.read(TICKER_FEATURES, FOLLOWED[0])["session"].max() < day
 
 
 def test_one_ticker_alone_leaves_the_others_alone(market, files):

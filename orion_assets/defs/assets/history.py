@@ -1,23 +1,28 @@
 """History assets: one ticker from its first bar to its last, as files, on the axis of tickers; not in the daily job."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final
 
 import dagster as dg
 import polars as pl
 
 from orion_assets import calendars
 from orion_assets.defs import checks
-from orion_assets.defs.assets.wiring import Reported, reported, ticker_asset
-from orion_assets.ingest.ledger import cells_now
+from orion_assets.defs.assets.wiring import Reported, reported
+from orion_assets.defs.metadata import columns_of
+from orion_assets.defs.partitions import TICKERS
+from orion_assets.ingest.ledger import published
+from orion_assets.ingest.moment import Moment
 from orion_assets.quality.parity import unequal
 from orion_assets.schemas import (
     CLEAN_DAILY_BARS,
     CORPORATE_ACTIONS,
     FEATURE_MATRIX,
+    HISTORY,
     RAW_COVERAGE,
     RAW_DAILY_BARS,
     RAW_DIVIDENDS,
-    RAW_TICKERS,
     SECURITIES,
     TICKER_BARS,
     TICKER_FEATURES,
@@ -28,80 +33,150 @@ from orion_assets.store.lake import Lake
 from orion_assets.store.raw import raw_of
 from orion_assets.store.state import State
 from orion_assets.tables import Table
-from orion_assets.transforms.history import ticker_bars as bars_of
-from orion_assets.transforms.pipeline import derive, kin
+from orion_assets.transforms.history import ticker_bars
+from orion_assets.transforms.pipeline import derive
 
-_PARITY = dg.AssetCheckSpec(
-    "equals_sessions",
-    asset=TICKER_FEATURES.name,
-    description="Made in one pass from raw, every version of every row is what the sessions wrote, bit for bit",
-    blocking=True,
-)
+GRAINS: Final = {
+    TICKER_BARS: "One file per ticker of its bars as they stand now: as traded, split-adjusted, dividends reinvested.",
+    TICKER_FEATURES: "One file per ticker of all its features, every version, from its first session to its last.",
+}
+# What the sessions wrote that each file is held against
+_STORED: Final = {TICKER_BARS: CLEAN_DAILY_BARS, TICKER_FEATURES: FEATURE_MATRIX}
+_PARITY: Final = "equals_sessions"
+_PARITY_TEXT: Final = "Made in one pass from raw, every version of every row is what the sessions wrote, bit for bit"
 
 
 def history_assets() -> list[dg.AssetsDefinition]:
-    """Make the history assets."""
+    """Make the history assets: two files a ticker of one pass over raw, under one verdict."""
 
-    @ticker_asset(TICKER_FEATURES, [_PARITY])
-    def ticker_features(
+    @dg.multi_asset(
+        specs=[_spec(table) for table in HISTORY],
+        partitions_def=TICKERS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=[
+            dg.AssetCheckSpec(_PARITY, asset=table.name, description=_PARITY_TEXT, blocking=True) for table in HISTORY
+        ],
+    )
+    def histories(
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
         state: dg.ResourceParam[State],
         history: dg.ResourceParam[HistoryFiles],
-    ) -> Iterator[Reported]:
-        """One file per ticker of all its features, every version, from its first session to its last."""
-        tickers = sorted(context.partition_keys)
-        stored, rebuilt = _matrix(lake, tickers)
-        differing = unequal(rebuilt, stored, TICKER_FEATURES)
-        if differing.is_empty():
-            _write(context, history, state, TICKER_FEATURES, rebuilt)
-        result = checks.result(_PARITY.name, differing, dg.AssetCheckSeverity.ERROR)
-        yield reported({"rows": rebuilt.height, "tickers": len(tickers)}, [result])
+        moment: dg.ResourceParam[Moment],
+    ) -> Iterator[Reported | dg.AssetCheckResult]:
+        tickers, days = sorted(context.partition_keys), _published(state)
+        made, found = _made(lake, tickers, days)
+        # What landed meanwhile is no disagreement either
+        found = {table: rows.join(published(state), on="session", how="semi") for table, rows in found.items()}
+        wrong = sorted({ticker for rows in found.values() for ticker in rows["ticker"]})
+        right = [ticker for ticker in tickers if ticker not in wrong]
+        told = _written(history, made, right, _missing(state, tickers))
+        state.mark_histories_written(right, moment.now)
+        yield from _said(context, told, found)
+        if wrong:
+            raise _refusal(wrong, found)
 
-    @ticker_asset(TICKER_BARS)
-    def ticker_bars(
-        context: dg.AssetExecutionContext,
-        lake: dg.ResourceParam[Lake],
-        state: dg.ResourceParam[State],
-        history: dg.ResourceParam[HistoryFiles],
-    ) -> Iterator[Reported]:
-        """One file per ticker of its bars as they stand now: as traded, split-adjusted, dividends reinvested."""
-        tickers = sorted(context.partition_keys)
-        bars = lake.read(CLEAN_DAILY_BARS, tickers=kin(lake.read(RAW_TICKERS), tickers))
-        actions, securities = lake.read(CORPORATE_ACTIONS), lake.read(SECURITIES)
-        dividends = asked_sessions(asked_facts(lake.read(RAW_COVERAGE)), RAW_DIVIDENDS.name)
-        rows = bars_of(bars, actions, securities, dividends, tickers)
-        _write(context, history, state, TICKER_BARS, rows)
-        yield reported({"rows": rows.height, "tickers": len(tickers)})
-
-    return [ticker_bars, ticker_features]
+    return [histories]
 
 
-def _matrix(lake: Lake, tickers: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give the feature matrix of some tickers as the sessions wrote it, and as raw says in one pass."""
-    is_asked = pl.col("ticker").is_in(tickers)
-    stored = lake.read(FEATURE_MATRIX, tickers=tickers)
-    # Sessions that were landed and not derived yet are no disagreement
-    derived = lake.sessions(FEATURE_MATRIX).to_frame()
-    made = derive(raw_of(lake, tickers), calendars.sessions(), calendars.FIRST_DATE, calendars.LAST_DATE)[
-        FEATURE_MATRIX.name
-    ]
-    return stored, made.filter(is_asked).join(derived, on="session", how="semi")
+def _spec(table: Table) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        table.name,
+        description=GRAINS[table],
+        group_name="history",
+        deps=[dg.AssetDep("feature_matrix", partition_mapping=dg.AllPartitionMapping())],
+        metadata=columns_of(table),
+        kinds={"polars", "parquet"},
+        code_version="1",
+    )
 
 
-def _write(
-    context: dg.AssetExecutionContext, history: HistoryFiles, state: State, table: Table, rows: pl.DataFrame
-) -> None:
-    """Write each ticker's file and say of its partition how far it goes and what is missing."""
-    cells = cells_now(state).filter(pl.col("dataset") == RAW_DAILY_BARS.name)
-    for ticker in context.partition_keys:
-        mine = rows.filter(pl.col("ticker") == ticker)
-        place = history.write(table, ticker, mine)
-        missing = cells.filter((pl.col("ticker") == ticker) & (pl.col("state") != "data")).group_by("state").len()
-        told = {
-            "dagster/row_count": mine.height,
-            "file": place,
-            "through_session": str(mine["session"].max()),
-            "missing": dict(missing.sort("state").iter_rows()) or "none",
-        }
-        context.add_asset_metadata(told, asset_key=table.name, partition_key=ticker)
+def _published(state: State) -> pl.DataFrame:
+    """Give the sessions to hold the files against: what awaits derivation is no disagreement."""
+    days = published(state)
+    if days.is_empty():
+        raise dg.Failure("history: no session was derived and published yet; start with: orion backfill")
+    return days
+
+
+def _made(
+    lake: Lake, tickers: Sequence[str], days: pl.DataFrame
+) -> tuple[Mapping[Table, pl.DataFrame], Mapping[Table, pl.DataFrame]]:
+    """Make both tables of some tickers from raw; give them, and the rows that the sessions wrote otherwise."""
+    raw = raw_of(lake, tickers)
+    first, last = days["session"][0], days["session"][-1]
+    derived = derive(raw, calendars.sessions(), calendars.FIRST_DATE, last + timedelta(days=1))
+
+    def of(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.filter(pl.col("ticker").is_in(tickers)).join(days, on="session", how="semi")
+
+    found = {
+        table: unequal(
+            of(derived[stored.name]),
+            of(lake.read(stored, start=first, end=last + timedelta(days=1), tickers=tickers)),
+            stored,
+        )
+        for table, stored in _STORED.items()
+    }
+    dividends = asked_sessions(asked_facts(raw[RAW_COVERAGE.name]), RAW_DIVIDENDS.name)
+    clean = derived[CLEAN_DAILY_BARS.name].join(days, on="session", how="semi")
+    bars = ticker_bars(clean, derived[CORPORATE_ACTIONS.name], derived[SECURITIES.name], dividends, tickers)
+    return {TICKER_BARS: bars, TICKER_FEATURES: of(derived[FEATURE_MATRIX.name])}, found
+
+
+def _missing(state: State, tickers: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
+    """Count, by ticker, the cells of its bars that hold none, by state."""
+    cells = state.cells(dataset=RAW_DAILY_BARS.name, tickers=tickers).filter(pl.col("state") != "data")
+    counted: dict[str, dict[str, int]] = {}
+    for ticker, name, count in cells.group_by("ticker", "state").len().sort("ticker", "state").iter_rows():
+        counted.setdefault(ticker, {})[name] = count
+    return counted
+
+
+def _written(
+    history: HistoryFiles,
+    made: Mapping[Table, pl.DataFrame],
+    tickers: Sequence[str],
+    missing: Mapping[str, Mapping[str, int]],
+) -> Mapping[Table, Mapping[str, Mapping[str, Any]]]:
+    """Write the files of tickers; give what each partition says: how far it goes and what is missing."""
+    told: dict[Table, dict[str, Mapping[str, Any]]] = {}
+    for table, rows in made.items():
+        by_ticker = rows.partition_by("ticker", as_dict=True)
+        for ticker in tickers:
+            mine = by_ticker.get((ticker,), rows.clear())
+            through: date | None = mine["session"].max() if mine.height else None  # pyright: ignore[reportAssignmentType]
+            told.setdefault(table, {})[ticker] = {
+                "dagster/row_count": mine.height,
+                "file": history.write(table, ticker, mine),
+                "through_session": str(through),
+                "missing": missing.get(ticker, "none"),
+            }
+    return told
+
+
+def _said(
+    context: dg.AssetExecutionContext,
+    told: Mapping[Table, Mapping[str, Mapping[str, Any]]],
+    found: Mapping[Table, pl.DataFrame],
+) -> Iterator[Reported | dg.AssetCheckResult]:
+    """Report the partitions that were written; those of a run that leaves some out one by one, before it fails."""
+    is_whole = all(rows.is_empty() for rows in found.values())
+    for table, rows in found.items():
+        verdict = checks.result(_PARITY, rows, dg.AssetCheckSeverity.ERROR)._replace(asset_key=dg.AssetKey(table.name))
+        for ticker, metadata in told.get(table, {}).items():
+            if is_whole:
+                context.add_asset_metadata(metadata, asset_key=table.name, partition_key=ticker)
+            else:
+                context.log_event(dg.AssetMaterialization(table.name, partition=ticker, metadata=metadata))
+        yield reported({}, [verdict], table.name) if is_whole else verdict
+
+
+def _refusal(wrong: Sequence[str], found: Mapping[Table, pl.DataFrame]) -> dg.Failure:
+    rows = sum(each.height for each in found.values())
+    shown = ", ".join(wrong[:10]) + (f" and {len(wrong) - 10} more" if len(wrong) > 10 else "")
+    return dg.Failure(
+        f"history {shown}: {rows} rows are not what the sessions wrote, so the files stay as they were."
+        " Derive anew with `orion store rebuild`, then: orion history " + " ".join(wrong[:10]),
+        allow_retries=False,
+    )

@@ -82,9 +82,11 @@ def plotted(context: dg.AssetExecutionContext, asset: str, told: Mapping[date, M
         context.add_asset_metadata(metadata, asset_key=asset, partition_key=day.strftime(DATE_FORMAT))
 
 
-def reported(metadata: Mapping[str, Any], check_results: Sequence[dg.AssetCheckResult] = ()) -> Reported:
-    """Give the result of an asset that writes by itself: no value goes to an IO manager."""
-    return cast("Reported", dg.MaterializeResult(metadata=metadata, check_results=check_results))
+def reported(
+    metadata: Mapping[str, Any], check_results: Sequence[dg.AssetCheckResult] = (), asset: str | None = None
+) -> Reported:
+    """Give the result of an asset that writes by itself, named where a function has several: nothing to manage."""
+    return cast("Reported", dg.MaterializeResult(asset_key=asset, metadata=metadata, check_results=check_results))
 
 
 def derives_all(context: dg.AssetExecutionContext) -> bool:

@@ -1,0 +1,55 @@
+"""The tables of the state database; what they mean, state.py says."""
+
+from typing import Final
+
+import sqlalchemy as sa
+
+METADATA: Final = sa.MetaData()
+# Instants are microseconds since 1970 in UTC: SQLite knows no time zone
+LEDGER: Final = sa.Table(
+    "ledger",
+    METADATA,
+    sa.Column("dataset", sa.Text, primary_key=True),
+    sa.Column("ticker", sa.Text, primary_key=True),
+    sa.Column("session", sa.Date, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("source", sa.Text),
+    sa.Column("evidence", sa.Text),
+    sa.Column("attempts", sa.BigInteger, nullable=False),
+    sa.Column("ts_known", sa.BigInteger),
+    sa.Column("ts_updated", sa.BigInteger, nullable=False),
+    sa.Column("detail", sa.Text),
+    sa.Index("ledger_by_session", "session"),
+)
+UNIVERSE: Final = sa.Table(
+    "universe",
+    METADATA,
+    sa.Column("ticker", sa.Text, primary_key=True),
+    sa.Column("ts_added", sa.BigInteger, primary_key=True),
+    sa.Column("ts_removed", sa.BigInteger),
+)
+FOLLOWED_ONCE: Final = sa.Index(
+    "universe_followed_once",
+    UNIVERSE.c.ticker,
+    unique=True,
+    sqlite_where=UNIVERSE.c.ts_removed.is_(None),
+    postgresql_where=UNIVERSE.c.ts_removed.is_(None),
+)
+# What changed in raw, and since when: features published before, or beside it, were not derived from it
+LANDINGS: Final = sa.Table(
+    "landings",
+    METADATA,
+    sa.Column("run", sa.Text, primary_key=True),
+    sa.Column("first_session", sa.Date, primary_key=True),
+    sa.Column("ts_landed", sa.BigInteger, nullable=False),
+)
+# Files by ticker: when one was last written, and when last something told otherwise that it holds
+HISTORIES: Final = sa.Table(
+    "histories",
+    METADATA,
+    sa.Column("ticker", sa.Text, primary_key=True),
+    sa.Column("ts_due", sa.BigInteger),
+    sa.Column("ts_written", sa.BigInteger),
+)
+SCHEMA_VERSION: Final = sa.Table("schema_version", METADATA, sa.Column("version", sa.Integer, primary_key=True))
