@@ -104,15 +104,18 @@ def _clear(folder: Path) -> None:
             f"demo: the path {folder} holds {min(found)}, which settings files and shells read in ways of their own;"
             " name another folder with --folder"
         )
+    if folder.exists() and not folder.is_dir():
+        refuse(f"demo: {folder} is a file; name a folder with --folder")
     folder.mkdir(parents=True, exist_ok=True)
-    left = sorted(folder.iterdir())
+    # The settings say whose folder it is, so they go last
+    left = sorted(folder.iterdir(), key=lambda each: (each.name == SETTINGS_FILE, each.name))
     settings = folder / SETTINGS_FILE
     is_ours = settings.is_file() and settings.read_text().startswith(_MARK)
     strangers = [each.name for each in left if not (is_ours and _OWN.fullmatch(each.name))]
     if strangers:
         refuse(f"demo: {folder} holds {strangers[0]}, which no demo made; name an empty folder with --folder")
     for each in left:
-        shutil.rmtree(each) if each.is_dir() else each.unlink()
+        shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
 
 
 def _features(store: FeatureReader) -> None:
@@ -183,7 +186,9 @@ def _next(folder: Path) -> None:
     env = folder / SETTINGS_FILE
     page = next(iter((folder / "quality").glob("*.html")))
     OUT.print(f"quality report: {page}")
-    OUT.print("next: make dev, which shows in Dagster's UI what was built")
+    # The Makefile knows the usual folder alone
+    shown = "make dev, which shows in Dagster's UI what was built" if folder == FOLDER else "look around, with"
+    OUT.print(f"next: {shown}")
     OUT.print(f"      {called()} --env-file {env} features AURA --as-of 2024-11-13")
     OUT.print("      make real, the same on real prices; your own files: ORION_FILES_MAPPING, as")
     OUT.print("      docs/reference/files-mapping.md says")

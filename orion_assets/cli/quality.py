@@ -13,7 +13,7 @@ from orion_assets.cli import context
 from orion_assets.cli.context import Call
 from orion_assets.cli.options import From, Json, Tickers, To
 from orion_assets.cli.output import OUT, Exit, counted, document, frame, refuse
-from orion_assets.ingest.ledger import PUBLISHED
+from orion_assets.ingest.ledger import PUBLISHED, coverage_of
 from orion_assets.quality.leaks import FEATURES, Scope, leaks, probes
 from orion_assets.quality.report import Report, gather, reader
 from orion_assets.store.protocols import FeatureReader
@@ -42,26 +42,35 @@ def find_leaks(
 ) -> None:
     """Rebuild the features as of several instants from raw alone, and compare with what the store shows as of them.
 
-    Exits 1 where they differ, and names feature, ticker and the first bad row. Of more than 50 tickers, 50 are taken.
+    Exits 1 where they differ, and names feature, ticker and the first bad row; also where there was nothing to compare.
+    Without tickers, of at most 50, spread over all.
     """
     call: Call = ctx.obj
+    compared = 0
     with call.store() as store:
         span = _span(call, context.day("--from", start), context.day("--to", end))
         scope = Scope(_asked(store, tickers), *span)
         raw = raw_of(call.lake(), scope.tickers)
         calendar = calendars.sessions()
-        when = [instant.astimezone(UTC) for instant in probes(raw, calendar, scope, instants)]
+        chosen = {instant.astimezone(UTC) for instant in probes(raw, calendar, scope, instants)}
+        when = sorted({*chosen, context.now()})
 
         def stored(instant: datetime) -> pl.DataFrame:
-            return store.features(
+            nonlocal compared
+            rows = store.features(
                 scope.tickers, start=scope.start, end=scope.end, cutoff="both", columns=_SHOWN, as_of=instant
             )
+            compared += rows.height
+            return rows
 
         found = leaks(raw, stored, calendar, when, scope)
+    if not compared and found.is_empty():
+        refuse(f"quality leaks: the store holds no row of [{span[0]}, {span[1]}), so nothing was compared", Exit.FAILED)
     if json:
-        document({"features": len(FEATURES), "tickers": scope.tickers, "instants": when, "leaks": found.to_dicts()})
+        tried = {"features": len(FEATURES), "tickers": scope.tickers, "instants": when, "rows": compared}
+        document({**tried, "leaks": found.to_dicts()})
     else:
-        _tell(found, scope.tickers, when)
+        _tell(found, scope.tickers, f"{counted(compared, 'row')} at {counted(len(when), 'instant')}")
     if not found.is_empty():
         raise typer.Exit(Exit.FAILED)
 
@@ -78,6 +87,7 @@ def write_report(
     """Write one page on the quality of what is stored: verdict, coverage, accused rows, quarantine, what to do next.
 
     Every check is applied anew to the lake; nothing is fetched or changed. Without bounds, of all sessions derived.
+    Exits 1 where a blocking check accuses rows.
     """
     call: Call = ctx.obj
     report = gathered(call, context.day("--from", start), context.day("--to", end))
@@ -87,13 +97,15 @@ def write_report(
         OUT.print(report.markdown())
     else:
         OUT.print(f"{report.verdict}\n{report.write(html)}")
+    if report.level == "broken":
+        raise typer.Exit(Exit.FAILED)
 
 
 def gathered(call: Call, start: date | None = None, end: date | None = None) -> Report:
     """Gather the report of some sessions, of all that were derived where no bounds are given."""
     lake, state = call.lake(), call.state()
     span = _span(call, start, end)
-    return gather(reader(lake, span[1]), calendars.sessions(), span, state.universe())
+    return gather(reader(lake, span[1]), calendars.sessions(), span, coverage_of(state, span, context.now()))
 
 
 def _asked(store: FeatureReader, tickers: Sequence[str] | None) -> list[str]:
@@ -101,18 +113,23 @@ def _asked(store: FeatureReader, tickers: Sequence[str] | None) -> list[str]:
     held = store.latest(tickers, columns=["close"], cutoff="both")["ticker"].unique().sort().to_list()
     if not held:
         refuse("quality leaks: the store holds no features; fill it with: orion backfill", Exit.FAILED)
-    return held if tickers else held[:: -(-len(held) // _SAMPLE)]
+    if tickers or len(held) <= _SAMPLE:
+        return held
+    return [held[round(number * (len(held) - 1) / (_SAMPLE - 1))] for number in range(_SAMPLE)]
 
 
 def _span(call: Call, start: date | None, end: date | None) -> tuple[date, date]:
     days = call.state().count_sessions(STATES, dataset=PUBLISHED)["session"].sort().to_list()
     if not days:
         refuse("quality: nothing was derived yet; start with: orion backfill", Exit.FAILED)
-    return start or days[0], end or days[-1] + timedelta(days=1)
+    span = start or days[0], end or days[-1] + timedelta(days=1)
+    if calendars.sessions(*span).filter(pl.col("ts_close_cutoff") <= context.now()).is_empty():
+        refuse(f"quality: no session of [{span[0]}, {span[1]}) has closed; derived are [{days[0]}, {days[-1]}]")
+    return span
 
 
-def _tell(found: pl.DataFrame, tickers: Sequence[str], when: Sequence[datetime]) -> None:
-    tried = f"{len(FEATURES)} features of {counted(len(tickers), 'ticker')} at {counted(len(when), 'instant')}"
+def _tell(found: pl.DataFrame, tickers: Sequence[str], compared: str) -> None:
+    tried = f"{len(FEATURES)} features of {counted(len(tickers), 'ticker')}, {compared}"
     if found.is_empty():
         OUT.print(f"no leaks: {tried}, rebuilt from raw and equal to what the store shows as of then")
         return

@@ -1,7 +1,8 @@
 """The ledger: in which state every planned cell is. An index over raw_coverage and quarantine, which can rebuild it."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -22,6 +23,24 @@ NEAR_SESSIONS: Final = 20
 _KNOWN: Final = (*ANSWERED, "quarantined")
 _CELL: Final = ("dataset", "ticker", "session")
 _BY_TICKER: Final = [name for name in TABLES if is_by_ticker(name)]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How far a range of sessions is filled.
+
+    Attributes:
+        followed: Tickers whose bars are wanted.
+        datasets: The raw tables that were ever asked for, and `feature_store`.
+        closed: `session`: those of the range whose close cut-off has come, so that all of them can be answered.
+        unfilled: `dataset`, `session`: a cell of it was never asked for, is not yet answered or failed; of
+            `feature_store`, it was not derived and published from raw as it stands.
+    """
+
+    followed: Sequence[str]
+    datasets: Sequence[str]
+    closed: pl.DataFrame
+    unfilled: pl.DataFrame
 
 
 def covered_cells(coverage: pl.DataFrame) -> pl.DataFrame:
@@ -181,6 +200,18 @@ def holes(state: State, dataset: str, followed: int, span: tuple[date, date]) ->
     counted = state.count_sessions(_KNOWN, dataset=dataset, followed=is_each)
     full = counted.filter(pl.col("cells") >= (followed if is_each else 1)).select("session")
     return calendars.sessions(*span).join(full, on="session", how="anti")["session"].sort().to_list()
+
+
+def coverage_of(state: State, span: tuple[date, date], now: datetime) -> Coverage:
+    """Say what is wanting in the sessions [start, end), as far as they have closed by now."""
+    datasets = sorted(set(state.count_sessions(STATES)["dataset"]) - {PUBLISHED})
+    followed = state.universe()
+    wanting = {dataset: holes(state, dataset, len(followed), span) for dataset in datasets}
+    underived = calendars.sessions(*span).join(published(state), on="session", how="anti")["session"].to_list()
+    rows = [(dataset, day) for dataset, days in [*wanting.items(), (PUBLISHED, underived)] for day in days]
+    unfilled = pl.DataFrame(rows, {"dataset": pl.String(), "session": pl.Date()}, orient="row")
+    closed = calendars.sessions(*span).filter(pl.col("ts_close_cutoff") <= now).select("session")
+    return Coverage(followed, (*datasets, PUBLISHED), closed, unfilled)
 
 
 def never_asked(state: State) -> list[date]:

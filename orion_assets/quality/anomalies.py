@@ -35,7 +35,8 @@ def implausible(bars: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataF
         bars: Visible CLEAN_DAILY_BARS rows with `security_id` and `split_factor`, from each security's first bar.
         securities: SECURITIES rows; a bar of a ticker that they do not name is not judged by its listing.
         sessions: calendars.sessions() rows, the whole calendar.
-        start: First session to judge; a gap is judged on the session of the bar that ends it.
+        start: First session to judge; a gap is judged on the session of the bar that ends it, and one that is longer
+            than STEADY sessions is an absence, not a loss.
 
     Returns:
         `ticker`, `session` (Date; of a gap, its first), `rule`, `found`, `remedy`, sorted. A halt looks like a lost
@@ -109,7 +110,7 @@ def _gaps(judged: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
     is_steady = pl.col("_before") - pl.col("_steady") == STEADY - 1
     first = (pl.col("_before") + 1).cast(days.schema["position"])
     return (
-        judged.filter((missing > 0) & is_steady)
+        judged.filter(missing.is_between(1, STEADY) & is_steady)
         .select("ticker", _value=missing, position=first)
         .join(days, on="position")
     )

@@ -87,7 +87,7 @@ def audit(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed:
         One entry a check, in the order of the graph. Not here is what a run alone knows: cells that were not due, and
         closes of another vendor.
     """
-    since = {CLEAN_DAILY_BARS: judged_from(sessions, span[0]), CORPORATE_ACTIONS: None}
+    since = {CLEAN_DAILY_BARS: judged_from(sessions, span[0]), CORPORATE_ACTIONS: None, QUARANTINE: None}
     tables = {
         table: read(table, since.get(table, span[0])) for table in (*FINDERS, *_SPOKEN_OF, QUARANTINE, RAW_COVERAGE)
     }
@@ -104,7 +104,7 @@ def audit(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed:
             for each in finders
         ),
         *(
-            _held(table, of(QUARANTINE), {origin: tables[origin] for origin in origins})
+            _held(table, tables[QUARANTINE] if table == SECURITIES else of(QUARANTINE), {o: tables[o] for o in origins})
             for table, origins in _ORIGINS.items()
         ),
         *_over_series(tables, sessions, span),
@@ -118,7 +118,10 @@ def _within(span: tuple[date, date]) -> pl.Expr:
 
 def _withdrawn(table: Table, rows: pl.DataFrame) -> Checked:
     last = rows.sort(KNOWN).unique(table.key, keep="last", maintain_order=True).filter("is_deleted")
-    shown = last.select(*table.key, *(["session"] if "session" not in table.key else []), KNOWN, "source_file")
+    names = [*table.key, *(["session"] if "session" not in table.key else []), KNOWN, "source_file"]
+    shown = last.select(
+        *names, remedy=pl.lit("look into the source; nothing to do where it took the row back knowingly")
+    )
     return Checked(table.name, "complete", "The source still has every row it had", shown.sort(table.key))
 
 

@@ -136,9 +136,10 @@ def _late(rows: pl.DataFrame, table: Table, cutoffs: pl.Series) -> list[datetime
 
 
 def _spread(instants: Sequence[datetime], count: int) -> list[datetime]:
-    if len(instants) <= count:
-        return list(instants)
-    return [instants[round((number + 1) * (len(instants) - 1) / (count + 1))] for number in range(count)]
+    """Choose some evenly, the last one first of all: the newest rows are those that decide."""
+    if len(instants) <= count or count == 1:
+        return list(instants[-count:])
+    return [instants[round(number * (len(instants) - 1) / (count - 1))] for number in range(count)]
 
 
 def _cut(raw: Tables, instant: datetime) -> dict[str, pl.DataFrame]:

@@ -61,9 +61,13 @@ def hold_all(lake: Lake, origin: Table, held: pl.DataFrame) -> int:
     stored = lake.read(QUARANTINE)
     healed = stored.filter(pl.col("origin") == origin.name).join(held, on=_IDENTITY, how="anti")
     for session in healed["session"].unique().sort():
-        # Sessions where nothing healed are left alone: a row another run adds to one while this reads it would be lost
-        standing = stored.filter(pl.col("session") == session).join(healed, on=_IDENTITY, how="anti")
-        lake.replace(QUARANTINE, standing, start=session, end=session + _DAY)
+        # Decided as the commit lands: a row that another run holds in the meantime stays
+        lake.revise(
+            QUARANTINE,
+            lambda current: current.join(healed, on=_IDENTITY, how="anti"),
+            start=session,
+            end=session + _DAY,
+        )
     if held.is_empty():
         return 0
     days = held["session"].sort()

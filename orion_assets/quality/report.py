@@ -1,9 +1,11 @@
 """One page that says whether the data can be trusted: gathered from the lake, told as HTML, Markdown or JSON."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache, cached_property
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final, Literal
 from uuid import uuid4
@@ -11,6 +13,8 @@ from uuid import uuid4
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from orion_assets.ingest.ledger import Coverage
+from orion_assets.quality.anomalies import judged_from
 from orion_assets.quality.audit import Checked, Read, audit
 from orion_assets.quality.charts import around
 from orion_assets.schemas import (
@@ -35,6 +39,8 @@ from orion_assets.transforms.versions import KNOWN, visible
 Level = Literal["sound", "look", "broken"]
 SHOWN_ROWS: Final = 20
 SHOWN_TICKERS: Final = 60
+# Of a table that may be long, as JSON
+_TOLD_ROWS: Final = 10_000
 _CHARTS: Final = 4
 _RESTATED: Final = (CLEAN_DAILY_BARS, CLEAN_VIX, CLEAN_NEWS, CORPORATE_ACTIONS)
 _CLOCKS: Final = ("ts_event", KNOWN, "known_until", "is_deleted", "availability", "session")
@@ -50,7 +56,8 @@ class Report:
         start: First session.
         end: First session no longer judged.
         checks: Every check, those that passed too.
-        coverage: `dataset`, `month`, `answered` and `sessions`: how many of a month's sessions have an answer.
+        coverage: `dataset`, `month`, `answered` and `sessions`: of a month's sessions that have closed, those of which
+            every cell is answered; of `feature_store`, those derived from raw as it stands, and published.
         tickers: `ticker`, `month`, `data` and `sessions`: of the month's sessions on which it was listed, how many have
             a bar; the worst first.
         quarantine: QUARANTINE rows of the sessions.
@@ -95,8 +102,18 @@ class Report:
         rows = sum(each.accused.height for each in self.failed)
         failed = len(self.failed)
         accused = f"{failed} accuse{'s' * (failed == 1)} rows, {rows} in all" if failed else "nobody is accused"
-        gaps = f"{self.gaps} sessions of a dataset have no answer" if self.gaps else "every session has an answer"
+        missing = self.coverage.filter(pl.col("answered") < pl.col("sessions"))["dataset"].unique().sort()
+        gaps = (
+            f"{self.gaps} sessions of a dataset are not filled, see {', '.join(missing)}"
+            if self.gaps
+            else "every session is answered and derived"
+        )
         return f"{passed}, {accused}; {gaps}."
+
+    def accused_on(self, session: date) -> int:
+        """Count the accused rows of one session."""
+        dated = (each.accused["session"] for each in self.failed if "session" in each.accused.columns)
+        return sum(int((days == session).sum()) for days in dated)
 
     @cached_property
     def remedies(self) -> list[tuple[str, int]]:
@@ -120,12 +137,12 @@ class Report:
                     "description": each.description,
                     "blocking": each.is_blocking,
                     "rows": each.accused.height,
-                    "accused": _shown(each.accused).to_dicts(),
+                    "accused": [_plain(row) for row in _shown(each.accused).to_dicts()],
                 }
                 for each in self.checks
             ],
             "remedies": [{"remedy": remedy, "rows": count} for remedy, count in self.remedies],
-            **{name: getattr(self, name).to_dicts() for name in _TABLES},
+            **{name: [_plain(row) for row in getattr(self, name).head(_TOLD_ROWS).to_dicts()] for name in _TABLES},
         }
 
     def html(self) -> str:
@@ -153,36 +170,39 @@ class Report:
 
 
 def reader(lake: Lake, end: date) -> Read:
-    """Give the rows of tables of the lake up to a session, as `gather` asks for them; each is read once."""
+    """Give the rows of tables of the lake up to a session, as `gather` asks for them; none is read twice alike."""
 
     @cache
     def read(name: str, since: date | None) -> pl.DataFrame:
         table = TABLES[name]
-        return lake.read(table, start=since, end=end) if has_sessions(table) else lake.read(table)
+        # A row of the reference is held under the first session after its snapshot, which may lie beyond the span
+        until = None if table == QUARANTINE else end
+        return lake.read(table, start=since, end=until) if has_sessions(table) else lake.read(table)
 
     return lambda table, since: read(table.name, since if has_sessions(table) else None)
 
 
-def gather(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed: Sequence[str]) -> Report:
+def gather(read: Read, sessions: pl.DataFrame, span: tuple[date, date], filled: Coverage) -> Report:
     """Gather a report of the sessions [start, end) from the lake.
 
     Args:
         read: Gives a table of the lake, all versions, from a session on up to the end of the span.
         sessions: calendars.sessions() rows, the whole calendar.
         span: The sessions.
-        followed: Tickers whose bars are wanted.
+        filled: How far it is filled.
     """
     coverage = read(RAW_COVERAGE, span[0])
     cells = visible(coverage, RAW_COVERAGE.key).filter(pl.col("cutoff") == "close")
-    within = sessions.filter(pl.col("session").is_between(*span, closed="left"))
     market = cells.filter(pl.col("ticker") == WHOLE_MARKET)
     masters = visible(read(SECURITIES, None), SECURITIES.key)
     return Report(
         *span,
-        checks=audit(read, sessions, span, followed),
-        coverage=_by_month(market, within, "dataset", ANSWERED, "answered"),
-        tickers=_worst(_bars_by_month(cells.filter(pl.col("ticker") != WHOLE_MARKET), within, masters)),
-        quarantine=read(QUARANTINE, span[0]).sort("session", "row_key", "rule"),
+        checks=audit(read, sessions, span, filled.followed),
+        coverage=_filled_by_month(filled),
+        tickers=_worst(_bars_by_month(cells.filter(pl.col("ticker") != WHOLE_MARKET), filled, masters)),
+        quarantine=read(QUARANTINE, None)
+        .filter(pl.col("session").is_between(*span, closed="left"))
+        .sort("session", "row_key", "rule"),
         restated=pl.concat([_restated(table, read(table, span[0])) for table in _RESTATED]).sort(
             "ts_known", "table", "key", descending=[True, False, False]
         ),
@@ -190,29 +210,29 @@ def gather(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed
         .group_by("dataset")
         .agg(last_session=pl.col("session").max(), last_known=pl.col(KNOWN).max())
         .sort("dataset"),
-        bars=visible(read(CLEAN_DAILY_BARS, span[0]), CLEAN_DAILY_BARS.key),
+        bars=visible(read(CLEAN_DAILY_BARS, judged_from(sessions, span[0])), CLEAN_DAILY_BARS.key),
         is_synthetic=SYNTHETIC in coverage["source"].to_list(),
     )
 
 
-def _by_month(cells: pl.DataFrame, within: pl.DataFrame, by: str, states: Sequence[str], name: str) -> pl.DataFrame:
-    """Count a month's sessions and those of them that are in one of the states, for each of `by` asked for at all."""
+def _filled_by_month(filled: Coverage) -> pl.DataFrame:
+    """Count, for each dataset, a month's sessions that have closed, and those of them that want nothing."""
     month = pl.col("session").dt.strftime("%Y-%m").alias("month")
-    whole = within.group_by(month).agg(sessions=pl.len().cast(pl.Int64))
-    counted = pl.col("session").n_unique().cast(pl.Int64).alias(name)
-    found = cells.filter(pl.col("state").is_in(states)).group_by(by, month).agg(counted)
-    grid = cells.select(by).unique().join(whole, how="cross")
-    return (
-        grid.join(found, on=[by, "month"], how="left")
-        .with_columns(pl.col(name).fill_null(0))
-        .select(by, "month", name, "sessions")
-        .sort(by, "month")
+    datasets = pl.DataFrame({"dataset": list(filled.datasets)}, {"dataset": pl.String()})
+    grid = datasets.join(filled.closed, how="cross").join(
+        filled.unfilled.with_columns(_wants=True), on=["dataset", "session"], how="left"
     )
+    counted = grid.group_by("dataset", month).agg(
+        answered=pl.col("_wants").is_null().sum().cast(pl.Int64), sessions=pl.len().cast(pl.Int64)
+    )
+    return counted.sort("dataset", "month")
 
 
-def _bars_by_month(cells: pl.DataFrame, within: pl.DataFrame, intervals: pl.DataFrame) -> pl.DataFrame:
-    """Count, for each ticker asked for, a month's sessions on which it was listed, and those of them with a bar."""
-    days = cells.select("ticker").unique().join(within.select("session"), how="cross")
+def _bars_by_month(cells: pl.DataFrame, filled: Coverage, intervals: pl.DataFrame) -> pl.DataFrame:
+    """Count, for each ticker asked for or followed, a month's sessions on which it was listed, and those with a bar."""
+    everybody = sorted({*cells["ticker"], *filled.followed})
+    within, asked = filled.closed, pl.DataFrame({"ticker": everybody}, {"ticker": pl.String()})
+    days = asked.join(within, how="cross")
     named = identified(days, intervals, "session")
     # Of whom no listing is known, every session is missed
     is_known = pl.col("ticker").is_in(intervals["ticker"].unique().to_list())
@@ -225,7 +245,7 @@ def _bars_by_month(cells: pl.DataFrame, within: pl.DataFrame, intervals: pl.Data
     found = counted.group_by("ticker", "month").agg(
         data=pl.col("_has_bar").sum().cast(pl.Int64), sessions=pl.len().cast(pl.Int64)
     )
-    grid = cells.select("ticker").unique().join(months, how="cross")
+    grid = asked.join(months, how="cross")
     return grid.join(found, on=["ticker", "month"], how="left").fill_null(0).sort("ticker", "month")
 
 
@@ -261,6 +281,13 @@ def _shown(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.head(SHOWN_ROWS).drop(_HIDDEN, strict=False)
 
 
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Write numbers that JSON does not know as text: they are just what a check accuses."""
+    return {
+        name: str(value) if isinstance(value, float) and not isfinite(value) else value for name, value in row.items()
+    }
+
+
 def _heat(count: int, of: int) -> str:
     """Name the step of a heat map."""
     if not of:
@@ -280,6 +307,7 @@ def _template(name: str) -> Any:  # noqa: ANN401 - jinja2 has no types of its ow
         lstrip_blocks=True,
     )
     environment.filters["cell"] = cell
+    environment.filters["markdown"] = markdown
     return environment.get_template(name)
 
 
@@ -294,6 +322,11 @@ def cell(value: object) -> str:
             return value.strftime("%Y-%m-%d %H:%M:%SZ")
         case _:
             return str(value)
+
+
+def markdown(text: str) -> str:
+    """Write text of strangers, as headlines and file names are, so that Markdown makes nothing of it."""
+    return re.sub(r"([\\`*_\[\]<>|!#&])", r"\\\1", " ".join(text.split()))
 
 
 def groups(rows: pl.DataFrame, by: str) -> Mapping[str, list[dict[str, Any]]]:

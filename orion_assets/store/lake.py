@@ -112,13 +112,24 @@ class Lake:
                 the call may be repeated.
             ValueError: Rows outside the range, an empty range, or a table without `session`.
         """
-        fence = _months(table, start, end)
+        _months(table, start, end)
         new = table.conform(frame).sort(identity(table))
         _check_range(table, new, start, end)
+        return self.revise(table, lambda _: new, start=start, end=end)
+
+    def revise(self, table: Table, decide: Callable[[pl.DataFrame], pl.DataFrame], *, start: date, end: date) -> Commit:
+        """Replace the rows of the sessions in [start, end) by what `decide` makes of them, as if under a lock.
+
+        As `replace`; `decide` is handed the rows of the range, sorted by key and `ts_known`, and is asked again where
+        somebody else committed meanwhile, so it must be pure.
+        """
+        fence = _months(table, start, end)
 
         def plan(snapshot: DeltaTable | None) -> Change | None:
             stored = self._rows_of_months(snapshot, table, (fence[0], fence[-1]))
             is_inside = pl.col("session").is_between(start, end, closed="left")
+            new = table.conform(decide(stored.filter(is_inside))).sort(identity(table))
+            _check_range(table, new, start, end)
             months = _changed_months(stored.filter(is_inside), new)
             if not months:
                 return None

@@ -9,9 +9,9 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.defs import checks
-from orion_assets.defs.assets.wiring import Reported, derives_all, reported
+from orion_assets.defs.assets.wiring import Reported, days_of, derives_all, plotted, reported
 from orion_assets.defs.partitions import span_of
-from orion_assets.ingest.ledger import settle
+from orion_assets.ingest.ledger import coverage_of, settle
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.universe import Universe
 from orion_assets.quality.coverage import bars_without_features, behind
@@ -55,12 +55,13 @@ def store_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         start, end = span_of(context.partition_key_range)
         first, after = months_around(start, end)
         coverage = lake.read(RAW_COVERAGE, start=first, end=after)
+        answered = coverage.filter(pl.col("session").is_between(start, end, closed="left"))
         done = store.publish(tables, start=start, end=end, facts=asked_facts(coverage))
         if derives_all(context):
             settle(state, start, end, moment)
         rows = {f"rows_{name}": count for name, count in done.rows.items()}
         bars, matrix = (tables[table.name] for table in (CLEAN_DAILY_BARS, FEATURE_MATRIX))
-        late = behind(bars, coverage.filter(pl.col("session") < end), lake.read(SECURITIES), universe.followed())
+        late = behind(bars, answered, lake.read(SECURITIES), universe.followed())
         found = [checks.result(_FEATURED, bars_without_features(bars, matrix)), checks.result(_UP_TO_DATE, late)]
         yield reported({"changed": done.is_changed, **rows}, found)
 
@@ -75,16 +76,17 @@ def store_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
     def quality_report(
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
-        universe: dg.ResourceParam[Universe],
+        state: dg.ResourceParam[State],
+        moment: dg.ResourceParam[Moment],
         report_folder: dg.ResourceParam[Path],
     ) -> Iterator[Reported]:
-        """One page per range of sessions: verdict, coverage, what checks accuse, restatements, what to do next."""
+        """One page per range of sessions that was published: verdict, coverage, accused rows, what to do next."""
         keys = context.partition_key_range
-        start, end = span_of(keys)
-        report = gather(reader(lake, end), calendars.sessions(), (start, end), universe.followed())
-        place = report.write(
-            report_folder / f"{context.partition_key_range.start}_{context.partition_key_range.end}.html"
-        )
+        span = span_of(keys)
+        filled = coverage_of(state, span, moment.real())
+        report = gather(reader(lake, span[1]), calendars.sessions(), span, filled)
+        place = report.write(report_folder / f"{keys.start}_{keys.end}.html")
+        plotted(context, "quality_report", {day: {"accused": report.accused_on(day)} for day in days_of(context)})
         told = {"verdict": report.verdict, "page": dg.MetadataValue.path(str(place.resolve()))}
         yield reported({**told, "report": dg.MetadataValue.md(report.markdown())})
 

@@ -3,27 +3,34 @@
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 
 import polars as pl
 import pytest
 
 from orion_assets import calendars, schemas
+from orion_assets.definitions import build_definitions
+from orion_assets.ingest.ledger import Coverage
 from orion_assets.ingest.moment import Moment
+from orion_assets.quality.audit import Checked
 from orion_assets.quality.charts import around
 from orion_assets.quality.quarantine import hold
 from orion_assets.quality.report import Report, gather, reader
+from orion_assets.settings import fixed
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.store.lake import Lake
 from orion_assets.transforms.bars import clean_daily_bars
 from orion_assets.transforms.pipeline import derive
 from orion_assets_tests.pipeline import World, universe_of
-from orion_assets_tests.unit.transforms.rows import MON, THU, TUE, WED, bar, rows
+from orion_assets_tests.unit.transforms.rows import FRI, MON, THU, TUE, WED, bar, rows
 
 CALENDAR = calendars.sessions()
 SPAN = (date(2024, 10, 1), date(2024, 12, 1))
 TICKERS = ("AURA", "FLUX", "FLXA", "JUNO", "QUIL")
+DATASETS = ("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends", "feature_store")
+NOTHING_WANTING = pl.DataFrame(schema={"dataset": pl.String, "session": pl.Date})
+FILLED = Coverage(TICKERS, DATASETS, calendars.sessions(*SPAN).select("session"), NOTHING_WANTING)
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +64,14 @@ def lake(tmp_path_factory) -> Lake:
 
 @pytest.fixture(scope="module")
 def report(lake) -> Report:
-    return gather(reader(lake, SPAN[1]), CALENDAR, SPAN, TICKERS)
+    return gather(reader(lake, SPAN[1]), CALENDAR, SPAN, FILLED)
 
 
 def test_the_verdict_comes_first_and_counts(report):
     assert report.level == "look"
     told = re.fullmatch(
-        r"(\d+) of (\d+) checks passed, (\d+) accuse rows, (\d+) in all; every session has an answer\.", report.verdict
+        r"(\d+) of (\d+) checks passed, (\d+) accuse rows, (\d+) in all; every session is answered and derived\.",
+        report.verdict,
     )
     passed, whole, failed, accused = map(int, told.groups())
     assert passed + failed == whole == len(report.checks)
@@ -91,9 +99,7 @@ def test_it_accuses_what_was_planted_in_these_sessions(report):
 
 
 def test_coverage_counts_sessions_with_an_answer_and_bars_of_listed_tickers(report):
-    assert set(report.coverage["dataset"]) == {
-        *("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
-    }
+    assert set(report.coverage["dataset"]) == set(DATASETS)
     assert (report.coverage["answered"] == report.coverage["sessions"]).all()
     by = {(row["ticker"], row["month"]): (row["data"], row["sessions"]) for row in report.tickers.to_dicts()}
     assert by["JUNO", "2024-10"] == (20, 23)
@@ -104,19 +110,58 @@ def test_coverage_counts_sessions_with_an_answer_and_bars_of_listed_tickers(repo
 
 
 def test_a_session_without_an_answer_is_a_gap(lake):
-    longer = gather(reader(lake, date(2024, 12, 7)), CALENDAR, (SPAN[0], date(2024, 12, 7)), TICKERS)
+    days = [date(2024, 11, 4), date(2024, 11, 5)]
+    wanting = pl.DataFrame({"dataset": ["raw_vix", "feature_store"], "session": days})
 
-    assert longer.gaps == 5 * 5
-    assert "25 sessions of a dataset have no answer" in longer.verdict
+    short = gather(reader(lake, SPAN[1]), CALENDAR, SPAN, replace(FILLED, unfilled=wanting))
+
+    assert short.gaps == 2
+    assert "2 sessions of a dataset are not filled, see feature_store, raw_vix" in short.verdict
+    assert dict(short.coverage.filter(month="2024-11").select("dataset", "answered").iter_rows())["raw_vix"] == 19
 
 
-def test_versions_after_the_first_are_restatements_with_what_changed(report):
-    late = report.restated.filter(pl.col("key").str.starts_with("QUIL"))
+def test_a_ticker_followed_and_never_asked_for_stands_in_the_heat_map(lake):
+    more = gather(reader(lake, SPAN[1]), CALENDAR, SPAN, replace(FILLED, followed=(*TICKERS, "BOLT")))
 
-    assert report.restated["ts_known"].is_sorted(descending=True)
-    assert late.is_empty()
-    dividend = report.restated.filter(table="corporate_actions")
-    assert dividend.is_empty() or "cash_amount" in dividend["changed"][0]
+    assert more.tickers.filter(ticker="BOLT", month="2024-10").select("data", "sessions").row(0) == (0, 23)
+
+
+def test_the_page_of_one_session_has_its_chart(lake):
+    # The bar that ends a halt of three sessions
+    day = date(2024, 10, 18)
+    span = (day, day + timedelta(days=1))
+    days = calendars.sessions(*span).select("session")
+
+    page = gather(reader(lake, span[1]), CALENDAR, span, replace(FILLED, closed=days))
+
+    (found,) = [each for each in page.failed if each.check == "plausible"]
+    assert found.accused.select("ticker", "session").rows() == [("JUNO", date(2024, 10, 15))]
+    assert page.html().count("<svg") >= 1
+    assert page.accused_on(date(2024, 10, 15)) == 1
+
+
+@pytest.fixture
+def report_of_corrections(tmp_path) -> Report:
+    """One ticker over four sessions: a bar corrected, another withdrawn."""
+    span = (MON, FRI)
+    first = rows(schemas.CLEAN_DAILY_BARS, *(bar(day, 10.0) for day in (MON, TUE, THU)))
+    later = (pl.col("ts_known") + timedelta(days=1)).alias("ts_known")
+    corrected = first.filter(session=TUE).with_columns(later, close=pl.lit(10.5), volume=pl.lit(5.0))
+    gone = first.filter(session=THU).with_columns(later, is_deleted=pl.lit(value=True))
+    made = Lake(str(tmp_path))
+    made.replace(schemas.CLEAN_DAILY_BARS, pl.concat([first, corrected, gone]), start=span[0], end=span[1])
+    days = calendars.sessions(*span).select("session")
+    return gather(reader(made, span[1]), CALENDAR, span, Coverage(("AAA",), (), days, NOTHING_WANTING))
+
+
+def test_versions_after_the_first_are_restatements_with_what_changed(report_of_corrections):
+    held = report_of_corrections.restated
+
+    assert held["ts_known"].is_sorted(descending=True)
+    told = {(row["table"], row["key"]): row["changed"] for row in held.to_dicts()}
+    assert told["clean_daily_bars", "AAA 2014-06-03"] == "close volume"
+    assert told["clean_daily_bars", "AAA 2014-06-05"] == "withdrawn"
+    assert len(told) == 2
 
 
 class Page(HTMLParser):
@@ -173,6 +218,38 @@ def test_it_is_told_as_markdown_and_as_data_too(report):
     assert data["verdict"] == report.verdict
     assert {each["check"] for each in data["checks"]} >= {"plausible", "quarantine", "prices_in_order"}
     assert data["level"] == "look"
+
+
+def test_numbers_that_json_does_not_know_are_told_all_the_same(report):
+    bad = pl.DataFrame({"ticker": ["AAA"], "rsi_14": [float("nan")], "sma_5": [float("inf")]})
+    found = [Checked("feature_matrix", "sound", "No value is infinite", bad, is_blocking=True)]
+
+    data = json.loads(json.dumps(replace(report, checks=found).document(), default=str, allow_nan=False))
+
+    assert data["checks"][0]["accused"] == [{"ticker": "AAA", "rsi_14": "nan", "sma_5": "inf"}]
+    assert data["level"] == "broken"
+
+
+def test_what_a_source_wrote_is_no_markup_in_markdown_either(report):
+    evil = "x](http://a.b)\n![p](http://a.b/p.png) <img src=x onerror=alert(1)> | *b*"
+    bad = pl.DataFrame({"ticker": ["AAA"], "title": [evil]})
+
+    text = replace(report, checks=[Checked("clean_news", "told", "Told", bad)]).markdown()
+
+    (row,) = [line for line in text.splitlines() if line.startswith("| AAA")]
+    assert row.replace("\\|", "").count("|") == 3
+    assert not re.search(r"(?<!\\)[\[\]<>*!]", row)
+
+
+def test_the_page_applies_the_checks_that_the_graph_declares(report):
+    graph = build_definitions(fixed(source="none")).resolve_asset_graph()
+    declared = {(key.asset_key.path[-1], key.name): graph.get(key).blocking for key in graph.asset_check_keys}
+    # What a run alone knows: another vendor's closes, the past rebuilt, the files of tickers
+    of_runs = {"reconciles", "leaks", "equals_sessions"}
+
+    applied = {(each.asset, each.check): each.is_blocking for each in report.checks}
+
+    assert applied == {key: blocks for key, blocks in declared.items() if key[1] not in of_runs}
 
 
 def test_the_page_is_written_whole(report, tmp_path):
