@@ -58,6 +58,10 @@ class Deployment:
         return self.folder / "settings.env"
 
     @property
+    def settings(self) -> dict[str, str]:
+        return dict(line.split("=", 1) for line in self.env.read_text().splitlines())
+
+    @property
     def lake(self) -> Lake:
         return Lake(str(self.folder / "lake"))
 
@@ -173,3 +177,10 @@ def undisturbed() -> Iterator[None]:
         for name in set(os.environ) - set(clean_environment()):
             patch.delenv(name)
         yield
+
+
+def synthetic(folder: Path, tickers: tuple[str, ...]) -> Deployment:
+    """Give a deployment on three months of the synthetic market."""
+    more = {"ORION_SOURCE": "synthetic", "ORION_TICKERS": ",".join(tickers), "ORION_FILES_MAPPING": ""}
+    own = {"ORION_FEATURES_URL": str(folder / "features"), "ORION_REPORT_FOLDER": str(folder / "quality")}
+    return deployment(folder, "", start="2024-10-01", **more, **own)

@@ -1,5 +1,6 @@
 """What an asset shows of itself: its columns, row counts and spans, all from schemas.py."""
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -7,9 +8,12 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from orion_assets.quality.charts import over
 from orion_assets.tables import DTYPE_NAMES, Table
 
 SHOWN_ROWS = 50
+# Rows of one session, as Dagster calls them
+ROWS = "dagster/partition_row_count"
 
 
 def columns_of(table: Table) -> dict[str, Any]:
@@ -27,15 +31,11 @@ def columns_of(table: Table) -> dict[str, Any]:
 
 
 def extent(frame: pl.DataFrame) -> Mapping[str, Any]:
-    """Give row count, versions, tickers and the first and last session of a frame."""
+    """Give the row count of a frame, and how many sessions from which to which."""
     shown: dict[str, Any] = {"dagster/row_count": frame.height}
-    if "ticker" in frame.columns:
-        shown["tickers"] = frame["ticker"].n_unique()
     if "session" in frame.columns and frame.height:
         shown |= {"sessions": frame["session"].n_unique(), "first_session": str(frame["session"].min())}
         shown["last_session"] = str(frame["session"].max())
-    if "known_until" in frame.columns:
-        shown["superseded_versions"] = frame["known_until"].is_not_null().sum()
     return shown
 
 
@@ -46,7 +46,7 @@ def by_session(frame: pl.DataFrame, days: Sequence[date]) -> Mapping[date, Mappi
         frame: Rows of a table with `session`.
         days: Sessions to speak of; one without rows has none.
     """
-    shown = [pl.len().alias("dagster/partition_row_count")]
+    shown = [pl.len().alias(ROWS)]
     if "ticker" in frame.columns:
         shown.append(pl.col("ticker").n_unique().alias("tickers"))
     if "known_until" in frame.columns:
@@ -56,8 +56,19 @@ def by_session(frame: pl.DataFrame, days: Sequence[date]) -> Mapping[date, Mappi
         filled = pl.mean_horizontal(pl.col(name).is_not_null().mean() for name in values)
         shown.append(filled.alias("filled_share"))
     told = {row["session"]: row for row in frame.group_by("session").agg(shown).iter_rows(named=True)}
-    none = {"dagster/partition_row_count": 0}
+    none = {ROWS: 0}
     return {day: {name: v for name, v in told.get(day, none).items() if name != "session"} for day in days}
+
+
+def chart(counts: Mapping[date, int], what: str) -> Mapping[str, Any]:
+    """Give a picture of a count over sessions; the UI's own plots of partitions reach back from today only."""
+    drawn = over(counts, what.rpartition("/")[2].replace("partition_row_count", "rows"))
+    encoded = b64encode(drawn.encode()).decode()
+    return (
+        {"over_sessions": dg.MetadataValue.md(f"![over sessions](data:image/svg+xml;base64,{encoded})")}
+        if drawn
+        else {}
+    )
 
 
 def table_of(frame: pl.DataFrame) -> dg.MetadataValue:

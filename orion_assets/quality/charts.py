@@ -1,5 +1,6 @@
 """Small charts as SVG text: the closes around a session that a check accuses."""
 
+from collections.abc import Mapping
 from datetime import date
 from html import escape
 from typing import Final
@@ -41,6 +42,30 @@ def around(bars: pl.DataFrame, ticker: str, session: date) -> str:
         f'<line x1="{at:.1f}" x2="{at:.1f}" y1="0" y2="{_HEIGHT}" class="mark"/>'
         f'<polyline points="{" ".join(points)}" class="close"/>{dot}'
         f'<text x="{_MARGIN}" y="12">{escape(ticker)} {session}</text></svg>'
+    )
+
+
+def over(counts: Mapping[date, int], what: str) -> str:
+    """Draw a count over sessions, from nothing up.
+
+    Args:
+        counts: How many there are, by session, in order.
+        what: What is counted.
+
+    Returns:
+        An `svg` element that stands by itself, in colours that a light and a dark page can carry; empty with fewer
+        than two sessions.
+    """
+    if len(counts) < 2:
+        return ""
+    days, values = list(counts), list(counts.values())
+    top = max(*values, 1)
+    points = [f"{_across(at, len(values)):.1f},{_up(value, 0, top):.1f}" for at, value in enumerate(values)]
+    label = f"{what}, {days[0]} to {days[-1]}: {min(values):,} to {max(values):,}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * _WIDTH}" height="{2 * _HEIGHT}"'
+        f' viewBox="0 0 {_WIDTH} {_HEIGHT}"><polyline points="{" ".join(points)}" fill="none" stroke="#5b6ee1"/>'
+        f'<text x="{_MARGIN}" y="10" font-size="8" font-family="sans-serif" fill="#808080">{escape(label)}</text></svg>'
     )
 
 

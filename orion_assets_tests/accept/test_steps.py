@@ -38,11 +38,10 @@ MOST = 4.0
 
 
 def _materialize(run: Deployment, home: Path, select: str, *more: str) -> None:
-    settings = dict(line.split("=", 1) for line in run.env.read_text().splitlines())
     location = ("-m", "orion_assets.definitions")
     done = subprocess.run(
         [Path(sys.executable).with_name("dagster"), "asset", "materialize", "--select", select, *more, *location],
-        env=clean_environment() | settings | {"DAGSTER_HOME": str(home)},
+        env=clean_environment() | run.settings | {"DAGSTER_HOME": str(home)},
         cwd=run.folder,
         capture_output=True,
         text=True,
@@ -94,6 +93,7 @@ def _pure_seconds(run: Deployment) -> dict[str, float]:
             held["feature_indicators"], held["feature_sentiment"], held["feature_market"], cells
         ),
         "feature_store": lambda: None,
+        "quality_report": lambda: None,
     }
     return {name: _timed(each) for name, each in work.items()}
 

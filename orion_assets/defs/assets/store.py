@@ -86,7 +86,9 @@ def store_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         filled = coverage_of(state, span, moment.real())
         report = gather(reader(lake, span[1]), calendars.sessions(), span, filled)
         place = report.write(report_folder / f"{keys.start}_{keys.end}.html")
-        plotted(context, "quality_report", {day: {"accused": report.accused_on(day)} for day in days_of(context)})
+        plotted(
+            context, "quality_report", {day: {"accused": report.accused_on(day)} for day in days_of(context)}, "accused"
+        )
         told = {"verdict": report.verdict, "page": dg.MetadataValue.path(str(place.resolve()))}
         yield reported({**told, "report": dg.MetadataValue.md(report.markdown())})
 

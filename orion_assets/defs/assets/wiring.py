@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 
 from orion_assets.defs import checks
-from orion_assets.defs.metadata import by_session, columns_of, extent
+from orion_assets.defs.metadata import ROWS, by_session, chart, columns_of, extent
 from orion_assets.defs.partitions import DATE_FORMAT, TICKERS
 from orion_assets.quality.rules import Finder
 from orion_assets.schemas import BY_SESSION
@@ -76,10 +76,16 @@ def days_of(context: dg.AssetExecutionContext) -> list[date]:
     return [date.fromisoformat(key) for key in context.partition_keys]
 
 
-def plotted(context: dg.AssetExecutionContext, asset: str, told: Mapping[date, Mapping[str, Any]]) -> None:
-    """Say something of each session of a run, for the UI to plot."""
+def plotted(
+    context: dg.AssetExecutionContext, asset: str, told: Mapping[date, Mapping[str, Any]], drawn: str = ROWS
+) -> None:
+    """Say something of each session of a run, for the UI to plot, and draw one of the numbers over them."""
     for day, metadata in told.items():
-        context.add_asset_metadata(metadata, asset_key=asset, partition_key=day.strftime(DATE_FORMAT))
+        # The UI shows a range by its last session
+        picture = chart({each: values[drawn] for each, values in told.items()}, drawn) if day == max(told) else None
+        context.add_asset_metadata(
+            {**metadata, **(picture or {})}, asset_key=asset, partition_key=day.strftime(DATE_FORMAT)
+        )
 
 
 def reported(
