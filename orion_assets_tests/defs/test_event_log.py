@@ -40,11 +40,48 @@ def test_another_process_and_dagsters_own_log_read_the_same_events(home):
     own.dispose()
 
 
-def test_one_engine_serves_all_connections_to_a_file(home):
+def open_files(home: Path) -> set[str]:
+    found = (str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink())
+    return {Path(path).name for path in found if path.startswith(str(home))}
+
+
+def test_one_connection_serves_a_file_until_it_is_let_go(home):
     log = KeptEngineEventLog(str(home))
 
     with log.index_connection() as first:
-        engine = first.engine
+        engine, held = first.engine, first.connection.dbapi_connection
     with log.index_connection() as second:
         assert second.engine is engine
+        assert second.connection.dbapi_connection is held
+    assert "index.db" in open_files(home)
+    log.dispose()
+
+    assert "index.db" not in open_files(home)
+
+
+def test_the_files_of_many_runs_are_not_all_kept_open_and_a_wiped_log_is_written_anew(home):
+    with DagsterInstance.from_config(str(home)) as instance:
+        log = instance.event_log_storage
+        runs = [f"run-{number}" for number in range(12)]
+        for run in runs:
+            with log.run_connection(run):
+                assert f"{run}.db" in open_files(home)
+        assert 0 < len({name for name in open_files(home) if name.endswith(".db")}) <= 8
+        log.wipe()
+        assert not list((home / "history" / "runs").glob("run-*.db"))
+
+        with log.run_connection(runs[0]):
+            assert f"{runs[0]}.db" in open_files(home)
+
+
+def test_a_forked_process_opens_its_own(home):
+    log = KeptEngineEventLog(str(home))
+    with log.index_connection() as mine:
+        held = mine.connection.dbapi_connection
+    log._process -= 1  # as a child sees it
+
+    with log.index_connection() as own:
+        assert own.connection.dbapi_connection is not held
+    held.execute("SELECT 1")
+    held.close()
     log.dispose()
