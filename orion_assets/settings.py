@@ -4,9 +4,11 @@ import os
 import re
 from collections.abc import Iterable
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -139,6 +141,22 @@ def load(env_file: Path | None = None) -> Settings:
     except ValidationError as e:
         lines = "; ".join(_fault(error) for error in e.errors())
         raise SettingsError(f"settings: {lines}. Correct it in the environment or .env") from e
+
+
+def unread(env_file: Path | None = None) -> dict[str, str]:
+    """Find names that look like settings and that nothing reads: mistyped ones are passed over in silence.
+
+    Args:
+        env_file: As for `load`.
+
+    Returns:
+        The nearest setting by the name found, empty where none is near.
+    """
+    known = [f"ORION_{name.upper()}" for name, field in Settings.model_fields.items() if field.alias is None]
+    file = env_file or Path(".env")
+    found = {*os.environ, *(dotenv_values(file) if file.is_file() else {})}
+    strange = sorted(name for name in found if name.upper().startswith("ORION_") and name.upper() not in known)
+    return {name: next(iter(get_close_matches(name.upper(), known, n=1, cutoff=0.7)), "") for name in strange}
 
 
 def _fault(error: ErrorDetails) -> str:

@@ -15,15 +15,18 @@ from orion_assets.cli.options import From, Json, Tickers, To
 from orion_assets.cli.output import OUT, Exit, counted, document, frame, refuse
 from orion_assets.ingest.ledger import PUBLISHED, coverage_of
 from orion_assets.quality.leaks import FEATURES, Scope, leaks, probes
+from orion_assets.quality.quarantine import standing
 from orion_assets.quality.report import Report, gather, reader
+from orion_assets.schemas import QUARANTINE, TABLES
 from orion_assets.store.protocols import FeatureReader
 from orion_assets.store.raw import raw_of
 from orion_assets.store.state import STATES
 
-app = typer.Typer(no_args_is_help=True, help="Hold the data to account: leaks, report.")
+app = typer.Typer(no_args_is_help=True, help="Hold the data to account: leaks, quarantine, report.")
 # Each instant derives every ticker anew
 _SAMPLE = 50
 _SHOWN = [*FEATURES, "ts_known"]
+_HELD = ("session", "row_key", "rule", "found", "remedy", "source_file", "source_row", "origin")
 
 
 @app.callback()
@@ -73,6 +76,33 @@ def find_leaks(
         _tell(found, scope.tickers, f"{counted(compared, 'row')} at {counted(len(when), 'instant')}")
     if not found.is_empty():
         raise typer.Exit(Exit.FAILED)
+
+
+@app.command("quarantine")
+def show_quarantine(
+    ctx: typer.Context,
+    tickers: Tickers = None,
+    start: From = None,
+    end: To = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also rows that the source has corrected since.")] = False,
+    json: Json = False,
+) -> None:
+    """Show the rows that were held back: where they stand, what is wrong with them, and what to do."""
+    call: Call = ctx.obj
+    lake = call.lake()
+    rows = lake.read(QUARANTINE, start=context.day("--from", start), end=context.day("--to", end))
+    if tickers:
+        rows = rows.filter(pl.col("ticker").is_in(tickers))
+    if not everything:
+        origins = {name: lake.read(TABLES[name]) for name in rows["origin"].unique().sort()}
+        rows = standing(rows, {TABLES[name]: frame for name, frame in origins.items()}) if origins else rows
+    shown = rows.sort("session", "row_key", "rule").select(_HELD)
+    if json:
+        document(shown.to_dicts())
+    elif shown.is_empty():
+        OUT.print("nothing is held back" + ("" if everything else "; --all shows what was corrected since, too"))
+    else:
+        frame(shown, as_json=False, title=f"{counted(shown.height, 'row')} held back")
 
 
 @app.command("report")

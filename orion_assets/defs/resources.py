@@ -70,6 +70,11 @@ def archive(settings: Settings) -> Archive:
     if not settings.archive_url.startswith("s3://"):
         return FolderArchive(Path(settings.archive_url))
     bucket, _, prefix = settings.archive_url.removeprefix("s3://").partition("/")
+    return S3Archive(s3_client(settings), bucket, prefix)
+
+
+def s3_client(settings: Settings) -> Any:  # noqa: ANN401 - boto3 makes its clients' methods at run time
+    """Give a client of the object store that the settings name."""
     # Built here and handed to nobody, so that its keys are no configuration; dg.EnvVar would not see an env file
     s3 = S3Resource(
         endpoint_url=settings.s3_endpoint_url or None,
@@ -77,8 +82,7 @@ def archive(settings: Settings) -> Archive:
         aws_access_key_id=_said(settings.aws_access_key_id),
         aws_secret_access_key=_said(settings.aws_secret_access_key),
     )
-    client: Any = s3.get_client()
-    return S3Archive(client, bucket, prefix)
+    return s3.get_client()
 
 
 def _said(secret: SecretStr | None) -> str | None:

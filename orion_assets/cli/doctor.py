@@ -1,0 +1,117 @@
+"""`orion doctor`: what is installed, set, reachable, writable and fresh, and what to do about each finding."""
+
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import typer
+
+from orion_assets import settings as environment
+from orion_assets.cli.context import Call, now
+from orion_assets.cli.options import Json
+from orion_assets.cli.output import OUT, Exit, document, frame
+from orion_assets.errors import OrionError, SettingsError
+from orion_assets.quality.health import (
+    Finding,
+    of_lake,
+    of_names,
+    of_places,
+    of_source,
+    of_state,
+    of_store,
+    worst,
+)
+from orion_assets.settings import Settings
+from orion_assets.sources.registry import open_source
+
+_PARTS = ("dagster", "polars", "duckdb", "deltalake")
+_VERDICT = {
+    "ok": "All is well.",
+    "look": "It works; what says look has something to do.",
+    "fault": "What says fault cannot work.",
+}
+
+
+def doctor(ctx: typer.Context, json: Json = False) -> None:
+    """Examine this deployment: installation, settings, source, places, ledger, store, automation. Changes nothing.
+
+    Exits 1 where something cannot work.
+    """
+    call: Call = ctx.obj
+    findings = [*_of_installation(), *of_names(environment.unread(call.env_file))]
+    try:
+        found = call.settings
+    except SettingsError as e:
+        findings.append(Finding("settings", "fault", str(e), "correct it, then: orion doctor"))
+    else:
+        findings += _examined(call, found)
+    level = worst(findings)
+    if json:
+        document({"level": level, "findings": [asdict(each) for each in findings]})
+    else:
+        rows = [{"": each.level, "subject": each.subject, "found": each.found} for each in findings]
+        frame(pl.DataFrame(rows), as_json=False)
+        for each in findings:
+            if each.remedy:
+                OUT.print(f"  {each.subject}: {each.remedy}")
+        OUT.print(_VERDICT[level])
+    if level == "fault":
+        raise typer.Exit(Exit.FAILED)
+
+
+def _of_installation() -> Iterator[Finding]:
+    parts = ", ".join(f"{name} {version(name)}" for name in _PARTS)
+    told = f"orion {version('orion-assets')} on Python {platform.python_version()}, {parts}"
+    yield Finding("installation", "ok", told)
+
+
+def _examined(call: Call, settings: Settings) -> Iterator[Finding]:
+    where = call.env_file or (Path(".env") if Path(".env").is_file() else None)
+    yield Finding("settings", "ok", f"read from the environment{f' and {where}' if where else ''}, else defaults")
+    reach = None
+    try:
+        source = open_source(settings.source, settings.files_mapping, settings.files_root)
+        yield from of_source(settings, source)
+        reach = source.last_session("raw_daily_bars")
+    except OrionError as e:
+        yield Finding("source", "fault", str(e), "correct it, then: orion doctor")
+    yield from of_places(settings, lambda: _s3_client(settings))
+    state = call.state()
+    if not settings.state_url.startswith("sqlite") or Path(settings.state_url.partition(":///")[2]).is_file():
+        yield from of_state(state, now(), reach)
+        yield from of_lake(call.lake(), now())
+        yield from of_store(settings, state)
+    else:
+        yield Finding("ledger", "look", "nothing was asked for yet", "orion backfill")
+    yield from _of_automation(settings)
+
+
+def _s3_client(settings: Settings) -> Any:  # noqa: ANN401 - boto3 makes its clients' methods at run time
+    from orion_assets.defs.resources import s3_client  # noqa: PLC0415 - Dagster takes seconds to load
+
+    return s3_client(settings)
+
+
+def _of_automation(settings: Settings) -> Iterator[Finding]:
+    """Tell which schedules and sensors are switched on, and whether a daemon looks after them."""
+    if settings.dagster_home is None or not (settings.dagster_home / "dagster.yaml").is_file():
+        told = "DAGSTER_HOME names no instance; runs of the command line are forgotten with it"
+        yield Finding("automation", "ok", told)
+        return
+    from orion_assets.cli.run import instance  # noqa: PLC0415 - Dagster takes seconds to load
+
+    with instance(settings) as on:
+        running = sorted(each.instigator_name for each in on.all_instigator_state() if each.is_running)
+        is_alive = any(on.get_daemon_statuses()[kind].healthy for kind in on.get_required_daemon_types())
+    if not running:
+        yield Finding("automation", "ok", "no schedule and no sensor is on; switch them on under Automation in the UI")
+    elif is_alive:
+        yield Finding("automation", "ok", f"on: {', '.join(running)}; the daemon is alive")
+    else:
+        yield Finding(
+            "automation", "fault", f"on: {', '.join(running)}, and no daemon is alive", "make dev, or make up"
+        )
