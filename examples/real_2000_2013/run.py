@@ -31,6 +31,7 @@ def main(arguments: list[str]) -> None:
         shown.features(store, ["AAPL", "IBM", "MSFT"], "2005-02-28", "2005-03-01", columns)
         showing.split(store, "AAPL", "2005-02-23", "2005-03-04")
         showing.total_return(store, "AAPL")
+    shown.page(found)
     OUT.print(
         "\nNext: .venv/bin/orion --env-file examples/real_2000_2013/.env features AAPL --as-of 2005-03-01\n"
         "      .venv/bin/orion --help, or bring your own files: docs/reference/files-mapping.md"

@@ -25,6 +25,7 @@ def main() -> None:
         shown.features(store, ["AAPL", "MSFT"], "2014-06-09", "2014-06-10", columns)
         showing.split(store, "AAPL", "2014-06-04", "2014-06-13")
         showing.total_return(store, "AAPL")
+    shown.page(found)
     OUT.print("\nNext: .venv/bin/orion --env-file examples/real_2014/.env features AAPL --as-of 2014-06-06")
 
 

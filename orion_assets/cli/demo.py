@@ -70,6 +70,7 @@ def demo(folder: Folder = FOLDER) -> None:
         refuse(
             "demo: what was planted was not found, or something else was accused; this is a fault of Orion", Exit.FAILED
         )
+    showing.page(settings)
     _next(folder)
 
 
@@ -184,8 +185,6 @@ def _planted(planted: pl.DataFrame, outcome: Outcome, days: list[date]) -> bool:
 
 def _next(folder: Path) -> None:
     env = folder / SETTINGS_FILE
-    page = next(iter((folder / "quality").glob("*.html")))
-    OUT.print(f"quality report: {page}")
     # The Makefile knows the usual folder alone
     shown = "make dev, which shows in Dagster's UI what was built" if folder == FOLDER else "look around, with"
     OUT.print(f"next: {shown}")

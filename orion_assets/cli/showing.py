@@ -1,10 +1,11 @@
 """Pieces of what the demo and the examples print: rows of every layer, one feature table."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
-from orion_assets.cli.output import frame
+from orion_assets.cli.output import OUT, frame
 from orion_assets.schemas import TABLES
 from orion_assets.settings import Settings
 from orion_assets.store.lake import Lake
@@ -29,6 +30,13 @@ def layers(settings: Settings) -> None:
             }
         )
     frame(pl.DataFrame(rows, infer_schema_length=None), as_json=False, title="Rows per layer")
+
+
+def page(settings: Settings) -> None:
+    """Print where the newest page on quality lies, from here."""
+    newest = max(settings.report_folder.glob("*.html"), key=lambda place: place.stat().st_mtime)
+    here = Path.cwd()
+    OUT.print(f"quality report: {newest.relative_to(here) if newest.is_relative_to(here) else newest}")
 
 
 def features(store: FeatureReader, tickers: Sequence[str], session: str, end: str, columns: Sequence[str]) -> None:

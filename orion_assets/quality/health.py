@@ -57,7 +57,7 @@ def of_source(settings: Settings, source: Source) -> Iterator[Finding]:
     """Tell what a source supplies, and how far; what it cannot read it raises."""
     bars, tickers = source.last_session("raw_daily_bars"), source.listed_tickers()
     missing = sorted({"raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends"} - source.datasets)
-    told = f"{source.name}, {len(tickers)} tickers" + (f", bars up to {bars}" if bars else "")
+    told = f"{source.name}, tickers: {len(tickers)}" + (f", bars up to {bars}" if bars else "")
     if settings.source == SYNTHETIC:
         remedy = "for real data: ORION_FILES_MAPPING=mapping.toml, as docs/reference/files-mapping.md says"
         yield Finding("source", "look", f"{told}; nothing of it is real", remedy)
@@ -145,7 +145,7 @@ def of_state(state: State, now: datetime, reach: date | None) -> Iterator[Findin
     if asked.is_empty():
         yield Finding("ledger", "look", "nothing was asked for yet", "orion backfill")
         return
-    yield Finding("ledger", "ok", f"{len(followed)} tickers followed, {fresh.len()} sessions published")
+    yield Finding("ledger", "ok", f"tickers followed: {len(followed)}, sessions published: {fresh.len()}")
     if left:
         yield Finding(
             "ledger", "look", f"{len(left)} sessions failed or were stepped over, first {left[0]}", "orion update"

@@ -62,11 +62,11 @@ def test_what_cannot_work_is_a_fault_with_its_remedy(market, change, subject, to
 
 def test_a_name_that_nothing_reads_is_told_with_the_nearest(market, tmp_path, monkeypatch):
     _, found = examined(market, ORION_TICKER="ACME", ORION_WEATHER="fine")
-    monkeypatch.setenv("ORION_STRAT", "2014-01-02")
+    monkeypatch.setenv("ORION_STARTS", "2014-01-02")
 
     assert found["settings"]["found"] == "ORION_WEATHER is set and nothing reads it"
     assert unread(market.env_file(ORION_TICKER="ACME"))["ORION_TICKER"] == "ORION_TICKERS"
-    assert unread(tmp_path / "none")["ORION_STRAT"] == "ORION_START"
+    assert unread(tmp_path / "none")["ORION_STARTS"] == "ORION_START"
 
 
 def test_a_bucket_is_written_and_left_empty_and_one_that_is_away_is_a_fault(market, s3_server):  # noqa: F811
