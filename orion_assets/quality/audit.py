@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from orion_assets.quality.anomalies import implausible, judged_from, suspected_splits
-from orion_assets.quality.coverage import bars_without_features, behind
+from orion_assets.quality.coverage import ONE_EVENT, ONE_EVENT_TEXT, bars_without_features, behind, passed_over
 from orion_assets.quality.quarantine import standing
 from orion_assets.quality.rules import ACTIONS, BARS, FEATURES, NEWS, REFERENCE, SECURITY, VIX, Finder
 from orion_assets.schemas import (
@@ -106,6 +106,12 @@ def audit(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed:
         *(
             _held(table, tables[QUARANTINE] if table == SECURITIES else of(QUARANTINE), {o: tables[o] for o in origins})
             for table, origins in _ORIGINS.items()
+        ),
+        Checked(
+            CORPORATE_ACTIONS.name,
+            ONE_EVENT,
+            ONE_EVENT_TEXT,
+            passed_over(of(RAW_SPLITS), of(RAW_DIVIDENDS), tables[SECURITIES]),
         ),
         *_over_series(tables, sessions, span),
         *_of_store(tables, of(CLEAN_DAILY_BARS), of(FEATURE_MATRIX), followed),

@@ -1,9 +1,12 @@
 """What is missing at the end of a run: bars without features, followed tickers that have fallen behind."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import polars as pl
 
+from orion_assets.schemas import SECURITIES
+from orion_assets.transforms.identity import identified
 from orion_assets.transforms.versions import visible
 
 
@@ -20,6 +23,49 @@ def bars_without_features(bars: pl.DataFrame, matrix: pl.DataFrame) -> pl.DataFr
     shown = visible(bars, ("ticker", "session")).select("ticker", "session", "close")
     featured = visible(matrix, ("ticker", "session", "cutoff")).filter(pl.col("cutoff") == "close")
     return shown.join(featured, on=["ticker", "session"], how="anti", maintain_order="left")
+
+
+ONE_EVENT: Final = "one_event"
+ONE_EVENT_TEXT: Final = "No event is passed over for another of the same security, ex-date and kind"
+
+
+def passed_over(splits: pl.DataFrame, dividends: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:
+    """Find the events that say otherwise than the one that counts for their security, ex-date and kind.
+
+    A regular and a special dividend of one day are two events of one kind: one alone enters the series.
+
+    Args:
+        splits: RAW_SPLITS rows, all versions.
+        dividends: RAW_DIVIDENDS rows, all versions.
+        securities: SECURITIES rows, all versions.
+
+    Returns:
+        `ticker`, `session`, `ex_date`, `kind`, `event_id`, `found`, `remedy`, sorted.
+    """
+    values = ("shares_after", "shares_before", "cash_amount")
+    kinds = {"split": visible(splits, ("event_id",)), "dividend": visible(dividends, ("event_id",))}
+    events = pl.concat([rows.with_columns(kind=pl.lit(kind)) for kind, rows in kinds.items()], how="diagonal")
+    named = identified(events, visible(securities, SECURITIES.key), "ex_date")
+    key = ["security_id", "ex_date", "kind"]
+    # As corporate_actions chooses: known last, then the greatest id
+    ordered = named.sort(*key, "ts_known", "event_id", descending=[False, False, False, True, True])
+    others = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"_{name}")) for name in values)
+    counts = ordered.unique(key, keep="first", maintain_order=True)
+    both = ordered.join(counts.select(*key, *(pl.col(name).alias(f"_{name}") for name in values)), on=key)
+    told = (
+        pl.when(pl.col("kind") == "split")
+        .then(pl.format("{} for {}", "shares_after", "shares_before"))
+        .otherwise(pl.col("cash_amount").cast(pl.String))
+    )
+    remedy = (
+        "if both hold, say them as one event: the sum of two dividends, the product of two splits; else withdraw it"
+    )
+    return (
+        both.filter(others)
+        .with_columns(found=told, remedy=pl.lit(remedy))
+        .select("ticker", "session", "ex_date", "kind", "event_id", "found", "remedy")
+        .sort("ticker", "ex_date", "kind", "event_id")
+    )
 
 
 def behind(

@@ -13,6 +13,7 @@ from orion_assets.defs.io import READS
 from orion_assets.defs.partitions import look_back, span_of
 from orion_assets.ingest.ledger import quarantined_cells
 from orion_assets.quality.audit import FINDERS
+from orion_assets.quality.coverage import ONE_EVENT, ONE_EVENT_TEXT, passed_over
 from orion_assets.quality.quarantine import hold, standing
 from orion_assets.schemas import (
     CLEAN_DAILY_BARS,
@@ -90,7 +91,10 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
             "raw_dividends": dg.AssetIn(metadata={READS: "all"}),
             "securities": dg.AssetIn(),
         },
-        check_specs=_specs(CORPORATE_ACTIONS, action_rules.RULES),
+        check_specs=[
+            *_specs(CORPORATE_ACTIONS, action_rules.RULES),
+            dg.AssetCheckSpec(ONE_EVENT, asset=CORPORATE_ACTIONS.name, description=ONE_EVENT_TEXT),
+        ],
     )
     def corporate_actions(
         context: dg.AssetExecutionContext,
@@ -103,18 +107,25 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         is_wanted = pl.col("session").is_between(*span_of(context.partition_key_range), closed="left")
         done = action_rules.corporate_actions(raw_splits, raw_dividends, securities, calendars.sessions())
         raw = {RAW_SPLITS: raw_splits, RAW_DIVIDENDS: raw_dividends}
-        yield _kept(context, lake, CORPORATE_ACTIONS, Cleaned(*(part.filter(is_wanted) for part in done)), raw)
+        over = checks.result(ONE_EVENT, passed_over(raw_splits, raw_dividends, securities).filter(is_wanted))
+        wanted = Cleaned(*(part.filter(is_wanted) for part in done))
+        yield _kept(context, lake, CORPORATE_ACTIONS, wanted, raw, [over])
 
     return [clean_daily_bars, clean_vix, clean_news, corporate_actions]
 
 
 def _kept(
-    context: dg.AssetExecutionContext, lake: Lake, table: Table, cleaned: Cleaned, raw: Mapping[Table, pl.DataFrame]
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    table: Table,
+    cleaned: Cleaned,
+    raw: Mapping[Table, pl.DataFrame],
+    more: Sequence[dg.AssetCheckResult] = (),
 ) -> Result:
     start, end = span_of(context.partition_key_range)
     hold(lake, cleaned.quarantine, start, end)
     held = checks.result(checks.QUARANTINED, standing(cleaned.quarantine, raw))
-    return made(context, table, cleaned.rows, FINDERS[table], [held])
+    return made(context, table, cleaned.rows, FINDERS[table], [held, *more])
 
 
 def _specs(table: Table, rules: Sequence[Rule]) -> list[dg.AssetCheckSpec]:

@@ -3,9 +3,9 @@ from datetime import date
 import polars as pl
 import pytest
 
-from orion_assets.quality.coverage import bars_without_features, behind
-from orion_assets.schemas import CLEAN_DAILY_BARS, FEATURE_MATRIX, RAW_COVERAGE, SECURITIES
-from orion_assets_tests.unit.transforms.rows import HOUR, MON, TUE, answered, bar, close_cutoff, rows, told
+from orion_assets.quality.coverage import bars_without_features, behind, passed_over
+from orion_assets.schemas import CLEAN_DAILY_BARS, FEATURE_MATRIX, RAW_COVERAGE, RAW_DIVIDENDS, RAW_SPLITS, SECURITIES
+from orion_assets_tests.unit.transforms.rows import HOUR, MON, TUE, answered, bar, close_cutoff, dividend, rows, told
 
 FOLLOWED = ("AAA", "BBB")
 
@@ -100,3 +100,33 @@ def interval(begins: date, ends: date | None, security_id: str = "F1") -> dict:
 )
 def test_who_is_not_listed_is_not_missed(securities, is_missed):
     assert bool(lag(UP_TO_DATE, BOTH_ASKED, *securities)) is is_missed
+
+
+def raw(table, *given: dict) -> pl.DataFrame:
+    return rows(table, *({name: value for name, value in row.items() if name in table.names} for row in given))
+
+
+def over(*dividends: dict) -> list[tuple]:
+    found = passed_over(RAW_SPLITS.empty(), raw(RAW_DIVIDENDS, *dividends), SECURITIES.empty())
+    return told(found, "ticker", "ex_date", "event_id", "found")
+
+
+def test_a_special_dividend_beside_the_regular_one_is_no_silent_loss():
+    regular, special = dividend(TUE, 0.5, event_id="b"), dividend(TUE, 2.0, event_id="a")
+
+    assert over(regular, special) == [("AAA", TUE, "a", "2.0")]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        (),
+        (dividend(TUE, 0.5, event_id="a"),),
+        (dividend(MON, 2.0, event_id="a"),),
+        (dividend(TUE, 2.0, ticker="BBB", event_id="a"),),
+        (dividend(TUE, 2.0, event_id="a"), dividend(TUE, 2.0, close_cutoff(TUE), event_id="a", is_deleted=True)),
+    ],
+    ids=["alone", "said twice", "another day", "another ticker", "withdrawn"],
+)
+def test_an_event_that_no_other_contradicts_is_not_told(others):
+    assert over(dividend(TUE, 0.5, event_id="b"), *others) == []
