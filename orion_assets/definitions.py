@@ -44,7 +44,7 @@ def build_definitions(
         assets=[*reference, *daily, *history],
         jobs=made,
         schedules=[end_of_day_on(axis), weekly_reference, weekly_history],
-        sensors=[universe_sensor([job for job in made if job.name != "reference"])],
+        sensors=[universe_sensor([job for job in made if job.name != "reference"], settings.start)],
         resources={**resources(settings), **(overrides or {})},
         loggers=loggers,
         executor=dg.in_process_executor,

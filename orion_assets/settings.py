@@ -18,6 +18,8 @@ from orion_assets.errors import SettingsError
 SourceName = Literal["none", "files", "synthetic"]
 NO_SOURCE: Final = "none"
 SYNTHETIC: Final = "synthetic"
+# Read by docker-compose.yml alone
+_OF_CONTAINERS: Final = ("ORION_FILES_DIR",)
 _PASSWORD: Final = re.compile(r"(://[^:/@]*):.*@")
 _POSTGRES: Final = re.compile(r"[\w+]+://([^:/@]*(:[^@]*)?@)?(\[[^]@]*\]|[^]:/?@[]*)(:\d*)?(/[^?@]*)?(\?.*)?")
 
@@ -155,7 +157,8 @@ def unread(env_file: Path | None = None) -> dict[str, str]:
     known = [f"ORION_{name.upper()}" for name, field in Settings.model_fields.items() if field.alias is None]
     file = env_file or Path(".env")
     found = {*os.environ, *(dotenv_values(file) if file.is_file() else {})}
-    strange = sorted(name for name in found if name.upper().startswith("ORION_") and name.upper() not in known)
+    is_ours = {*known, *_OF_CONTAINERS}
+    strange = sorted(name for name in found if name.upper().startswith("ORION_") and name.upper() not in is_ours)
     return {name: next(iter(get_close_matches(name.upper(), known, n=1, cutoff=0.7)), "") for name in strange}
 
 

@@ -29,6 +29,7 @@ from orion_assets.settings import Settings
 from orion_assets.sources.registry import open_source
 
 _PARTS = ("dagster", "polars", "duckdb", "deltalake")
+_DAEMONS = ("SCHEDULER", "SENSOR", "QUEUED_RUN_COORDINATOR")
 _VERDICT = {
     "ok": "All is well.",
     "look": "It works; what says look has something to do.",
@@ -37,9 +38,9 @@ _VERDICT = {
 
 
 def doctor(ctx: typer.Context, json: Json = False) -> None:
-    """Examine this deployment: installation, settings, source, places, ledger, store, automation. Changes nothing.
+    """Examine this deployment: installation, settings, source, places, ledger, store, automation.
 
-    Exits 1 where something cannot work.
+    Fetches and derives nothing. Exits 1 where something cannot work.
     """
     call: Call = ctx.obj
     findings = [*_of_installation(), *of_names(environment.unread(call.env_file))]
@@ -106,12 +107,16 @@ def _of_automation(settings: Settings) -> Iterator[Finding]:
 
     with instance(settings) as on:
         running = sorted(each.instigator_name for each in on.all_instigator_state() if each.is_running)
-        is_alive = any(on.get_daemon_statuses()[kind].healthy for kind in on.get_required_daemon_types())
+        told = on.get_daemon_statuses()
+        dead = sorted(kind for kind in _DAEMONS if kind not in told or not told[kind].healthy)
     if not running:
         yield Finding("automation", "ok", "no schedule and no sensor is on; switch them on under Automation in the UI")
-    elif is_alive:
+    elif not dead:
         yield Finding("automation", "ok", f"on: {', '.join(running)}; the daemon is alive")
     else:
         yield Finding(
-            "automation", "fault", f"on: {', '.join(running)}, and no daemon is alive", "make dev, or make up"
+            "automation",
+            "fault",
+            f"on: {', '.join(running)}, and no daemon does {', '.join(dead).lower()}",
+            "make dev, or make up",
         )

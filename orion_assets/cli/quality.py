@@ -15,9 +15,9 @@ from orion_assets.cli.options import From, Json, Tickers, To
 from orion_assets.cli.output import OUT, Exit, counted, document, frame, refuse
 from orion_assets.ingest.ledger import PUBLISHED, coverage_of
 from orion_assets.quality.leaks import FEATURES, Scope, leaks, probes
-from orion_assets.quality.quarantine import standing
+from orion_assets.quality.quarantine import still_held
 from orion_assets.quality.report import Report, gather, reader
-from orion_assets.schemas import QUARANTINE, TABLES
+from orion_assets.schemas import QUARANTINE
 from orion_assets.store.protocols import FeatureReader
 from orion_assets.store.raw import raw_of
 from orion_assets.store.state import STATES
@@ -94,8 +94,7 @@ def show_quarantine(
     if tickers:
         rows = rows.filter(pl.col("ticker").is_in(tickers))
     if not everything:
-        origins = {name: lake.read(TABLES[name]) for name in rows["origin"].unique().sort()}
-        rows = standing(rows, {TABLES[name]: frame for name, frame in origins.items()}) if origins else rows
+        rows = still_held(lake, rows)
     shown = rows.sort("session", "row_key", "rule").select(_HELD)
     if json:
         document(shown.to_dicts())

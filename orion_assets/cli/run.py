@@ -22,7 +22,7 @@ from orion_assets import calendars
 from orion_assets.cli.launch import RAW, Finding, Launch, Outcome, merged
 from orion_assets.cli.output import ERR
 from orion_assets.definitions import build_definitions
-from orion_assets.defs.keeping import histories
+from orion_assets.defs.keeping import RANGE, histories
 from orion_assets.defs.partitions import TICKERS_AXIS
 from orion_assets.settings import Settings, export_dagster_home
 
@@ -83,7 +83,7 @@ def _tags(launch: Launch) -> dict[str, str]:
     else:
         days = calendars.sessions(launch.start, launch.end)["session"].to_list()
         first, last = days[0].isoformat(), days[-1].isoformat()
-    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+    return dict(zip(RANGE, (first, last), strict=True))
 
 
 def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:

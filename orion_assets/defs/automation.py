@@ -1,7 +1,7 @@
 """Jobs, and what starts them: after each session, once a week, and when a ticker is added."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import dagster as dg
@@ -76,15 +76,15 @@ def weekly_history(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]
     return requests or dg.SkipReason("no ticker has a history yet")
 
 
-def universe_sensor(made: Sequence[Any]) -> dg.SensorDefinition:
-    """Make the sensor that looks after what is followed, over the jobs that it starts."""
+def universe_sensor(made: Sequence[Any], first: date) -> dg.SensorDefinition:
+    """Make the sensor that looks after what is followed from a session on, over the jobs that it starts."""
 
     @dg.sensor(name="universe", jobs=made, minimum_interval_seconds=60)
     def universe(context: dg.SensorEvaluationContext, state: dg.ResourceParam[State]) -> dg.SensorResult:
         """Fill the past of a ticker that was added, ask again for what failed, derive what changed, write histories."""
         keys = context.instance.get_dynamic_partitions(TICKERS_AXIS)
-        added = [ticker for ticker in state.universe() if ticker not in set(keys)]
-        chosen = choose(context.instance, state, keys, SystemClock().now())
+        added = sorted(set(state.universe()) - set(keys))
+        chosen = choose(context.instance, state, keys, first, SystemClock().now())
         is_run = isinstance(chosen, dg.RunRequest)
         return dg.SensorResult(
             run_requests=[chosen] if is_run else [],

@@ -12,7 +12,7 @@ from typing import Any, Final
 import dagster as dg
 
 from orion_assets.defs.partitions import DATE_FORMAT
-from orion_assets.ingest.ledger import PUBLISHED, lost, near_one_another, stale_span, unasked
+from orion_assets.ingest.ledger import PUBLISHED, lacking_past, lost, near_one_another, stale_span, unasked
 from orion_assets.schemas import DERIVED, RAW_DAILY_BARS
 from orion_assets.store.state import State
 
@@ -20,8 +20,9 @@ KEEPS: Final = "orion/keeps"
 RANGE: Final = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 # So many tickers' pasts, or files, in one run: the sensor comes again
 AT_ONCE: Final = 100
-# How long to wait after so many failures within a day; then somebody must look, and nobody else waits for it
-_WAITS: Final = (timedelta(), timedelta(minutes=5), timedelta(hours=1))
+# How long to wait after so many runs within a day that left a piece undone: nobody else waits for it, but the files of
+# tickers for the derivation
+_WAITS: Final = (timedelta(), timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6))
 _DAY: Final = timedelta(days=1)
 _UNDER_WAY: Final = [
     dg.DagsterRunStatus.QUEUED,
@@ -50,39 +51,41 @@ class Piece:
     assets: Sequence[str] = ()
     only: Sequence[str] = ()
 
-    def request(self, number: int) -> dg.RunRequest:
-        """Ask for it as the nth run of its kind."""
+    def request(self, after: str) -> dg.RunRequest:
+        """Ask for it as the run that follows another of its kind, by id."""
         config: dict[str, Any] = {"universe": {"config": {"only": list(self.only)}}}
         return dg.RunRequest(
             job_name=self.job,
-            run_key=f"{self.what} {number}",
+            run_key=f"{self.what} after {after}",
             tags={**dict(zip(RANGE, self.keys, strict=True)), KEEPS: self.what},
             run_config={"resources": config} if self.only else {},
             asset_selection=[dg.AssetKey(name) for name in self.assets] or None,
         )
 
 
-def pieces(state: State, keys: Sequence[str]) -> Iterator[Piece]:
+def pieces(state: State, keys: Sequence[str], first: date, now: datetime) -> Iterator[Piece]:
     """Give what is to be done, what others wait for first.
 
     Args:
         state: The state database.
         keys: Tickers that have a partition, in the order of the instance.
+        first: First session of the axis; what lies before it cannot be asked for.
+        now: The time, UTC.
     """
-    for days in near_one_another(lost(state)):
+    for days in near_one_another([day for day in lost(state, now) if day >= first]):
         yield Piece(f"ask {days[0]} {days[-1]}", "daily", _named(days[0], days[-1]))
-    due, lacking = state.histories_due(), set[str]()
-    for at in range(0, len(due), AT_ONCE):
-        missing = unasked(state, due[at : at + AT_ONCE])
-        if missing:
-            yield _fill(missing)
-        lacking |= missing.keys()
+    lacking = lacking_past(state)
+    missing = unasked(state, lacking[:AT_ONCE])
+    if missing:
+        yield _fill(missing, first)
     stale = stale_span(state)
-    if stale:
-        yield Piece(f"derive {stale[0]} {stale[1]}", "daily", _named(stale[0], stale[1] - _DAY), DERIVED)
+    if stale and stale[1] > first:
+        start = max(stale[0], first)
+        yield Piece(f"derive {start} {stale[1]}", "daily", _named(start, stale[1] - _DAY), DERIVED)
     elif not state.count_sessions(["data"], dataset=PUBLISHED).is_empty():
-        ready = set(due) - lacking
-        for run in histories(keys, tuple(ready)):
+        # Files of what awaits derivation would be cut short
+        due = set(state.histories_due()) - set(lacking)
+        for run in histories(keys, tuple(due)):
             yield Piece(f"history {run[0]} {run[1]}", "history", run)
 
 
@@ -100,38 +103,44 @@ def histories(keys: Sequence[str], tickers: Sequence[str]) -> Iterator[tuple[str
             yield run[0], run[-1]
 
 
-def choose(instance: dg.DagsterInstance, state: State, keys: Sequence[str], now: datetime) -> dg.RunRequest | str:
+def choose(
+    instance: dg.DagsterInstance, state: State, keys: Sequence[str], first: date, now: datetime
+) -> dg.RunRequest | str:
     """Choose the one run to make now, or say why none is made.
 
     Args:
         instance: Where runs are recorded.
         state: The state database.
         keys: Tickers that have a partition, in the order of the instance.
+        first: First session of the axis.
         now: The time, UTC.
     """
     # One that never ended, because its machine went away, blocks for a day
     busy = instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY, created_after=now - _DAY), limit=1)
     if busy:
         return f"run {busy[0].run_id[:8]} of {busy[0].job_name} is under way; what it leaves is looked after then"
-    given_up: list[str] = []
-    for piece in pieces(state, keys):
-        tag = {KEEPS: piece.what}
-        failed = dg.RunsFilter(tags=tag, statuses=[dg.DagsterRunStatus.FAILURE], created_after=now - _DAY)
-        tried = instance.get_run_records(failed, limit=len(_WAITS))
-        if len(tried) < len(_WAITS) and (not tried or now - tried[0].create_timestamp >= _WAITS[len(tried)]):
-            return piece.request(instance.get_runs_count(dg.RunsFilter(tags=tag)))
-        given_up.append(f"{piece.what} (failed {len(tried)} times, last as run {tried[0].dagster_run.run_id[:8]})")
-    if given_up:
-        return f"tried again later, {len(_WAITS)} times a day: {'; '.join(given_up[:10])}"
+    waiting: list[str] = []
+    for piece in pieces(state, keys, first, now):
+        # However a run of today ended: it left the piece to be done
+        tried = instance.get_run_records(dg.RunsFilter(tags={KEEPS: piece.what}, created_after=now - _DAY))
+        wait = _WAITS[min(len(tried), len(_WAITS) - 1)]
+        if not tried or now - tried[0].create_timestamp >= wait:
+            last = tried or instance.get_run_records(dg.RunsFilter(tags={KEEPS: piece.what}), limit=1)
+            return piece.request(last[0].dagster_run.run_id if last else "none")
+        run = tried[0].dagster_run
+        ended = f"last as run {run.run_id[:8]}, {run.status.value.lower()}"
+        waiting.append(f"{piece.what} ({len(tried)} times today, {ended})")
+    if waiting:
+        return f"still to be done, and tried again later: {'; '.join(waiting[:10])}"
     return f"{len(state.universe())} tickers are followed, all is answered and derived, and each has its history"
 
 
-def _fill(missing: Mapping[str, Sequence[date]]) -> Piece:
-    """Ask for the bars that some tickers lack; the rest was asked of the whole market."""
+def _fill(missing: Mapping[str, Sequence[date]], first: date) -> Piece:
+    """Ask for the bars that some tickers lack; the rest was asked of the whole market, and deriving comes after."""
     tickers = sorted(missing)
-    first, last = min(days[0] for days in missing.values()), max(days[-1] for days in missing.values())
-    what = f"fill {tickers[0]} {tickers[-1]} {first} {last}"
-    return Piece(what, "daily", _named(first, last), [RAW_DAILY_BARS.name, *DERIVED], tickers)
+    start, last = min(days[0] for days in missing.values()), max(days[-1] for days in missing.values())
+    what = f"fill {tickers[0]} {tickers[-1]} {start} {last}"
+    return Piece(what, "daily", _named(max(start, first), last), [RAW_DAILY_BARS.name], tickers)
 
 
 def _named(first: date, last: date) -> tuple[str, str]:

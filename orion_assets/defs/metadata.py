@@ -39,14 +39,15 @@ def extent(frame: pl.DataFrame) -> Mapping[str, Any]:
     return shown
 
 
-def by_session(frame: pl.DataFrame, days: Sequence[date]) -> Mapping[date, Mapping[str, Any]]:
+def by_session(frame: pl.DataFrame, days: Sequence[date], rows: str = ROWS) -> Mapping[date, Mapping[str, Any]]:
     """Give what the UI plots over sessions: rows, tickers, superseded versions and how full the nullable columns are.
 
     Args:
         frame: Rows of a table with `session`.
         days: Sessions to speak of; one without rows has none.
+        rows: What to call the rows.
     """
-    shown = [pl.len().alias(ROWS)]
+    shown = [pl.len().alias(rows)]
     if "ticker" in frame.columns:
         shown.append(pl.col("ticker").n_unique().alias("tickers"))
     if "known_until" in frame.columns:
@@ -56,7 +57,7 @@ def by_session(frame: pl.DataFrame, days: Sequence[date]) -> Mapping[date, Mappi
         filled = pl.mean_horizontal(pl.col(name).is_not_null().mean() for name in values)
         shown.append(filled.alias("filled_share"))
     told = {row["session"]: row for row in frame.group_by("session").agg(shown).iter_rows(named=True)}
-    none = {ROWS: 0}
+    none = {rows: 0}
     return {day: {name: v for name, v in told.get(day, none).items() if name != "session"} for day in days}
 
 

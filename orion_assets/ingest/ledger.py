@@ -10,15 +10,17 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.moment import Moment
-from orion_assets.schemas import ANSWERED, QUARANTINE, RAW_COVERAGE, RAW_DAILY_BARS, TABLES, WHOLE_MARKET
+from orion_assets.schemas import ANSWERED, QUARANTINE, RAW_COVERAGE, RAW_DAILY_BARS, RAW_TICKERS, TABLES, WHOLE_MARKET
 from orion_assets.sources.protocols import Ask
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import LEDGER_SCHEMA, STATES, State
 from orion_assets.tables import UTC_US, Table
+from orion_assets.transforms.pipeline import kin
 from orion_assets.transforms.versions import visible
 
 PUBLISHED: Final = "feature_store"
 NEAR_SESSIONS: Final = 20
+RECENT: Final = 5
 # States in which a source has spoken of a cell, for good or ill
 _KNOWN: Final = (*ANSWERED, "quarantined")
 _CELL: Final = ("dataset", "ticker", "session")
@@ -116,22 +118,26 @@ def mark_stale(state: State, first: date, moment: Moment) -> None:
     state.log_landing(moment.run, first, moment.real())
 
 
-def mark_histories(state: State, appended: pl.DataFrame, moment: Moment) -> None:
-    """Say whose files hold what was just told otherwise: rows of sessions that were published before.
+def mark_histories(state: State, lake: Lake, appended: pl.DataFrame, moment: Moment) -> None:
+    """Say whose files hold what is told otherwise now: rows up to the last session that was published.
 
     Args:
         state: The state database.
+        lake: Where the reference says who shares a series with whom.
         appended: New versions of one raw table; without a ticker they bear upon everybody.
         moment: The clock of the landing.
     """
-    before = state.count_sessions(["data"], dataset=PUBLISHED).select("session")
-    told = appended.join(before, on="session", how="semi")
+    last = state.count_sessions(["data"], dataset=PUBLISHED)["session"].max()
+    told = appended.filter(pl.col("session") <= last) if last else appended.clear()
     if told.is_empty():
         return
     if "tickers" in told.columns:
         told = told.select(ticker=pl.col("tickers").explode())
-    tickers = told["ticker"].drop_nulls().unique().to_list() if "ticker" in told.columns else state.universe()
-    state.mark_histories_due(tickers, moment.real())
+    if "ticker" in told.columns:
+        tickers = kin(lake.read(RAW_TICKERS), told["ticker"].drop_nulls().unique().to_list())
+    else:
+        tickers = state.universe()
+    state.mark_histories_due([ticker for ticker in tickers if ticker != WHOLE_MARKET], moment.real())
 
 
 def published(state: State) -> pl.DataFrame:
@@ -140,10 +146,31 @@ def published(state: State) -> pl.DataFrame:
     return cells.join(stale_sessions(state), on="session", how="anti").sort("session")
 
 
-def lost(state: State) -> list[date]:
-    """List the sessions that runs left behind: asked for in vain, or stepped over."""
-    failed = state.count_sessions(["failed"]).filter(pl.col("dataset") != PUBLISHED)["session"]
-    return sorted({*failed, *never_asked(state)})
+def lost(state: State, now: datetime) -> list[date]:
+    """List the sessions that runs left behind: asked for in vain, stepped over, or not there yet a few sessions ago.
+
+    What is not there after RECENT sessions is no longer waited for: most often the source ends before it.
+
+    Args:
+        state: The state database.
+        now: The time, UTC; a session that has not closed is not missed.
+    """
+    asked = state.count_sessions(STATES).filter(pl.col("dataset") != PUBLISHED)
+    if asked.is_empty():
+        return []
+    days = asked["session"].unique().sort()
+    closed = calendars.sessions(days[0], days[-1] + timedelta(days=1)).filter(pl.col("ts_close_cutoff") <= now)[
+        "session"
+    ]
+    found: set[date] = set()
+    for dataset in asked["dataset"].unique():
+        is_each = is_by_ticker(dataset)
+        failed, late = (
+            state.count_sessions([name], dataset=dataset, followed=is_each)["session"] for name in ("failed", "not_yet")
+        )
+        known = asked.filter(pl.col("dataset") == dataset)["session"]
+        found |= {*failed, *(set(late) & set(closed.tail(RECENT))), *(set(closed) - set(known))}
+    return sorted(found & set(closed))
 
 
 def near_one_another(days: Sequence[date]) -> list[list[date]]:
@@ -225,6 +252,13 @@ def never_asked(state: State) -> list[date]:
     return between.join(asked, on="session", how="anti")["session"].sort().to_list()
 
 
+def lacking_past(state: State) -> tuple[str, ...]:
+    """List the followed tickers that were not asked for in some session in which bars of others were answered."""
+    asked = state.count_sessions(_KNOWN, dataset=RAW_DAILY_BARS.name).height
+    counts = state.count_tickers(RAW_DAILY_BARS.name)
+    return tuple(ticker for ticker in state.universe() if counts.get(ticker, 0) < asked)
+
+
 def unasked(state: State, tickers: Sequence[str]) -> dict[str, list[date]]:
     """List, for some tickers, the sessions in which bars of others were answered and its own never asked for.
 
@@ -232,6 +266,8 @@ def unasked(state: State, tickers: Sequence[str]) -> dict[str, list[date]]:
         state: The state database.
         tickers: Tickers followed since; those without such sessions are not in the answer.
     """
+    if not tickers:
+        return {}
     dataset = RAW_DAILY_BARS.name
     asked = state.count_sessions(_KNOWN, dataset=dataset)["session"].sort().to_list()
     own = state.cells(dataset=dataset, tickers=tickers)
@@ -240,6 +276,20 @@ def unasked(state: State, tickers: Sequence[str]) -> dict[str, list[date]]:
         known.setdefault(ticker, set()).add(session)
     missing = {ticker: [day for day in asked if day not in known.get(ticker, set())] for ticker in tickers}
     return {ticker: days for ticker, days in missing.items() if days}
+
+
+def is_undisturbed(state: State, span: tuple[date, date], moment: Moment) -> bool:
+    """Say whether a run over the sessions [start, end) derives from raw as it is.
+
+    That is where nothing before them awaits derivation, and no other run landed what bears upon them since it began.
+    """
+    stale = stale_span(state)
+    beside = state.landings().filter(
+        (pl.col("run") != moment.run)
+        & (pl.col("ts_landed") >= pl.lit(moment.started or moment.now, UTC_US))
+        & (pl.col("first_session") < span[1])
+    )
+    return (stale is None or stale[0] >= span[0]) and beside.is_empty()
 
 
 def rebuild(lake: Lake, state: State, raw: Table, clean: Table) -> int:

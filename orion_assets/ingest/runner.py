@@ -109,7 +109,6 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
         answered = covered_cells(_coverage(desk.lake, table, ask))
         desk.state.record(failed_cells(ask, table, moment, str(e), answered))
         raise
-    mark_histories(desk.state, appended, moment)
     sessions = calendars.sessions(ask.start, ask.end)
     not_due = sessions.filter(pl.col("ts_close_cutoff") > moment.now)["session"].to_list()
     desk.state.record(ledger_cells(_coverage(desk.lake, table, ask), table, ask, not_due, moment))
@@ -155,6 +154,7 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
         if appended.height:
             # Before the rows: a run that dies in between must not leave later features looking fresh
             mark_stale(desk.state, _first_touched(appended, held), moment)
+            mark_histories(desk.state, desk.lake, appended, moment)
         return appended
 
     def cells(held: pl.DataFrame) -> pl.DataFrame:
@@ -168,6 +168,7 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
     if appended.height:
         # Again, for who began in between: he may have read what was there before
         mark_stale(desk.state, _first_touched(appended, before), moment)
+        mark_histories(desk.state, desk.lake, appended, moment)
     desk.lake.append(RAW_COVERAGE, cells, start=ask.start, end=ask.end)
     return appended, before
 

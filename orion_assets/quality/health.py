@@ -1,6 +1,6 @@
 """Is this deployment fit: what is set, reachable, writable, how full and how fresh, and what to do about each finding.
 
-Examinations change nothing, and answer with findings rather than errors wherever a deployment can be at fault.
+Examinations fetch and derive nothing; what a deployment can be at fault for is a finding, not an error.
 """
 
 import shutil
@@ -17,6 +17,7 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.errors import OrionError
 from orion_assets.ingest.ledger import PUBLISHED, holes, lost, published, stale_sessions
+from orion_assets.quality.quarantine import still_held
 from orion_assets.schemas import FEATURE_MARKET, QUARANTINE, RAW_TICKERS
 from orion_assets.settings import SYNTHETIC, Settings
 from orion_assets.sources.protocols import Source
@@ -94,11 +95,11 @@ def of_places(settings: Settings, s3: Callable[[], Any]) -> Iterator[Finding]:
 
 def _of_folder(name: str, folder: Path) -> Finding:
     there = folder.absolute()
-    while not there.exists():
-        there = there.parent
-    if not there.is_dir():
-        return Finding(name, "fault", f"{there} is a file", "name a folder")
     try:
+        while not there.exists():
+            there = there.parent
+        if not there.is_dir():
+            return Finding(name, "fault", f"{there} is a file", "name a folder")
         with TemporaryFile(dir=there) as probe:
             probe.write(b"orion")
     except OSError as e:
@@ -138,7 +139,7 @@ def of_state(state: State, now: datetime, reach: date | None) -> Iterator[Findin
         asked = state.count_sessions(STATES)
         followed = state.universe()
         fresh, stale = published(state)["session"], stale_sessions(state)["session"]
-        left = lost(state)
+        left = lost(state, now)
     except OrionError as e:
         yield Finding("state", "fault", str(e), "check ORION_STATE_URL")
         return
@@ -171,7 +172,7 @@ def of_lake(lake: Lake, now: datetime) -> Iterator[Finding]:
     """Tell how old the reference is, and whether rows are held back."""
     try:
         listed = lake.read(RAW_TICKERS)
-        held = lake.read(QUARANTINE)
+        held = still_held(lake, lake.read(QUARANTINE))
     except OrionError as e:
         yield Finding("lake", "fault", str(e), "")
         return
@@ -183,15 +184,15 @@ def of_lake(lake: Lake, now: datetime) -> Iterator[Finding]:
         told = f"{listed['ticker'].n_unique()} tickers, last landed {last:%Y-%m-%d}"
         yield Finding("reference", "look" if is_old else "ok", told, "orion update asks again" if is_old else "")
     if held.height:
-        told = f"{held.height} rows were held back, the last of session {held['session'].max()}"
+        told = f"{held.height} rows are held back, the last of session {held['session'].max()}"
         yield Finding("quarantine", "look", told, "orion quality quarantine shows them with their remedies")
 
 
 def of_store(settings: Settings, state: State) -> Iterator[Finding]:
     """Open the feature store and hold it against what the ledger calls published."""
-    if state.count_sessions(["data"], dataset=PUBLISHED).is_empty():
-        return
     try:
+        if state.count_sessions(["data"], dataset=PUBLISHED).is_empty():
+            return
         with open_store(settings.store_url) as store:
             last = store.table(FEATURE_MARKET.name).select(pl.col("session").max()).item()
     except OrionError as e:

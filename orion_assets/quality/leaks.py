@@ -91,17 +91,18 @@ def spot_check(
     Returns:
         As `leaks`.
     """
-    chosen = replace(scope, tickers=sample(scope.tickers, scope.end, _SPOT_TICKERS))
+    number = sessions.filter(pl.col("session") < scope.end).height
+    chosen = replace(scope, tickers=sample(scope.tickers, number, _SPOT_TICKERS))
     raw = read(chosen.tickers)
     mine = made.filter(pl.col("ticker").is_in(list(chosen.tickers)))
     when = [instant for instant in probes(raw, sessions, chosen, _SPOT_INSTANTS) if instant <= now]
     return leaks(raw, lambda instant: visible_at(mine, instant), sessions, when, chosen)
 
 
-def sample(tickers: Sequence[str], day: date, count: int) -> list[str]:
-    """Choose some tickers by the day, so that days in a row go through all of them."""
+def sample(tickers: Sequence[str], number: int, count: int) -> list[str]:
+    """Choose some tickers by the number of a session, so that sessions in a row go through all of them."""
     known = sorted(tickers)
-    first = day.toordinal() * count
+    first = number * count
     return sorted({known[(first + number) % len(known)] for number in range(min(count, len(known)))})
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets.schemas import QUARANTINE
+from orion_assets.schemas import QUARANTINE, TABLES
 from orion_assets.store.lake import Lake
 from orion_assets.tables import Table
 from orion_assets.transforms.bars import key_text
@@ -46,6 +46,22 @@ def standing(held: pl.DataFrame, raw: Mapping[Table, pl.DataFrame]) -> pl.DataFr
         for table, rows in raw.items()
     ]
     return held.join(pl.concat(last), on=["origin", "row_key", "ts_known"], how="semi", maintain_order="left")
+
+
+def still_held(lake: Lake, held: pl.DataFrame) -> pl.DataFrame:
+    """Keep of some held rows those that are what the source says now; reads no more of raw than their sessions.
+
+    Args:
+        lake: Where raw lies.
+        held: QUARANTINE rows.
+    """
+    raw: dict[Table, pl.DataFrame] = {}
+    for table in (TABLES[name] for name in held["origin"].unique().sort()):
+        days = held.filter(pl.col("origin") == table.name)["session"].sort()
+        has_sessions = "session" in table.names
+        bounds = {"start": days[0], "end": days[-1] + _DAY} if has_sessions else {}
+        raw[table] = lake.read(table, **bounds)
+    return standing(held, raw) if raw else held
 
 
 def hold_all(lake: Lake, origin: Table, held: pl.DataFrame) -> int:

@@ -140,10 +140,6 @@ class DeltaFolder:
             scan = scan.filter(pl.col("ticker").is_in(list(tickers)))
         return table.conform(self._collected(scan.sort(identity(table)), table))
 
-    def sessions(self, snapshot: DeltaTable | None, table: Table) -> pl.Series:
-        """List the sessions that have a row, sorted."""
-        return self._collected(self._scan(snapshot, table).select("session").unique().sort("session"), table)["session"]
-
     def _scan(
         self, snapshot: DeltaTable | None, table: Table, start: date | None = None, end: date | None = None
     ) -> pl.LazyFrame:

@@ -86,14 +86,6 @@ class Lake:
             raise ValueError(f"lake: {table.name} has no sessions and is read whole; leave start and end out")
         return self._folder.rows(self._folder.open(table, version), table, start, end, tickers)
 
-    def sessions(self, table: Table) -> pl.Series:
-        """List the sessions of which the table holds a row (Date), sorted; without reading the rest of it.
-
-        Raises:
-            StoreUnavailable: The lake cannot be reached.
-        """
-        return self._folder.sessions(self._folder.open(table), table)
-
     def replace(self, table: Table, frame: pl.DataFrame, *, start: date, end: date) -> Commit:
         """Make `frame` all that the table holds of the sessions in [start, end), in one commit.
 

@@ -133,9 +133,12 @@ class State:
         if not rows:
             return
         given = self._insert(HISTORIES)
-        told = given.on_conflict_do_update(
-            index_elements=["ticker"], set_={name: given.excluded[name] for name in instants}
-        )
+        c = HISTORIES.c
+        # The later word counts, whoever comes last to say it
+        later = {
+            name: sa.case((c[name] > given.excluded[name], c[name]), else_=given.excluded[name]) for name in instants
+        }
+        told = given.on_conflict_do_update(index_elements=["ticker"], set_=later)
         with self._begin() as connection:
             connection.execute(told, rows)
 
@@ -162,6 +165,13 @@ class State:
             rows = [tuple(row) for row in connection.execute(query.group_by(c.dataset, c.session))]
         schema = {"dataset": pl.String(), "session": pl.Date(), "cells": pl.Int64()}
         return pl.DataFrame(rows, schema, orient="row").sort("dataset", "session")
+
+    def count_tickers(self, dataset: str) -> dict[str, int]:
+        """Count the recorded cells of a dataset by ticker."""
+        c = LEDGER.c
+        query = sa.select(c.ticker, sa.func.count()).where(c.dataset == dataset).group_by(c.ticker)
+        with self._begin() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def cells(
         self,
@@ -237,12 +247,14 @@ class State:
             Those that were followed, sorted.
         """
         c = UNIVERSE.c
+        forget = sa.delete(HISTORIES)
         remove = sa.update(UNIVERSE).values(ts_removed=_micros(ts_removed)).returning(c.ticker)
         with self._begin() as connection:
             return tuple(
                 ticker
                 for ticker in sorted(set(tickers))
                 if connection.scalar(remove.where(c.ticker == ticker, c.ts_removed.is_(None))) is not None
+                and connection.execute(forget.where(HISTORIES.c.ticker == ticker))
             )
 
     def close(self) -> None:

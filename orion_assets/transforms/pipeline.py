@@ -92,17 +92,6 @@ def derive(
     }
 
 
-def of_tickers(raw: Mapping[str, pl.DataFrame], tickers: Sequence[str]) -> dict[str, pl.DataFrame]:
-    """Keep of the raw tables what the features of some tickers are made of.
-
-    Args:
-        raw: Raw tables by name, all versions.
-        tickers: Tickers; those that ever shared a security with one of them are kept too.
-    """
-    is_wanted = pl.col("ticker").is_in(kin(raw[RAW_TICKERS.name], tickers))
-    return {name: frame.filter(is_wanted) if "ticker" in frame.columns else frame for name, frame in raw.items()}
-
-
 def kin(listed: pl.DataFrame, tickers: Sequence[str]) -> list[str]:
     """Name all tickers whose raw rows bear upon the features of some, and `*`, which stands for the whole market.
 

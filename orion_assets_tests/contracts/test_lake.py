@@ -57,7 +57,7 @@ class TestLake:
         assert sessions(start=TUESDAY) == [TUESDAY, JULY]
         assert sessions(end=JULY) == [MONDAY, TUESDAY]
 
-    def test_single_tickers_and_the_sessions_are_read_without_the_rest(self, lake):
+    def test_single_tickers_are_read_without_the_rest(self, lake):
         rows = pl.concat([bars(day, 1.0) for day in (MONDAY, TUESDAY, JULY)])
         put(lake, rows, MONDAY, 60)
         chosen = rows["ticker"].unique().sort()[:1].to_list()
@@ -66,8 +66,6 @@ class TestLake:
 
         assert_frame_equal(read, lake.read(CLEAN_DAILY_BARS, end=JULY).filter(pl.col("ticker").is_in(chosen)))
         assert read.height == 2
-        assert lake.sessions(CLEAN_DAILY_BARS).to_list() == [MONDAY, TUESDAY, JULY]
-        assert lake.sessions(TABLES["clean_vix"]).to_list() == []
 
     def test_the_same_rows_again_write_nothing(self, lake):
         frame = pl.concat([bars(TUESDAY, 1.0), bars(JULY, 2.0)])

@@ -1,10 +1,11 @@
 """What starts runs: the schedule through a year of its own clock, and the sensor from a ticker added to its history."""
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import polars as pl
 import pytest
 from dagster._utils.schedules import cron_string_iterator
 
@@ -13,9 +14,10 @@ from orion_assets.cli.run import write_history
 from orion_assets.clock import SystemClock
 from orion_assets.definitions import build_definitions
 from orion_assets.defs.automation import end_of_day_on
-from orion_assets.defs.keeping import KEEPS, RANGE, choose, histories
+from orion_assets.defs.keeping import KEEPS, RANGE, choose, histories, pieces
 from orion_assets.defs.partitions import sessions
-from orion_assets.schemas import DERIVED, FEATURE_MATRIX
+from orion_assets.ingest.ledger import lost
+from orion_assets.schemas import FEATURE_MATRIX
 from orion_assets.store.state import State
 from orion_assets_tests import own_market
 from orion_assets_tests.own_market import FOLLOWED, LAST, LISTED, START
@@ -121,13 +123,13 @@ def test_a_ticker_added_is_filled_then_what_came_meanwhile_derived_then_its_hist
     assert fill.job_name == "daily"
     assert (fill.tags[RANGE[0]], fill.tags[RANGE[1]]) == (START.isoformat(), before.isoformat())
     assert fill.run_config == {"resources": {"universe": {"config": {"only": [added]}}}}
-    assert {key.path[-1] for key in fill.asset_selection} == {"raw_daily_bars", *DERIVED}
+    assert {key.path[-1] for key in fill.asset_selection} == {"raw_daily_bars"}
     (request,) = first.dynamic_partitions_requests
     on.add_dynamic_partitions("tickers", request.partition_keys)
     run(market, on, fill)
 
     (derive,) = evaluated(market, on).run_requests
-    assert (derive.job_name, derive.tags[RANGE[0]], derive.tags[RANGE[1]]) == ("daily", str(LAST), str(LAST))
+    assert (derive.job_name, derive.tags[RANGE[0]], derive.tags[RANGE[1]]) == ("daily", str(START), str(LAST))
     run(market, on, derive)
 
     (history,) = evaluated(market, on).run_requests
@@ -137,6 +139,35 @@ def test_a_ticker_added_is_filled_then_what_came_meanwhile_derived_then_its_hist
     assert not evaluated(market, on).run_requests
     last = market.read(FEATURE_MATRIX).filter(ticker=added, session=LAST, cutoff="close")
     assert last["sma_5"].null_count() == 0
+
+
+def test_a_ticker_followed_again_is_filled_again_though_its_file_was_written(filled):
+    market, on = filled
+    state = State(market.settings().state_url)
+    added = next(ticker for ticker in LISTED if ticker not in FOLLOWED)
+    now = SystemClock().now()
+    state.remove_tickers([added], ts_removed=now)
+    assert added not in state.histories_due()
+
+    state.add_tickers([added], ts_added=now + timedelta(seconds=1))
+
+    assert state.histories_due() == (added,)
+    (piece,) = pieces(state, on.get_dynamic_partitions("tickers"), START, now)
+    assert (piece.job, piece.keys) == ("history", (added, added))
+    run(market, on, piece.request("none"))
+
+
+def test_whoever_lacks_some_of_its_past_is_not_called_written(filled):
+    market, on = filled
+    state, now = State(market.settings().state_url), SystemClock().now()
+    state.add_tickers(["DOVE"], ts_added=now)
+
+    assert write_history(market.settings(), ["DOVE"], on, show=False).is_done
+
+    assert "DOVE" in state.histories_due()
+    (fill,) = evaluated(market, on).run_requests
+    assert fill.run_config["resources"]["universe"]["config"]["only"] == ["DOVE"]
+    state.remove_tickers(["DOVE"], ts_removed=now + timedelta(seconds=1))
 
 
 def test_nothing_is_asked_for_before_anything_was_published(tmp_path):
@@ -165,31 +196,62 @@ def test_a_correction_asks_for_the_files_of_its_ticker_alone(filled):
     assert not evaluated(market, on).run_requests
 
 
-def failed(on, tag: str) -> None:
+def ended(on, tag: str, status: dg.DagsterRunStatus = dg.DagsterRunStatus.FAILURE) -> str:
     job = dg.GraphDefinition(name="daily").to_job()
-    on.create_run_for_job(job, tags={KEEPS: tag}, status=dg.DagsterRunStatus.FAILURE)
+    return on.create_run_for_job(job, tags={KEEPS: tag}, status=status).run_id
 
 
-def test_what_fails_is_asked_for_again_later_and_then_waits_for_somebody(filled):
+@pytest.mark.parametrize("status", ["FAILURE", "CANCELED", "SUCCESS"])
+def test_what_a_run_left_undone_is_asked_for_again_later_and_less_and_less(filled, status):
     market, _ = filled
     state, now = State(market.settings().state_url), SystemClock().now()
     state.log_landing("elsewhere", LAST, now)
     what = f"derive {LAST} {LAST + timedelta(days=1)}"
 
     with dg.DagsterInstance.ephemeral() as on:
-        assert choose(on, state, FOLLOWED, now).run_key == f"{what} 0"
-        failed(on, what)
-        at_once, later = (choose(on, state, FOLLOWED, now + wait) for wait in (timedelta(), timedelta(minutes=6)))
-        failed(on, what)
-        failed(on, what)
-        given_up = choose(on, state, FOLLOWED, now + timedelta(hours=2))
-        next_day = choose(on, state, FOLLOWED, now + timedelta(hours=25))
+
+        def asked_after(**wait: int) -> dg.RunRequest | str:
+            return choose(on, state, FOLLOWED, START, now + timedelta(**wait))
+
+        assert asked_after().run_key == f"{what} after none"
+        last = ended(on, what, dg.DagsterRunStatus[status])
+        at_once, later = asked_after(), asked_after(minutes=6)
+        for _ in range(3):
+            newest = ended(on, what, dg.DagsterRunStatus[status])
+        rests, evening = asked_after(hours=2), asked_after(hours=7)
     state.log_landing("elsewhere", LAST, datetime(2014, 1, 1, tzinfo=NEW_YORK))
 
-    assert what in at_once
-    assert later.run_key == f"{what} 1"
-    assert f"{what} (failed 3 times, last as run" in given_up
-    assert next_day.run_key == f"{what} 3"
+    assert f"{what} (1 times today" in at_once
+    assert later.run_key == f"{what} after {last}"
+    assert f"{what} (4 times today, last as run {newest[:8]}, {status.lower()})" in rests
+    assert evening.run_key == f"{what} after {newest}"
+
+
+def test_a_session_that_was_not_there_yet_is_asked_for_again_and_an_old_one_is_not(filled):
+    market, _ = filled
+    state = State(market.settings().state_url)
+    days = calendars.sessions(START, LAST + timedelta(days=1))["session"].to_list()
+    before = state.cells(dataset="raw_vix", start=days[0], end=days[-1] + timedelta(days=1)).drop("attempts")
+    waits = before.filter(pl.col("session").is_in([days[3], days[-2]])).with_columns(state=pl.lit("not_yet"))
+
+    state.record(waits)
+    found = lost(state, SystemClock().now())
+    closed_before = lost(state, datetime(days[-2].year, days[-2].month, days[-2].day, 18, tzinfo=UTC))
+    state.record(before)
+
+    assert found == [days[-2]]
+    assert days[-2] not in closed_before
+    assert lost(state, SystemClock().now()) == []
+
+
+def test_what_failed_of_somebody_no_longer_followed_is_nobodys_work(filled):
+    market, _ = filled
+    state, now = State(market.settings().state_url), SystemClock().now()
+    cell = state.cells(dataset="raw_daily_bars", tickers=[FOLLOWED[0]], start=LAST).drop("attempts")
+
+    state.record(cell.with_columns(ticker=pl.lit("GONE"), state=pl.lit("failed")))
+
+    assert lost(state, now) == []
 
 
 def test_nothing_is_started_beside_a_run_under_way(filled):
@@ -198,7 +260,7 @@ def test_nothing_is_started_beside_a_run_under_way(filled):
 
     with dg.DagsterInstance.ephemeral() as on:
         going = on.create_run_for_job(dg.GraphDefinition(name="daily").to_job(), status=dg.DagsterRunStatus.STARTED)
-        said = choose(on, state, FOLLOWED, now)
+        said = choose(on, state, FOLLOWED, START, now)
 
     assert said.startswith(f"run {going.run_id[:8]} of daily is under way")
 

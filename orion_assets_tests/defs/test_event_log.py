@@ -1,5 +1,6 @@
 """The instance that dagster.yaml describes, and the event log it names beside Dagster's own."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,14 @@ def test_a_forked_process_opens_its_own(home):
     held.execute("SELECT 1")
     held.close()
     log.dispose()
+
+
+def test_a_file_that_went_away_under_it_is_opened_anew(home):
+    with DagsterInstance.from_config(str(home)) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("bars", partition="2014-06-02"))
+        shutil.rmtree(home / "history")
+        (home / "history" / "runs").mkdir(parents=True)
+        instance.report_runless_asset_event(dg.AssetMaterialization("bars", partition="2014-06-03"))
+
+        assert instance.get_materialized_partitions(dg.AssetKey("bars")) == {"2014-06-03"}
+    assert (home / "history" / "runs" / "index.db").is_file()

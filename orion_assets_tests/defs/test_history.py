@@ -76,7 +76,7 @@ def test_a_changed_byte_in_a_session_turns_the_check_red_and_leaves_the_file(mar
     assert files.read(TICKER_FEATURES, FOLLOWED[1]).height > 0
 
 
-def test_a_session_that_the_lake_lost_is_told_and_one_that_awaits_derivation_is_not(market, files):
+def test_a_session_that_the_lake_lost_is_told(market, files):
     day = market.read(FEATURE_MATRIX)["session"].max()
     after = day + timedelta(days=1)
     rows = {table: market.lake.read(table, start=day, end=after) for table in (FEATURE_MATRIX, CLEAN_DAILY_BARS)}
@@ -84,21 +84,27 @@ def test_a_session_that_the_lake_lost_is_told_and_one_that_awaits_derivation_is_
         market.lake.replace(table, each.clear(), start=day, end=after)
 
     lost = history(market, *FOLLOWED)
-    state = State(market.settings().state_url)
-    state.log_landing("elsewhere", day, SystemClock().now())
-    awaited = history(market, *FOLLOWED)
     for table, each in rows.items():
         market.lake.replace(table, each, start=day, end=after)
+
+    told = {(found.asset, *(row[name] for name in NAMED)) for found in lost.findings for row in found.accused}
+    assert told == {(table.name, ticker, str(day), "rebuilt only") for table in HISTORY for ticker in FOLLOWED}
+    assert not lost.is_done
+
+
+def test_while_sessions_await_derivation_the_files_stay_as_they_are(market, files):
+    assert history(market, *FOLLOWED).is_done
+    before = {ticker: files.read(TICKER_FEATURES, ticker) for ticker in FOLLOWED}
+    day = market.read(FEATURE_MATRIX)["session"].max()
+    state = State(market.settings().state_url)
+    state.log_landing("elsewhere", day, SystemClock().now())
+
+    awaited = history(market, *FOLLOWED)
     state.log_landing("elsewhere", day, datetime(2014, 1, 1, tzinfo=UTC))
 
-    told = {
-        (each.asset, row["ticker"], row["session"], row["differs"]) for each in lost.findings for row in each.accused
-    }
-    assert {row[:3] for row in told} == {(table.name, t, str(day)) for table in HISTORY for t in FOLLOWED}
-    assert {row[3] for row in told} == {"rebuilt only"}
-    assert not lost.is_done
-    assert (awaited.is_done, awaited.findings) == (True, [])
-    assert files.read(TICKER_FEATURES, FOLLOWED[0])["session"].max() < day
+    assert f"sessions from {day} on await derivation; do that first: orion update" in awaited.failure
+    for ticker, rows in before.items():
+        assert files.read(TICKER_FEATURES, ticker).equals(rows)
 
 
 def test_one_ticker_alone_leaves_the_others_alone(market, files):

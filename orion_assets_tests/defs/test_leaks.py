@@ -1,5 +1,7 @@
 """Every run looks for the future in what it derived, and a leak stays out of the store."""
 
+from datetime import timedelta
+
 import dagster as dg
 import polars as pl
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from orion_assets.errors import StoreUnavailable
 from orion_assets.store.opening import open_store
 from orion_assets.transforms import matrix
-from orion_assets_tests.own_market import FOLLOWED
+from orion_assets_tests.own_market import FOLLOWED, LAST, START
 
 
 def test_a_feature_that_reads_the_next_session_blocks_its_publication(market, monkeypatch):
@@ -29,3 +31,15 @@ def test_a_feature_that_reads_the_next_session_blocks_its_publication(market, mo
     assert {row["ticker"] for row in told} == set(FOLLOWED)
     with pytest.raises(StoreUnavailable, match="does not exist"):
         open_store(market.settings().store_url)
+
+
+def test_what_landed_beside_a_run_is_no_leak_and_the_check_says_that_it_did_not_judge(market):
+    assert market.materialize(LAST, LAST).success
+    assert market.materialize(START, LAST - timedelta(days=3), assets=["raw_daily_bars"]).success
+
+    result = market.materialize(LAST, LAST)
+
+    assert result.success
+    (check,) = [each for each in result.get_asset_check_evaluations() if each.check_name == "leaks"]
+    assert check.passed
+    assert "not judged" in check.metadata["note"].value

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from orion_assets import schemas
+from orion_assets.definitions import build_definitions
 from orion_assets.defs.io import LakeIOManager
 from orion_assets.ingest.moment import Moment
 from orion_assets.store.opening import open_store
@@ -78,6 +79,15 @@ def test_each_session_says_what_it_holds_for_the_ui_to_plot(filled):
     assert rows == {str(day): count for day, count in stored.group_by("session").len().iter_rows()}
     assert made[str(BAD_ROW)]["tickers"] == 1
     assert 0 < made[str(START)]["filled_share"] <= 1
+
+
+def test_a_run_of_one_session_as_the_schedule_asks_for_it_says_the_same(market):
+    job = build_definitions(market.settings()).resolve_job_def("daily")
+    with dg.DagsterInstance.ephemeral() as on:
+        result = job.execute_in_process(instance=on, partition_key=str(START))
+
+    assert metadata(result, "clean_daily_bars")["dagster/partition_row_count"] == len(FOLLOWED)
+    assert metadata(result, "raw_daily_bars")["versions_landed"] == len(FOLLOWED)
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -12,7 +12,7 @@ from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Reported, reported
 from orion_assets.defs.metadata import columns_of
 from orion_assets.defs.partitions import TICKERS
-from orion_assets.ingest.ledger import published
+from orion_assets.ingest.ledger import PUBLISHED, published, stale_span, unasked
 from orion_assets.ingest.moment import Moment
 from orion_assets.quality.parity import unequal
 from orion_assets.schemas import (
@@ -71,7 +71,8 @@ def history_assets() -> list[dg.AssetsDefinition]:
         wrong = sorted({ticker for rows in found.values() for ticker in rows["ticker"]})
         right = [ticker for ticker in tickers if ticker not in wrong]
         told = _written(history, made, right, _missing(state, tickers))
-        state.mark_histories_written(right, moment.now)
+        # Whoever lacks some of its past is asked for first, and written again then
+        state.mark_histories_written(sorted(set(right) - unasked(state, right).keys()), moment.now)
         yield from _said(context, told, found)
         if wrong:
             raise _refusal(wrong, found)
@@ -92,11 +93,15 @@ def _spec(table: Table) -> dg.AssetSpec:
 
 
 def _published(state: State) -> pl.DataFrame:
-    """Give the sessions to hold the files against: what awaits derivation is no disagreement."""
-    days = published(state)
-    if days.is_empty():
+    """Give the sessions to hold the files against, all that were ever published."""
+    done = state.count_sessions(["data"], dataset=PUBLISHED)["session"].to_list()
+    if not done:
         raise dg.Failure("history: no session was derived and published yet; start with: orion backfill")
-    return days
+    stale = stale_span(state)
+    if stale is not None and stale[0] <= done[-1]:
+        # A file of the rest would be shorter than the one that lies there
+        raise dg.Failure(f"history: sessions from {stale[0]} on await derivation; do that first: orion update")
+    return published(state)
 
 
 def _made(
@@ -127,7 +132,7 @@ def _made(
 def _missing(state: State, tickers: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
     """Count, by ticker, the cells of its bars that hold none, by state."""
     cells = state.cells(dataset=RAW_DAILY_BARS.name, tickers=tickers).filter(pl.col("state") != "data")
-    counted: dict[str, dict[str, int]] = {}
+    counted = {ticker: {"never asked": len(days)} for ticker, days in unasked(state, tickers).items()}
     for ticker, name, count in cells.group_by("ticker", "state").len().sort("ticker", "state").iter_rows():
         counted.setdefault(ticker, {})[name] = count
     return counted

@@ -18,6 +18,7 @@ from orion_assets.sources.protocols import Ask, Source
 from orion_assets.tables import Table
 
 _COMPLETE: Final = "complete"
+_LANDED: Final = "versions_landed"
 _COMPLETE_TEXT: Final = "Every session asked for has closed, and the source still has every row it had"
 GRAINS = {
     RAW_DAILY_BARS: "One daily bar per ticker and session, every version the source ever stated.",
@@ -70,7 +71,8 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
 
 
 def _landed(context: dg.AssetExecutionContext, landed: Landed, *, asked: bool) -> Reported:
-    plotted(context, landed.table.name, by_session(landed.appended, days_of(context)))
+    told = by_session(landed.appended, days_of(context), _LANDED)
+    plotted(context, landed.table.name, told, _LANDED)
     shown = {"dagster/row_count": landed.rows, "asked": asked, "first_change": str(landed.first_change)}
     told = landed.withdrawn.select(*landed.table.key, "ts_known", "source_file", "source_row")
     complete = checks.result(_COMPLETE, told)

@@ -9,7 +9,7 @@ import polars as pl
 
 from orion_assets.defs import checks
 from orion_assets.defs.metadata import ROWS, by_session, chart, columns_of, extent
-from orion_assets.defs.partitions import DATE_FORMAT, TICKERS
+from orion_assets.defs.partitions import DATE_FORMAT
 from orion_assets.quality.rules import Finder
 from orion_assets.schemas import BY_SESSION
 from orion_assets.tables import Table
@@ -41,20 +41,6 @@ def session_asset(
     )
 
 
-def ticker_asset(table: Table, check_specs: Sequence[dg.AssetCheckSpec] = ()) -> Define:
-    """Give the decorator of an asset that writes a file a ticker, any number of tickers in one run."""
-    return dg.asset(
-        deps=[dg.AssetDep("feature_matrix", partition_mapping=dg.AllPartitionMapping())],
-        group_name="history",
-        partitions_def=TICKERS,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        metadata=columns_of(table),
-        check_specs=check_specs,
-        kinds={"polars", "parquet"},
-        code_version="1",
-    )
-
-
 def made(
     context: dg.AssetExecutionContext,
     table: Table,
@@ -64,7 +50,7 @@ def made(
 ) -> Result:
     """Give the result of an asset: its rows, what they span in all and by session, what the finders accuse."""
     frame = table.conform(rows)
-    if context.has_partition_key_range:
+    if context.has_partition_key or context.has_partition_key_range:
         plotted(context, table.name, by_session(frame, days_of(context)))
     return dg.MaterializeResult(
         value=frame, metadata=extent(frame), check_results=[*checks.found(finders, frame), *more]
