@@ -28,7 +28,10 @@ def history(ctx: typer.Context, tickers: Tickers = None, json: Json = False) -> 
     for finding in outcome.findings:
         ERR.print(line(finding))
     if not outcome.is_done:
-        refuse(outcome.failure or "history: the check of the features failed, so none were written", Exit.FAILED)
+        refuse(
+            outcome.failure or "history: some tickers differ from what the sessions wrote; their files stay",
+            Exit.FAILED,
+        )
     if not json:
         OUT.print(f"wrote the files of {counted(len(asked), 'ticker')} to {call.settings.features_url}")
 

@@ -39,8 +39,6 @@ from orion_assets.transforms.versions import KNOWN, visible
 Level = Literal["sound", "look", "broken"]
 SHOWN_ROWS: Final = 20
 SHOWN_TICKERS: Final = 60
-# Of a table that may be long, as JSON
-_TOLD_ROWS: Final = 10_000
 _CHARTS: Final = 4
 _RESTATED: Final = (CLEAN_DAILY_BARS, CLEAN_VIX, CLEAN_NEWS, CORPORATE_ACTIONS)
 _CLOCKS: Final = ("ts_event", KNOWN, "known_until", "is_deleted", "availability", "session")
@@ -142,7 +140,7 @@ class Report:
                 for each in self.checks
             ],
             "remedies": [{"remedy": remedy, "rows": count} for remedy, count in self.remedies],
-            **{name: [_plain(row) for row in getattr(self, name).head(_TOLD_ROWS).to_dicts()] for name in _TABLES},
+            **{name: [_plain(row) for row in getattr(self, name).to_dicts()] for name in _TABLES},
         }
 
     def html(self) -> str:
