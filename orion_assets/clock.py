@@ -1,5 +1,6 @@
 """The only place that may ask for the time. Everything else takes an instant as an argument."""
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -35,3 +36,16 @@ class FixedClock:
     def now(self) -> datetime:
         """Return the instant it was given, in UTC."""
         return self.instant.astimezone(UTC)
+
+
+class Uptime(Protocol):
+    """Whoever can say how long the machine has been running."""
+
+    def __call__(self) -> float:
+        """Return seconds that nobody can set, the same for every process of the machine."""
+        ...
+
+
+def uptime() -> float:
+    """Return the seconds since the machine started, those in which it slept included where it counts them."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -58,3 +58,35 @@ class StoreUnavailable(OrionError):
 
 class KnowledgeAhead(OrionError):
     """The lake already holds rows known after the instant a run was asked to build for."""
+
+
+class KeyRefused(OrionError):
+    """The vendor does not know the key, or no longer: nothing more may be sent with it."""
+
+
+class NotEntitled(OrionError):
+    """The plan behind the key does not include what was asked: the same call will not succeed.
+
+    Attributes:
+        is_by_date: The plan includes it, but not for these dates.
+    """
+
+    def __init__(self, message: str, *, is_by_date: bool = False) -> None:
+        super().__init__(message)
+        self.is_by_date = is_by_date
+
+
+class NotYet(OrionError):
+    """The vendor gives it later: after the end of the day, most often."""
+
+
+class NotFound(OrionError):
+    """The vendor says that there is none of it."""
+
+
+class RequestRejected(OrionError):
+    """The vendor calls the request wrong: a fault of Orion, or of what it was asked for; asking again is in vain."""
+
+
+class AnswerDistrusted(OrionError):
+    """The vendor answered, and what it says cannot be true: nothing of it may be landed."""

@@ -4,26 +4,17 @@ What the lake can rebuild, what awaits derivation, and what the user chose. No m
 in as arguments.
 """
 
-import threading
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 import sqlalchemy as sa
-from filelock import FileLock
-from sqlalchemy import event
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, OperationalError
-from sqlalchemy.schema import CreateIndex, CreateTable
 
-from orion_assets.errors import SettingsError, StoreUnavailable
-from orion_assets.store.state_tables import HISTORIES, LANDINGS, LEDGER, METADATA, SCHEMA_VERSION, UNIVERSE
+from orion_assets.store.database import Database
+from orion_assets.store.state_tables import HISTORIES, LANDINGS, LEDGER, UNIVERSE
 from orion_assets.tables import UTC_US
 
-VERSION: Final = 1
 STATES: Final = ("data", "empty_confirmed", "not_yet", "not_entitled", "not_listed", "quarantined", "failed")
 LEDGER_KEY: Final = ("dataset", "ticker", "session")
 LEDGER_SCHEMA: Final = pl.Schema(
@@ -58,12 +49,7 @@ class State:
         Raises:
             SettingsError: The URL is of another kind.
         """
-        self._url = _url(url)
-        self._is_sqlite = self._url.get_backend_name() == "sqlite"
-        self._engine = self._make_engine()
-        self._insert = sqlite.insert if self._is_sqlite else postgresql.insert
-        self._is_ready = False
-        self._lock = threading.Lock()
+        self._database = Database(url)
 
     def record(self, cells: pl.DataFrame) -> None:
         """Say what came of cells; the last word on a cell wins.
@@ -80,7 +66,7 @@ class State:
         frame = _checked(cells)
         if frame.is_empty():
             return
-        given = self._insert(LEDGER)
+        given = self._database.insert(LEDGER)
         told = given.excluded
         is_new_attempt = sa.or_(told.state == "failed", told.evidence.is_distinct_from(LEDGER.c.evidence))
         changed = {name: told[name] for name in LEDGER_SCHEMA if name not in (*LEDGER_KEY, "attempts")}
@@ -92,22 +78,24 @@ class State:
         rows = (
             frame.sort(LEDGER_KEY).with_columns(pl.col("ts_known", "ts_updated").to_physical(), attempts=1).to_dicts()
         )
-        with self._begin() as connection:
+        with self._database.begin() as connection:
             # With RETURNING, SQLAlchemy sends Postgres a thousand rows a statement, not one: 50,000 in 3 s, not 10
-            connection.execute(upsert if self._is_sqlite else upsert.returning(LEDGER.c.state), rows)
+            connection.execute(upsert if self._database.is_sqlite else upsert.returning(LEDGER.c.state), rows)
 
     def log_landing(self, run: str, first_session: date, ts_landed: datetime) -> None:
         """Say that a run has changed raw, bearing upon the sessions from one on; the run's last word counts."""
-        given = self._insert(LANDINGS).values(run=run, first_session=first_session, ts_landed=_micros(ts_landed))
+        given = self._database.insert(LANDINGS).values(
+            run=run, first_session=first_session, ts_landed=_micros(ts_landed)
+        )
         later = given.on_conflict_do_update(
             index_elements=["run", "first_session"], set_={"ts_landed": given.excluded.ts_landed}
         )
-        with self._begin() as connection:
+        with self._database.begin() as connection:
             connection.execute(later)
 
     def landings(self) -> pl.DataFrame:
         """Give every landing: `run` (String), `first_session` (Date), `ts_landed` (UTC)."""
-        with self._begin() as connection:
+        with self._database.begin() as connection:
             rows = [tuple(row) for row in connection.execute(sa.select(LANDINGS))]
         schema = {"run": pl.String(), "first_session": pl.Date(), "ts_landed": pl.Int64()}
         return pl.DataFrame(rows, schema, orient="row").with_columns(_instant("ts_landed"))
@@ -124,7 +112,7 @@ class State:
         """List the followed tickers whose files were never written, or are no longer right, sorted."""
         h = HISTORIES.c
         is_right = h.ts_written.is_not(None) & (h.ts_due.is_(None) | (h.ts_written > h.ts_due))
-        with self._begin() as connection:
+        with self._database.begin() as connection:
             right = set(connection.scalars(sa.select(h.ticker).where(is_right)))
         return tuple(ticker for ticker in self.universe() if ticker not in right)
 
@@ -132,14 +120,14 @@ class State:
         rows = [{"ticker": ticker, **instants} for ticker in sorted(set(tickers))]
         if not rows:
             return
-        given = self._insert(HISTORIES)
+        given = self._database.insert(HISTORIES)
         c = HISTORIES.c
         # The later word counts, whoever comes last to say it
         later = {
             name: sa.case((c[name] > given.excluded[name], c[name]), else_=given.excluded[name]) for name in instants
         }
         told = given.on_conflict_do_update(index_elements=["ticker"], set_=later)
-        with self._begin() as connection:
+        with self._database.begin() as connection:
             connection.execute(told, rows)
 
     def count_sessions(
@@ -161,7 +149,7 @@ class State:
             query = query.where(c.dataset == dataset)
         if followed:
             query = query.where(c.ticker.in_(sa.select(UNIVERSE.c.ticker).where(UNIVERSE.c.ts_removed.is_(None))))
-        with self._begin() as connection:
+        with self._database.begin() as connection:
             rows = [tuple(row) for row in connection.execute(query.group_by(c.dataset, c.session))]
         schema = {"dataset": pl.String(), "session": pl.Date(), "cells": pl.Int64()}
         return pl.DataFrame(rows, schema, orient="row").sort("dataset", "session")
@@ -170,7 +158,7 @@ class State:
         """Count the recorded cells of a dataset by ticker."""
         c = LEDGER.c
         query = sa.select(c.ticker, sa.func.count()).where(c.dataset == dataset).group_by(c.ticker)
-        with self._begin() as connection:
+        with self._database.begin() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def cells(
@@ -200,7 +188,7 @@ class State:
             None if end is None else c.session < end,
         )
         query = query.where(*(bound for bound in bounds if bound is not None))
-        with self._begin() as connection:
+        with self._database.begin() as connection:
             rows = [tuple(row) for row in connection.execute(query)]
         stored = {name: pl.Int64() if name.startswith("ts_") else dtype for name, dtype in LEDGER_SCHEMA.items()}
         frame = pl.DataFrame(rows, stored, orient="row").with_columns(_instant("ts_known", "ts_updated"))
@@ -211,18 +199,18 @@ class State:
     def sources(self) -> frozenset[str]:
         """Name the sources that answered any cell."""
         query = sa.select(LEDGER.c.source).distinct()
-        with self._begin() as connection:
+        with self._database.begin() as connection:
             return frozenset(connection.scalars(query)) - {""}
 
     def clear(self) -> None:
         """Forget the ledger, to rebuild it from the lake; the universe stays."""
-        with self._begin() as connection:
+        with self._database.begin() as connection:
             connection.execute(sa.delete(LEDGER))
 
     def universe(self) -> tuple[str, ...]:
         """List the followed tickers, sorted."""
         query = sa.select(UNIVERSE.c.ticker).where(UNIVERSE.c.ts_removed.is_(None))
-        with self._begin() as connection:
+        with self._database.begin() as connection:
             return tuple(sorted(connection.scalars(query)))
 
     def add_tickers(self, tickers: Iterable[str], *, ts_added: datetime) -> tuple[str, ...]:
@@ -232,8 +220,8 @@ class State:
             Those that were not followed before, sorted.
         """
         instant = _micros(ts_added)
-        add = self._insert(UNIVERSE).on_conflict_do_nothing().returning(UNIVERSE.c.ticker)
-        with self._begin() as connection:
+        add = self._database.insert(UNIVERSE).on_conflict_do_nothing().returning(UNIVERSE.c.ticker)
+        with self._database.begin() as connection:
             return tuple(
                 ticker
                 for ticker in sorted(set(tickers))
@@ -249,7 +237,7 @@ class State:
         c = UNIVERSE.c
         forget = sa.delete(HISTORIES)
         remove = sa.update(UNIVERSE).values(ts_removed=_micros(ts_removed)).returning(c.ticker)
-        with self._begin() as connection:
+        with self._database.begin() as connection:
             return tuple(
                 ticker
                 for ticker in sorted(set(tickers))
@@ -259,73 +247,7 @@ class State:
 
     def close(self) -> None:
         """Let go of open connections; the next call opens new ones."""
-        self._engine.dispose()
-
-    def _make_engine(self) -> sa.Engine:
-        if not self._is_sqlite:
-            return sa.create_engine(self._url, pool_pre_ping=True)
-        engine = sa.create_engine(self._url, poolclass=sa.NullPool, connect_args={"timeout": 60})
-        event.listen(engine, "connect", _relax)
-        return engine
-
-    @contextmanager
-    def _begin(self) -> Generator[sa.Connection]:
-        try:
-            with self._lock:
-                if not self._is_ready:
-                    self._prepare()
-                    self._is_ready = True
-            with self._engine.begin() as connection:
-                yield connection
-        except (OperationalError, OSError) as e:
-            reason = str(e).split("\n", 1)[0]
-            raise StoreUnavailable(f"state: {self._url.render_as_string()} does not answer: {reason}") from e
-
-    def _prepare(self) -> None:
-        if not self._is_sqlite:
-            with self._engine.begin() as connection:
-                # CREATE IF NOT EXISTS of two sessions at once fails in Postgres
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(7246001)"))
-                self._create(connection)
-            return
-        path = Path(str(self._url.database)).absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            with self._engine.begin() as connection:
-                self._create(connection)
-
-    def _create(self, connection: sa.Connection) -> None:
-        for table in METADATA.sorted_tables:
-            connection.execute(CreateTable(table, if_not_exists=True))
-            for index in table.indexes:
-                connection.execute(CreateIndex(index, if_not_exists=True))
-        found = connection.scalar(sa.select(sa.func.max(SCHEMA_VERSION.c.version)))
-        if found is None:
-            connection.execute(sa.insert(SCHEMA_VERSION).values(version=VERSION))
-        elif found != VERSION:
-            raise SettingsError(
-                f"state: {self._url.render_as_string()} has schema version {found}, this code knows {VERSION};"
-                " run the newer code, or set ORION_STATE_URL to another database"
-            )
-
-
-def _url(text: str) -> sa.URL:
-    try:
-        url = sa.make_url(text)
-    except ArgumentError as e:
-        raise SettingsError("state: ORION_STATE_URL is not a URL; set it to sqlite:///path or postgresql://…") from e
-    if url.get_backend_name() == "postgresql":
-        return url.set(drivername="postgresql+psycopg2")
-    if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:
-        raise SettingsError(f"state: {url.render_as_string()} is neither sqlite:///path nor postgresql://…")
-    return url
-
-
-def _relax(connection: Any, _record: object) -> None:  # noqa: ANN401
-    # NORMAL in WAL mode never corrupts; a power cut may lose the last cells, which the lake can rebuild
-    connection.execute("PRAGMA synchronous=NORMAL")
+        self._database.close()
 
 
 def _checked(cells: pl.DataFrame) -> pl.DataFrame:

@@ -52,4 +52,21 @@ HISTORIES: Final = sa.Table(
     sa.Column("ts_due", sa.BigInteger),
     sa.Column("ts_written", sa.BigInteger),
 )
+# Calls of every budget, and until when a vendor wants none; microseconds of the clock that budget.py says
+CALLS: Final = sa.Table(
+    "calls",
+    METADATA,
+    sa.Column("slot", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("budget", sa.Text, nullable=False),
+    sa.Column("ts_taken", sa.BigInteger, nullable=False),
+    sa.Column("ts_ended", sa.BigInteger),
+    sa.Index("calls_by_budget", "budget"),
+    sqlite_autoincrement=True,
+)
+CLOSURES: Final = sa.Table(
+    "closures",
+    METADATA,
+    sa.Column("budget", sa.Text, primary_key=True),
+    sa.Column("ts_until", sa.BigInteger, nullable=False),
+)
 SCHEMA_VERSION: Final = sa.Table("schema_version", METADATA, sa.Column("version", sa.Integer, primary_key=True))

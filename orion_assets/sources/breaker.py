@@ -1,0 +1,52 @@
+"""A circuit breaker: a vendor that is down is left alone, and one call asks whether it is back before the others do."""
+
+import threading
+
+from orion_assets.clock import Uptime
+
+
+class Breaker:
+    """Counts failures in a row; safe for threads."""
+
+    def __init__(self, uptime: Uptime, *, threshold: int = 8, first_s: float = 30.0, longest_s: float = 600.0) -> None:
+        """Make a closed breaker.
+
+        Args:
+            uptime: A clock that nobody sets.
+            threshold: Failures in a row that open it.
+            first_s: Seconds that it stays open at first; twice as long after each probe that fails.
+            longest_s: It never stays open longer.
+        """
+        self._uptime = uptime
+        self._threshold = threshold
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._failures = 0
+        self._open_s = 0.0
+        self._until: float | None = None
+        self._lock = threading.Lock()
+
+    def ask(self) -> float:
+        """Give 0 where a call may be made, else the seconds after which one may; the caller's is then the probe."""
+        with self._lock:
+            if self._until is None:
+                return 0.0
+            left = self._until - self._uptime()
+            if left > 0:
+                return left
+            # The others wait for the probe as long as they would for a failure
+            self._until = self._uptime() + self._open_s
+            return 0.0
+
+    def succeeded(self) -> None:
+        """Say that the vendor answered, whatever it said."""
+        with self._lock:
+            self._failures, self._open_s, self._until = 0, 0.0, None
+
+    def failed(self) -> None:
+        """Say that no answer could be had."""
+        with self._lock:
+            self._failures += 1
+            if self._failures >= self._threshold:
+                self._open_s = min(max(self._first_s, 2 * self._open_s), self._longest_s)
+                self._until = self._uptime() + self._open_s

@@ -1,0 +1,307 @@
+"""The one way out: HTTPS GET with a total deadline, within a budget, to named hosts, believed only when it is whole.
+
+Whatever a provider asks goes through here. What an answer means, the provider says by its `judge`; what is retried and
+what is given up is decided here. The key travels in a header and is in no error, log or URL.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+import httpx
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from orion_assets.clock import Clock, uptime
+from orion_assets.errors import (
+    AnswerDistrusted,
+    KeyRefused,
+    NotEntitled,
+    NotFound,
+    RequestRejected,
+    SettingsError,
+    SourceUnavailable,
+)
+from orion_assets.sources.breaker import Breaker
+from orion_assets.sources.limiter import LONGEST_CLOSE_S, Limiter, Pause
+from orion_assets.sources.wire import Reply, Unreachable, Wire
+
+LOG: Final = logging.getLogger(__name__)
+# Bytes of a body that an error shows
+_SHOWN: Final = 160
+
+
+@dataclass(frozen=True)
+class Response:
+    """A whole answer.
+
+    Attributes:
+        url: What was asked, without the key.
+        status: HTTP status.
+        headers: Those that are kept, in lower case.
+        body: The bytes, unpacked.
+        sha256: Of the body.
+    """
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    sha256: str = ""
+
+
+class Passing(Exception):
+    """The answer is no answer, and asking again may bring one: for a judge to raise.
+
+    Attributes:
+        after_s: Seconds before it is worth asking again, as the vendor says.
+    """
+
+    def __init__(self, message: str, *, after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
+
+# Reads what an answer of any status says in the vendor's own words, and raises what it deserves
+Judge = Callable[[Response], None]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How patient to be.
+
+    Attributes:
+        deadline_s: Seconds for one request, from the connection to the last byte.
+        attempts: Requests for one answer at most, those that were refused for the budget left out.
+        first_wait_s: Wait before the second attempt; it doubles, with jitter.
+        longest_wait_s: No wait is longer.
+        refusals: How often in a row the vendor may say that the budget is spent before the answer is put off.
+        most_bytes: Bytes of a body, unpacked, at most.
+    """
+
+    deadline_s: float = 60.0
+    attempts: int = 5
+    first_wait_s: float = 1.0
+    longest_wait_s: float = 60.0
+    refusals: int = 5
+    most_bytes: int = 512 * 1024**2
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """Whom to ask.
+
+    Attributes:
+        name: As errors name it.
+        base_url: Scheme and host, and a path that every request lies below.
+        aliases: Other hosts that its answers may name as its own; asked for, the base is asked instead.
+        headers: What carries the key.
+        judge: Reads the vendor's own words.
+    """
+
+    name: str
+    base_url: str
+    judge: Judge
+    aliases: frozenset[str] = frozenset()
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+
+class Transport:
+    """Asks one vendor with one key; safe for threads, which share its connections, its budget and its breaker."""
+
+    def __init__(self, vendor: Vendor, limiter: Limiter, policy: Policy, clock: Clock, pause: Pause) -> None:
+        """Prepare; nothing is opened before the first request.
+
+        Args:
+            vendor: Whom to ask.
+            limiter: The budget.
+            policy: How patient to be.
+            clock: Tells the time, to read a date in Retry-After.
+            pause: Waits.
+
+        Raises:
+            SettingsError: The base URL would send the key in the clear.
+        """
+        self._vendor = vendor
+        self._base = _base(vendor)
+        self._limiter = limiter
+        self._policy = policy
+        self._clock = clock
+        self._pause = pause
+        self._breaker = Breaker(uptime)
+        self._refused: KeyRefused | None = None
+        self._wire = Wire(vendor.headers, deadline_s=policy.deadline_s, most_bytes=policy.most_bytes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connections; the next request opens new ones."""
+        self._wire.close()
+
+    def get(self, path: str, params: Mapping[str, str]) -> Response:
+        """Ask until there is an answer that the vendor's judge lets pass, or none is to be expected.
+
+        Args:
+            path: Below the base URL, percent-encoded.
+            params: The query.
+
+        Raises:
+            KeyRefused: Nothing more is sent with this key, by any thread.
+            NotEntitled, NotYet, NotFound, RequestRejected, AnswerDistrusted: What the vendor said; not asked again.
+            SourceUnavailable: It cannot answer now.
+            SettingsError: The other side cannot prove who it is.
+        """
+        target = httpx.URL(self._base.geturl().rstrip("/") + path, params=dict(params))
+        tries = Retrying(
+            retry=retry_if_exception_type(Passing),
+            wait=_patience(self._policy),
+            stop=stop_after_attempt(self._policy.attempts),
+            sleep=self._pause,
+            reraise=True,
+        )
+        try:
+            return tries(self._attempt, target)
+        except Passing as e:
+            told = (
+                f"{self._told(target)}: {e}; asked {self._policy.attempts} times. It is asked for again by the next run"
+            )
+            raise SourceUnavailable(told, retry_after_s=self._policy.longest_wait_s) from e
+
+    def follow(self, url: str) -> Response:
+        """Get the next page, as an answer named it.
+
+        Raises:
+            AnswerDistrusted: The page is not this vendor's.
+            OrionError: As `get`.
+        """
+        parts = urlsplit(url)
+        is_base = (parts.scheme, parts.netloc) == (self._base.scheme, self._base.netloc)
+        is_alias = parts.scheme == "https" and parts.netloc.removesuffix(":443") in self._vendor.aliases
+        if not (is_base or is_alias) or not parts.path.startswith(f"{self._base.path}/"):
+            raise AnswerDistrusted(
+                f"{self._vendor.name}: the next page is said to be at {_short(url)}, not its own; it is not asked"
+            )
+        return self.get(parts.path.removeprefix(self._base.path), dict(parse_qsl(parts.query, keep_blank_values=True)))
+
+    def _attempt(self, target: httpx.URL) -> Response:
+        """Send one request, as often as the vendor says that the budget is spent."""
+        for number in range(self._policy.refusals):
+            if self._refused is not None:
+                raise self._refused
+            if left := self._breaker.ask():
+                told = f"{self._vendor.name}: it does not answer; the next try is due in {left:.0f} s"
+                raise SourceUnavailable(told, retry_after_s=left)
+            with self._limiter.slot():
+                reply = self._sent(target)
+            if reply.status != 429:
+                return self._judged(target, reply)
+            self._breaker.succeeded()
+            self._limiter.refused(self._stated_wait(reply), number)
+        raise SourceUnavailable(
+            f"{self._told(target)}: the vendor says, {self._policy.refusals} times in a row, that the budget of this"
+            " key is spent. Does somebody else use the key? Then lower ORION_CALLS_PER_MINUTE; the next run asks again",
+            retry_after_s=LONGEST_CLOSE_S,
+        )
+
+    def _sent(self, target: httpx.URL) -> Reply:
+        try:
+            reply = self._wire.get(target)
+        except Unreachable as e:
+            self._breaker.failed()
+            raise Passing(str(e)) from e
+        if reply.status >= 500:
+            self._breaker.failed()
+            raise Passing(f"HTTP {reply.status}, {self._shown(reply.body)}", after_s=self._stated_wait(reply) or 0.0)
+        LOG.debug("%s: HTTP %d, %d bytes", self._told(target), reply.status, len(reply.body))
+        return reply
+
+    def _judged(self, target: httpx.URL, reply: Reply) -> Response:
+        sha256 = hashlib.sha256(reply.body).hexdigest()
+        response = Response(str(target), reply.status, reply.headers, reply.body, sha256)
+        try:
+            self._vendor.judge(response)
+        except Passing:
+            self._breaker.failed()
+            raise
+        self._breaker.succeeded()
+        if reply.status == 200:
+            return response
+        told = f"{self._told(target)}: HTTP {reply.status}, {self._shown(reply.body)}"
+        if reply.status == 401:
+            self._refused = KeyRefused(f"{told}. Nothing more is sent with this key; set a valid one")
+            raise self._refused
+        if reply.status == 403:
+            raise NotEntitled(f"{told}. The plan of this key does not include it")
+        if reply.status == 404:
+            raise NotFound(told)
+        if reply.status < 400:
+            # Followed, it would carry the key to wherever the answer points
+            raise AnswerDistrusted(
+                f"{told}. It points to {_short(reply.headers.get('location', 'nowhere'))}; not followed"
+            )
+        raise RequestRejected(f"{told}. Asking again is in vain")
+
+    def _stated_wait(self, reply: Reply) -> float | None:
+        """Read Retry-After, seconds or a date; None where it says nothing that can be read."""
+        said = reply.headers.get("retry-after", "").strip()
+        if said.isdecimal():
+            return float(said[:10])
+        try:
+            until, date = parsedate_to_datetime(said), reply.headers.get("date")
+            # By the vendor's clock where it tells it: ours may be wrong
+            now = parsedate_to_datetime(date) if date else self._clock.now()
+        except ValueError:
+            return None
+        return (until - now).total_seconds()
+
+    def _told(self, target: httpx.URL) -> str:
+        return f"{self._vendor.name}: {target.raw_path.decode('ascii')}"
+
+    def _shown(self, body: bytes) -> str:
+        text = " ".join(body[: 4 * _SHOWN].decode("utf-8", "replace").split())
+        for value in self._vendor.headers.values():
+            # Some vendors say back what they were sent
+            text = text.replace(value.rpartition(" ")[2], "***")
+        return f"{text[:_SHOWN]!r}" if text else "an empty body"
+
+
+def _base(vendor: Vendor) -> SplitResult:
+    parts = urlsplit(vendor.base_url.rstrip("/"))
+    if parts.scheme == "https" and parts.hostname:
+        return parts
+    if parts.scheme == "http" and parts.hostname and _is_loopback(parts.hostname):
+        return parts
+    raise SettingsError(
+        f"{vendor.name}: {vendor.base_url} is not https://host; beyond this machine the key would travel in the clear"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _patience(policy: Policy) -> Callable[[RetryCallState], float]:
+    jittered = wait_random_exponential(multiplier=policy.first_wait_s, max=policy.longest_wait_s)
+
+    def wait(state: RetryCallState) -> float:
+        failed = state.outcome.exception() if state.outcome else None
+        asked = failed.after_s if isinstance(failed, Passing) else 0.0
+        return max(jittered(state), min(asked, LONGEST_CLOSE_S))
+
+    return wait
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
