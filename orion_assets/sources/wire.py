@@ -66,8 +66,8 @@ class Wire:
         except httpx.TransportError as e:
             if any(isinstance(cause, ssl.SSLError) for cause in _causes(e)):
                 raise SettingsError(
-                    f"{url.host}: its certificate is not trusted: {e}. Nothing was sent. Check the clock, the network in"
-                    " between and SSL_CERT_FILE"
+                    f"{url.host}: its certificate is not trusted: {e}. Nothing was sent. Check clock, network and"
+                    " SSL_CERT_FILE"
                 ) from e
             raise Unreachable(f"{type(e).__name__}: {e}" if str(e) else type(e).__name__) from e
 
