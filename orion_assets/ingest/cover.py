@@ -1,6 +1,7 @@
 """How to cover the cells of a grid with the fewest calls: whole columns against whole rows, and windows along a row.
 
-Rows are tickers, columns sessions; cells are two arrays of equal length, row and column numbers, in any order, each cell once.
+Rows are tickers, columns sessions; cells are two arrays of equal length, row and column numbers, in
+any order, each cell once.
 """
 
 from dataclasses import dataclass

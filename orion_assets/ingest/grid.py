@@ -103,7 +103,9 @@ def _numbered(holes: pl.DataFrame, axis: Axis) -> Iterator[tuple[str, Cells]]:
 def _refuse_malformed(holes: pl.DataFrame, axis: Axis) -> None:
     lacking = [name for name in HOLES if name not in holes.columns or holes[name].null_count()]
     if lacking:
-        raise ValueError(f"holes: {', '.join(lacking)} missing or null; give each hole a dataset, a ticker and a session")
+        raise ValueError(
+            f"holes: {', '.join(lacking)} missing or null; give each hole a dataset, a ticker and a session"
+        )
     strange = holes.filter(~pl.col("session").is_in(axis.sessions))["session"].unique().sort()
     if strange.len():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What a plan says: the calls in their order, what they cost in time and bytes, what is left, what nobody can answer."""
+"""What a plan says: calls in their order, their cost in time and bytes, what is left, what nobody can answer."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ class Plan:
             before the rest; then from the newest session back.
         cut: WORK rows that would follow, had they not been more than `max_calls`.
         left_out: HOLES rows of tickers beyond `max_tickers`, less those that a call of the plan answers anyway.
-        unanswerable: UNANSWERABLE rows: not_yet, not_entitled or no_route.
+        unanswerable: UNANSWERABLE rows, sorted as holes are: not_yet, not_entitled or no_route.
         budgets: Those that the calls draw on.
     """
 
@@ -83,7 +83,8 @@ class Plan:
 
     def __iter__(self) -> Iterator[Call]:
         for row in self.work.iter_rows(named=True):
-            yield Call(**{**row, "tickers": tuple(row["tickers"])})
+            tickers = tuple(row.pop("tickers"))
+            yield Call(tickers=tickers, **row)
 
     @property
     def calls(self) -> int:
@@ -146,7 +147,7 @@ class Plan:
         return dict(self.unanswerable.group_by("reason").len().sort("reason").iter_rows())
 
     def as_json(self, *, is_detailed: bool = False) -> dict[str, Any]:
-        """Give the plan as a document of plain values, sorted and stable; `work` lists the calls where it is detailed."""
+        """Give the plan as plain values, sorted and stable; where it is detailed, `work` lists the calls."""
         document: dict[str, Any] = {
             "bytes": self.bytes,
             "calls": self.calls,

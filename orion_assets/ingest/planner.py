@@ -2,20 +2,19 @@
 
 The objective, in this order:
 
-1. A hole goes to the routes of the lowest rank that may answer it; files are ranked before calls, a second source after.
-2. Of each rank, the sum of weight x requests is the least possible. A request of the whole market weighs 99 and one of a
-   ticker 100: fewest calls, up to 1 %, which a market's answer is worth as it serves tickers that are followed later.
+1. A hole goes to the routes of the lowest rank that may answer it: files before calls, a second source after both.
+2. Of each rank, the sum of weight x requests is the least possible. A request of the whole market weighs 99, one of a
+   ticker 100: the fewest calls, up to 1 %, which is what an answer that also serves tickers followed later is worth.
 
-Exact for the whole market against ranges that span all sessions (a minimum cut), and for windows of one ticker or of the
-market alone (from the left). Calls for several tickers are exact where all lack the same sessions.
-docs/explanation/planning.md says the rest.
+Exact for sessions of the whole market against ranges of a ticker over all sessions (a minimum cut), and for windows of
+one ticker, or of the market, alone (from the left). Calls for several tickers at once come close where they lack
+different sessions. docs/explanation/planning.md says the rest.
 """
 
 from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from orion_assets.ingest.grid import Axis, Cells, cells_by_dataset
@@ -40,7 +39,7 @@ def plan(
 
     Args:
         holes: HOLES rows in any order: cells without an answer. `*` stands for the whole market and is filled by an
-            answer about the market only. A ticker whose market was answered in a session (its `*` is) has no hole there.
+            answer about the market only. Where the market was answered in a session, its tickers have no hole.
         routes: What may be asked; of one dataset and rank at most one route for the whole market and one for tickers.
         sessions: calendars.sessions() rows, all between the oldest hole and the newest.
         max_calls: Plan no more requests than these; the first in the order of work.
@@ -52,13 +51,12 @@ def plan(
     Raises:
         ValueError: The holes are malformed, a limit is negative, or routes of one rank cannot share cells exactly.
     """
-    for name, limit in (("max_calls", max_calls), ("max_tickers", max_tickers)):
-        if limit is not None and limit < 0:
-            raise ValueError(f"plan: {name} must not be negative, was {limit}")
+    if min(max_calls or 0, max_tickers or 0) < 0:
+        raise ValueError(f"plan: a limit is negative: max_calls {max_calls}, max_tickers {max_tickers}")
     axis = Axis.of(sessions)
     wanted, beyond = _first_tickers(holes, max_tickers)
     work, unanswerable = [pl.DataFrame(schema={**CALLS, "_place": pl.Int64()})], [pl.DataFrame(schema=UNANSWERABLE)]
-    for dataset, cells in cells_by_dataset(wanted, axis).items():
+    for dataset, cells in sorted(cells_by_dataset(wanted, axis).items()):
         mine = [route for route in routes if route.dataset == dataset]
         calls, rest = _handed_down(cells, mine, axis)
         work += [call.with_columns(_place=pl.lit(routes.index(route), pl.Int64)) for route, call in calls]
@@ -67,10 +65,8 @@ def plan(
     spent = ordered["requests"].cum_sum()
     fits = spent <= max_calls if max_calls is not None else spent >= 0
     kept, cut = ordered.filter(fits), ordered.filter(~fits)
-    drawn = set(kept["budget"])
-    budgets = {route.budget.name: route.budget for route in routes if route.budget.name in drawn}
-    refused = pl.concat(unanswerable).sort(*HOLES)
-    return Plan(kept, cut, _not_filled_by(kept, beyond), refused, tuple(budgets.values()))
+    budgets = {route.budget.name: route.budget for route in routes if route.name in set(kept["route"])}
+    return Plan(kept, cut, _not_filled_by(kept, beyond), pl.concat(unanswerable), tuple(budgets.values()))
 
 
 def _first_tickers(holes: pl.DataFrame, most: int | None) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -89,9 +85,7 @@ def _not_filled_by(work: pl.DataFrame, holes: pl.DataFrame) -> pl.DataFrame:
     return holes.select(*HOLES).unique().join(market, on=["dataset", "session"], how="anti").sort(*HOLES)
 
 
-def _handed_down(
-    cells: Cells, routes: Sequence[Route], axis: Axis
-) -> tuple[list[tuple[Route, pl.DataFrame]], Cells]:
+def _handed_down(cells: Cells, routes: Sequence[Route], axis: Axis) -> tuple[list[tuple[Route, pl.DataFrame]], Cells]:
     """Hand the holes of one dataset down the ranks; gives CALLS rows by route, and the holes that nobody may answer."""
     calls: list[tuple[Route, pl.DataFrame]] = []
     ranks = sorted({route.rank for route in routes})
@@ -110,11 +104,13 @@ def _in_order(work: pl.DataFrame) -> pl.DataFrame:
 
 def _refused(dataset: str, cells: Cells, routes: Sequence[Route], axis: Axis) -> pl.DataFrame:
     of_market = [route for route in routes if route.scope == "market"]
-    whys = pl.DataFrame({
-        "session": pl.Series(axis.sessions, dtype=pl.Date),
-        "ticker": [_reason(routes, session) for session in axis.sessions],
-        "market": [_reason(of_market, session) for session in axis.sessions],
-    })[cells.column]
+    whys = pl.DataFrame(
+        {
+            "session": pl.Series(axis.sessions, dtype=pl.Date),
+            "ticker": [_reason(routes, session) for session in axis.sessions],
+            "market": [_reason(of_market, session) for session in axis.sessions],
+        }
+    )[cells.column]
     tickers = pl.Series("ticker", cells.tickers, dtype=pl.String).gather(cells.row)
     reason = pl.when(pl.Series(cells.is_market)).then("market").otherwise("ticker")
     return whys.select(dataset=pl.lit(dataset), ticker=tickers, session="session", reason=reason)
@@ -123,4 +119,7 @@ def _refused(dataset: str, cells: Cells, routes: Sequence[Route], axis: Axis) ->
 def _reason(routes: Sequence[Route], session: date) -> Reason:
     """Give the most hopeful of the routes' reasons."""
     refusals = {route.refusal(session) for route in routes}
-    return next((reason for reason in _REASONS if reason in refusals), "no_route")
+    for reason in _REASONS:
+        if reason in refusals:
+            return reason
+    return "no_route"

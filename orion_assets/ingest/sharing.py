@@ -51,11 +51,13 @@ class Sharing:
         for rivals in (markets, others):
             if len(rivals) > 1:
                 names = " and ".join(route.name for route in rivals)
-                raise ValueError(f"routes {names} answer for the same cells of {rivals[0].dataset}; give each its own rank")
-        return cls(*(next(iter(some), None) for some in (markets, others)), axis, is_choosy)
+                raise ValueError(
+                    f"routes {names} answer for the same cells of {rivals[0].dataset}; give each its own rank"
+                )
+        return cls(next(iter(markets), None), next(iter(others), None), axis, is_choosy)
 
     def calls(self, cells: Cells) -> tuple[list[tuple[Route, pl.DataFrame]], Cells]:
-        """Plan the holes that a route of the rank may answer; gives CALLS rows by route, and the holes that are left."""
+        """Plan the holes that a route of the rank may answer; gives CALLS rows by route and the holes left."""
         may_market, may_each = self._may_market(cells), self._may_each(cells)
         by_market = self._shared(cells, may_market, may_each)
         by_each = may_each & ~by_market
@@ -101,8 +103,8 @@ class Sharing:
         span = int(np.ptp(cells.column)) + 1
         if market.longest > 1 or each.scope != "ticker" or each.longest < span:
             raise ValueError(
-                f"routes {market.name} and {each.name} share the cells of {market.dataset}, which is only exact for calls"
-                f" of one session and of one ticker over all {span} sessions; give each its own rank"
+                f"routes {market.name} and {each.name} share the cells of {market.dataset}, which is exact only for"
+                f" calls of one session and of one ticker over all {span} sessions; give each its own rank"
             )
 
 
@@ -162,15 +164,17 @@ def _calls(route: Route, axis: Axis, tickers: pl.Series, first: Whole, last: Who
     rows = (expected[last + 1] - expected[first]) * np.maximum(1, tickers.list.len().to_numpy().astype(np.int64))
     urgent_before = axis.place(route.floor) + EXPIRING if route.is_rolling and route.floor else 0
     days = pl.Series(axis.sessions, dtype=pl.Date)
-    asked = pl.DataFrame({
-        "tickers": tickers,
-        "start": days.gather(first),
-        "end": days.gather(last).dt.offset_by("1d"),
-        "cells": cells,
-        "rows": rows,
-        "requests": _requests(route, rows),
-        EXPIRES: first < urgent_before,
-    })
+    asked = pl.DataFrame(
+        {
+            "tickers": tickers,
+            "start": days.gather(first),
+            "end": days.gather(last).dt.offset_by("1d"),
+            "cells": cells,
+            "rows": rows,
+            "requests": _requests(route, rows),
+            EXPIRES: first < urgent_before,
+        }
+    )
     return asked.with_columns(
         route=pl.lit(route.name),
         budget=pl.lit(route.budget.name),

@@ -1,7 +1,7 @@
 """The routes of Alpaca: bars of many tickers in one call, filled ticker by ticker, page by page.
 
-Docs: https://docs.alpaca.markets (read 2026-11-21 in summaries; no key was at hand). 10,000 rows a page, 200 calls a minute
-on the free plan; consolidated (SIP) bars there only when older than 15 minutes, so never of the session under way.
+Docs: https://docs.alpaca.markets (read 2026-11-21 in summaries; no key was at hand). 10,000 rows a page, 200 calls a
+minute on the free plan; consolidated (SIP) bars there only when older than 15 minutes, so never of today.
 """
 
 from datetime import date

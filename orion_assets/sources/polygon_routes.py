@@ -1,7 +1,7 @@
 """The routes of Polygon (Massive since October 2025) by subscription.
 
-Docs: https://massive.com/docs and its knowledge base (read 2026-11-21; no key was at hand). Limits: 5 calls a minute on the
-free plan; paid ones are unlimited, asked to stay under 100 a second. History: 2, 5 and 10 years, or all since 2003-09-10.
+Docs: https://massive.com/docs and its knowledge base (read 2026-11-21; no key was at hand). Limits: 5 calls a minute on
+the free plan; paid ones are unlimited, to stay under 100 a second. History: 2, 5, 10 years, or all from 2003-09-10.
 Rows of bars are ceilings; rows of news and actions, and all sizes, are estimates (docs/explanation/planning.md).
 """
 

@@ -61,10 +61,10 @@ class Route:
         rows_per_half_day: The same of a session that closes early; None means no fewer.
         page: Rows that one request can hold; None means that there is no such limit.
         window: Most sessions of one call; None means as many as fit a page, and at least one.
-        rank: A cell goes to the routes of the lowest rank that may answer it; those of one rank share cells at least cost.
+        rank: A cell goes to the lowest rank that may answer it; the routes of a rank share its cells at least cost.
         weight: What one request costs, held against the other route of the rank.
         tickers_per_call: Most tickers of one call, where it answers for several.
-        least_tickers: A whole-market answer is not worth its bytes for fewer tickers, while another route has the cells.
+        least_tickers: For fewer a whole-market answer is not worth its bytes, where another route has the cells.
         bytes_per_row: Bytes of one row on the wire.
         disk_per_row: Bytes of one row once landed: the archived answer and the table.
         floor: First session that may be asked for; None where there is none.
@@ -111,7 +111,7 @@ class Route:
         return max(1, math.floor((self.page or 0) / self.rows_per_session))
 
     def refusal(self, session: date) -> Reason | None:
-        """Say why a session may not be asked for; None where it may. What may be asked for has no gap but by `listed`."""
+        """Say why a session may not be asked for; None where it may. Only `listed` leaves gaps between."""
         if self.floor is not None and session < self.floor:
             return "not_entitled" if self.is_rolling else "no_route"
         if self.ceiling is not None and session >= self.ceiling:
