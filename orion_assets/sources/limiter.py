@@ -1,7 +1,7 @@
 """The budget of a key: never more calls than its vendor allows in any window, over all threads, processes and machines.
 
 A sliding log. A call takes a slot before it is sent and keeps it until a window after its answer has ended: when on the
-way the vendor counted it, nobody outside can tell. Where the log is kept, store/budget.py says.
+way the vendor counted it, nobody outside can tell. Where the log is kept, store/call_log.py says.
 """
 
 import hashlib
@@ -103,7 +103,7 @@ class Wait:
     seconds: float
 
 
-class Bucket(Protocol):
+class CallLog(Protocol):
     """Where the log of every key is kept, and the clock that stamps it; one for all who share a budget."""
 
     def take(self, key: str, rate: Rate, lease_s: float) -> int | Wait:
@@ -130,17 +130,17 @@ class Pause(Protocol):
 class Limiter:
     """The budget of one key at one vendor; safe for threads."""
 
-    def __init__(self, bucket: Bucket, budget: str, rate: Rate, *, lease_s: float, pause: Pause) -> None:
+    def __init__(self, log: CallLog, budget: str, rate: Rate, *, lease_s: float, pause: Pause) -> None:
         """Make a limiter.
 
         Args:
-            bucket: Where the log is kept.
+            log: Where the log is kept.
             budget: Whose calls count together, as `budget_of` gives it.
             rate: What the vendor allows.
             lease_s: Seconds within which every call has certainly ended.
             pause: Waits.
         """
-        self._bucket = bucket
+        self._log = log
         self._budget = budget
         self._rate = rate
         self._lease_s = lease_s
@@ -150,14 +150,14 @@ class Limiter:
     def slot(self) -> Generator[None]:
         """Hold a slot for one call, waiting for it as long as it takes."""
         while True:
-            got = self._bucket.take(self._budget, self._rate, self._lease_s)
+            got = self._log.take(self._budget, self._rate, self._lease_s)
             if not isinstance(got, Wait):
                 break
             self._pause(got.seconds)
         try:
             yield
         finally:
-            self._bucket.end(self._budget, got)
+            self._log.end(self._budget, got)
 
     def refused(self, seconds: float | None, times: int = 0) -> None:
         """Stop everybody who shares the budget: the vendor said that it is spent.
@@ -167,7 +167,7 @@ class Limiter:
             times: How often he said so before, in a row; each doubles the wait.
         """
         asked = self._rate.hold_s * 2**times if seconds is None else seconds
-        self._bucket.close(self._budget, min(max(asked, 1.0), LONGEST_CLOSE_S))
+        self._log.close(self._budget, min(max(asked, 1.0), LONGEST_CLOSE_S))
 
 
 def budget_of(vendor: str, key: str) -> str:

@@ -52,7 +52,7 @@ HISTORIES: Final = sa.Table(
     sa.Column("ts_due", sa.BigInteger),
     sa.Column("ts_written", sa.BigInteger),
 )
-# Calls of every budget, and until when a vendor wants none; microseconds of the clock that budget.py says
+# Calls of every budget, and until when a vendor wants none; microseconds of the clock that call_log.py says
 CALLS: Final = sa.Table(
     "calls",
     METADATA,

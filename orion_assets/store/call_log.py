@@ -13,8 +13,8 @@ _SECOND: Final = 1_000_000
 _NOW: Final = sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
 
 
-class Budget:
-    """A bucket (sources/limiter.py) on SQLite or Postgres.
+class SharedCallLog:
+    """The log of a limiter (sources/limiter.py) on SQLite or Postgres.
 
     SQLite serves the processes of one machine, so its clock is the time since the machine started, which nobody sets;
     Postgres serves many, so its clock is the server's.
@@ -34,7 +34,7 @@ class Budget:
         self._uptime = uptime
 
     def take(self, key: str, rate: Rate, lease_s: float) -> int | Wait:
-        """Take a slot, or tell how long to wait; see Bucket."""
+        """Take a slot, or tell how long to wait; see CallLog."""
         c = CALLS.c
         with self._database.begin() as connection:
             now = self._alone(connection, key)
@@ -62,13 +62,13 @@ class Budget:
             return int(connection.execute(taken).scalar_one())
 
     def end(self, key: str, slot: int) -> None:
-        """Say that the call of a slot has ended; see Bucket."""
+        """Say that the call of a slot has ended; see CallLog."""
         with self._database.begin() as connection:
             now = self._alone(connection, key)
             connection.execute(sa.update(CALLS).where(CALLS.c.slot == slot).values(ts_ended=now))
 
     def close(self, key: str, seconds: float) -> None:
-        """Let nobody take a slot for some seconds; see Bucket."""
+        """Let nobody take a slot for some seconds; see CallLog."""
         with self._database.begin() as connection:
             until = self._alone(connection, key) + round(seconds * _SECOND)
             given = self._database.insert(CLOSURES).values(budget=key, ts_until=until)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from orion_assets.clock import uptime
 from orion_assets.sources.limiter import Rate, Wait
-from orion_assets.store.budget import Budget
+from orion_assets.store.call_log import SharedCallLog
 from orion_assets_tests.unit.store.budget_spenders import spend
 
 RATE = Rate(3)
@@ -32,7 +32,7 @@ def clock():
 
 @pytest.fixture
 def budget(url, clock):
-    return Budget(url, clock)
+    return SharedCallLog(url, clock)
 
 
 def test_as_many_slots_as_the_rate_allows_are_given_and_no_more(budget):
@@ -49,14 +49,14 @@ def test_a_new_connection_finds_the_log_of_before(url, clock, budget):
     for _ in range(3):
         budget.end("a", budget.take("a", RATE, 60.0))
 
-    assert isinstance(Budget(url, clock).take("a", RATE, 60.0), Wait)
+    assert isinstance(SharedCallLog(url, clock).take("a", RATE, 60.0), Wait)
 
 
 def test_a_closure_holds_for_all_who_share_the_budget(url, clock, budget):
     budget.close("a", 200)
     budget.close("a", 100)
 
-    waits = Budget(url, clock).take("a", RATE, 60.0)
+    waits = SharedCallLog(url, clock).take("a", RATE, 60.0)
 
     assert isinstance(waits, Wait)
     assert waits.seconds == pytest.approx(200, abs=2)
