@@ -64,7 +64,7 @@ def _special(plain: list[Listed], sessions: Sequence[date]) -> list[Listed]:
         replace(plain[2], splits=(Split(at(0.7), 1, 20),)),
         replace(plain[3], dividends=(*_quarterly(0.4, sessions), Dividend(at(0.6), 5.0))),
         replace(plain[4], splits=(Split(at(0.25), 3, 2), Split(at(0.75), 2, 1)), dividends=_quarterly(0.1, sessions)),
-        replace(renamed, renamed=(at(0.4), f"{renamed.ticker[:3]}X", "Synthetic Renamed Company")),
+        replace(renamed, renamed=(at(0.4), f"R{renamed.ticker[1:]}", "Synthetic Renamed Company")),
         replace(plain[6], since=at(0.3)),
         replace(plain[7], until=at(0.65)),
         replace(plain[8], until=at(0.35)),

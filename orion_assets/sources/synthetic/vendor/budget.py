@@ -39,8 +39,8 @@ class Budget:
         if self.calls is None:
             return 0.0
         counted = self._counted[key]
-        start = at - self.window_s if self.mode == "sliding" else at // self.window_s * self.window_s
-        while counted and (counted[0] <= start if self.mode == "sliding" else counted[0] < start):
+        start = at // self.window_s * self.window_s
+        while counted and (counted[0] + self.window_s <= at if self.mode == "sliding" else counted[0] < start):
             counted.popleft()
         is_refused = len(counted) >= self.calls
         free = counted[-self.calls] + self.window_s if self.mode == "sliding" and is_refused else start + self.window_s

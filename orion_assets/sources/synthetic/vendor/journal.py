@@ -107,7 +107,7 @@ class Journal:
         )
         most = first = 0
         for last, start in enumerate(starts):
-            while start - starts[first] >= window_s:
+            while start >= starts[first] + window_s:
                 first += 1
             most = max(most, last - first + 1)
         return most
