@@ -2,13 +2,14 @@
 
 import json
 import socket
+import time
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Raw:
-    """What was received. `ending` is "whole" (as long as announced), "closed", "reset" or "silent" (timed out)."""
+    """What was received. `ending` is "whole" (as long as announced), "closed", "reset" or "silent" (not whole by the deadline)."""
 
     status: int
     headers: dict[str, str]
@@ -25,23 +26,25 @@ class Raw:
 
 
 def ask(port: int, target: str, *, key: str | None = "test", timeout_s: float = 5.0, **headers: str) -> Raw:
-    """Send one GET and read until the announced length, the end of the connection, or the timeout."""
+    """Send one GET and read until the announced length, the end of the connection, or the deadline."""
     told = {"Host": "127.0.0.1", **({"Authorization": f"Bearer {key}"} if key else {})}
     told |= {name.replace("_", "-"): value for name, value in headers.items()}
     request = f"GET {target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in told.items()) + "\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout_s) as peer:
-        received, ending = _received(peer, request.encode())
+        received, ending = _received(peer, request.encode(), time.monotonic() + timeout_s)
     head, _, body = received.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     status = int(lines[0].split(" ")[1]) if head else 0
     return Raw(status, dict(line.split(": ", 1) for line in lines[1:]), body, ending)
 
 
-def _received(peer: socket.socket, request: bytes) -> tuple[bytes, str]:
+def _received(peer: socket.socket, request: bytes, deadline: float) -> tuple[bytes, str]:
     received = b""
     try:
         peer.sendall(request)
         while not _is_whole(received):
+            # Of the whole answer: each drop of a slow one would start a timeout of one read anew
+            peer.settimeout(max(deadline - time.monotonic(), 1e-3))
             chunk = peer.recv(1 << 20)
             if not chunk:
                 return received, "closed"

@@ -35,7 +35,7 @@ class Rule:
         since: The first that may go wrong.
         probability: Share of them, drawn from the plan's seed.
         times: At most so many; 0 for no end.
-        seconds: Only so long after the first hit, by the server's clock; 0 for no end.
+        for_s: Only so long after the first hit, by the server's clock; 0 for no end.
         parameters: Of the fault.
     """
 
@@ -47,7 +47,7 @@ class Rule:
     since: int = 1
     probability: float = 1.0
     times: int = 0
-    seconds: float = 0.0
+    for_s: float = 0.0
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def is_due(self, met: int, rng: Random) -> bool:
@@ -68,7 +68,7 @@ class _Standing:
     def is_over(self, at: float) -> bool:
         """Say whether its hits or its time are used up."""
         rule, since = self.rule, self.first_hit
-        is_late = bool(rule.seconds) and since is not None and at >= since + rule.seconds
+        is_late = bool(rule.for_s) and since is not None and at >= since + rule.for_s
         return is_late or bool(rule.times and self.hits >= rule.times)
 
 
