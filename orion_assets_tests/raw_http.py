@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Raw:
-    """What was received. `ending` is "whole" (as long as announced), "closed", "reset" or "silent" (not whole by the deadline)."""
+    """What was received. `ending` is "whole" (as long as announced), "closed", "reset" or "silent" (deadline)."""
 
     status: int
     headers: dict[str, str]

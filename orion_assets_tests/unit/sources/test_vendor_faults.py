@@ -614,8 +614,8 @@ def test_a_plan_is_read_from_toml(market, tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('[[fault]]\nname = "htlm"', "fault 'htlm' does not exist; html was meant?"),
-        ('[[fault]]\nname = "html"\nroute = "groupd"', "route 'groupd' does not exist; grouped was meant?"),
+        ('[[fault]]\nname = "html5"', "fault 'html5' does not exist; html was meant?"),
+        ('[[fault]]\nname = "html"\nroute = "grouped_day"', "route 'grouped_day' does not exist; grouped was meant?"),
         ('[[fault]]\nname = "reset"\nshar = 0.1', "parameter of reset 'shar' does not exist; share was meant?"),
         ("[[fault]]\nnth = [1]", "a rule without a fault"),
         ("[[faults]]\n", "faults means nothing"),

@@ -33,7 +33,7 @@ _FORBIDDEN: Final = {
 
 
 def too_many_requests(reply: Reply, hit: Hit, *, retry_after: str | int = "", body: str = "text") -> Reply:
-    """429, with Retry-After as given (`date:30` is 30 seconds ahead), a sentence or an `empty` body (10-12)."""
+    """429, with Retry-After as given (`date:30` is 30 seconds ahead), a sentence or an `empty` body."""
     told = str(retry_after)
     if told.startswith("date:"):
         told = http_date(hit.request.now + timedelta(seconds=float(told.removeprefix("date:"))))
@@ -44,58 +44,58 @@ def too_many_requests(reply: Reply, hit: Hit, *, retry_after: str | int = "", bo
 
 
 def server_error(reply: Reply, _: Hit, *, status: int = 503) -> Reply:
-    """500, 502, 503 or 504 with a page of HTML (13)."""
+    """500, 502, 503 or 504 with a page of HTML."""
     return _page(reply, status, _REASONS.get(status, f"{status} Error"))
 
 
 def html(reply: Reply, _: Hit) -> Reply:
-    """200 with a page that speaks of maintenance (14)."""
+    """200 with a page that speaks of maintenance."""
     return _page(reply, 200, "Scheduled maintenance")
 
 
 def body(reply: Reply, _: Hit, *, text: str = "") -> Reply:
-    """200 with another body: nothing, `{}`, `null`, `[]`, `"x"`, ... (15)."""
+    """200 with another body: nothing, `{}`, `null`, `[]`, `"x"`, ...."""
     return Reply(text=text, route=reply.route)
 
 
 def status_error(reply: Reply, hit: Hit, *, message: str = "An internal error occurred") -> Reply:
-    """200 whose JSON says status ERROR (16)."""
+    """200 whose JSON says status ERROR."""
     told = {"status": "ERROR", "request_id": hit.request.request_id, "error": message}
     return Reply(told, route=reply.route)
 
 
 def redirect(reply: Reply, hit: Hit, *, to: str = "http://127.0.0.1:9", status: int = 302) -> Reply:
-    """A redirect of the same path and query to another host (17)."""
+    """A redirect of the same path and query to another host."""
     location = f"{to}{hit.request.target}"
     return Reply(text="", status=status, headers={"Location": location}, route=reply.route)
 
 
 def unknown_key(reply: Reply, hit: Hit, *, as_html: bool = False) -> Reply:
-    """401, the key is known no longer (18)."""
+    """401, the key is known no longer."""
     if as_html:
         return _page(reply, 401, "401 Authorization Required")
     return replace(Refused(401, UNKNOWN_KEY).reply(hit.request.request_id), route=reply.route)
 
 
 def forbidden(reply: Reply, hit: Hit, *, kind: str = "endpoint") -> Reply:
-    """403 of a kind: `endpoint`, `timeframe`, `today`, or `error`, which has the status ERROR (19)."""
+    """403 of a kind: `endpoint`, `timeframe`, `today`, or `error`, which has the status ERROR."""
     code, message = _FORBIDDEN[kind]
     told = Refused(403, message, code, "message").reply(hit.request.request_id)
     return replace(told, route=reply.route)
 
 
 def wrong_envelope(reply: Reply, _: Hit, *, ticker: str = "WRONG") -> Reply:
-    """The envelope names another ticker (20)."""
+    """The envelope names another ticker."""
     return replace(reply, head={**reply.head, "ticker": ticker}) if "ticker" in reply.head else reply
 
 
 def page_repeated(reply: Reply, hit: Hit) -> Reply:
-    """The rows of the page before come again; `next_url` goes on (22)."""
+    """The rows of the page before come again; `next_url` goes on."""
     return reply if hit.before is None else replace(reply, rows=hit.before[1].rows)
 
 
 def next_url(reply: Reply, hit: Hit, *, kind: str = "self", host: str = "https://elsewhere.example") -> Reply:
-    """`next_url` leads to the page it`self`, in a `cycle` of two, to a `foreign` host, or to a `bad` request (23)."""
+    """`next_url` leads to the same page (`self`), back (`cycle`), to a `foreign` host or to a `bad` request."""
     own = VENDOR_HOST + hit.request.target
     following = str(reply.head.get("next_url", own))
     parts = urlsplit(following)
@@ -111,7 +111,7 @@ def next_url(reply: Reply, hit: Hit, *, kind: str = "self", host: str = "https:/
 
 
 def page_missing(reply: Reply, hit: Hit) -> Reply:
-    """`next_url` leaves one page out (24)."""
+    """`next_url` leaves one page out."""
     if "next_url" not in reply.head:
         return reply
     skipped = hit.follow(_target(str(reply.head["next_url"])))
@@ -130,12 +130,12 @@ def adjusted_lost(reply: Reply, hit: Hit) -> Reply:
 
 
 def results_null(reply: Reply, _: Hit) -> Reply:
-    """`results` is null though there are rows (31)."""
+    """`results` is null though there are rows."""
     return replace(reply, head={**_counted(reply, 0), "results": None}, rows=None)
 
 
 def empty(reply: Reply, _: Hit) -> Reply:
-    """A count of 0 and no `results` though there are rows (32)."""
+    """A count of 0 and no `results` though there are rows."""
     kept = {name: value for name, value in _counted(reply, 0).items() if name not in ("next_url", "count")}
     return replace(reply, head=kept, rows=None)
 

@@ -17,28 +17,28 @@ _DAY_MS: Final = 86_400_000
 
 
 def wrong_ticker(reply: Reply, _: Hit, *, ticker: str = "WRONG", rows: int = 1) -> Reply:
-    """So many rows name another ticker (20)."""
+    """So many rows name another ticker."""
     return _first(reply, rows, lambda row: row | {"T" if "T" in row or "o" in row else "ticker": ticker})
 
 
 def out_of_range(reply: Reply, _: Hit, *, days: int = -365, rows: int = 1) -> Reply:
-    """So many rows are of days that nobody asked for (21)."""
+    """So many rows are of days that nobody asked for."""
     return _first(reply, rows, lambda row: row | {"t": row["t"] + days * _DAY_MS} if "t" in row else row)
 
 
 def out_of_order(reply: Reply, hit: Hit) -> Reply:
-    """The rows come shuffled (25)."""
+    """The rows come shuffled."""
     return replace(reply, rows=hit.rng.sample(reply.rows, len(reply.rows))) if reply.rows else reply
 
 
 def overlap(reply: Reply, hit: Hit, *, rows: int = 10) -> Reply:
-    """The page starts with the last rows of the page before (25)."""
+    """The page starts with the last rows of the page before."""
     before = (hit.before[1].rows or []) if hit.before else []
     return replace(reply, rows=before[-rows:] + reply.rows) if reply.rows and before else reply
 
 
 def duplicate_row(reply: Reply, _: Hit, *, row: int = 0, factor: float = 1.01) -> Reply:
-    """A row comes twice, the second time with another close; a factor of 1 repeats it as it is (26)."""
+    """A row comes twice, the second time with another close; a factor of 1 repeats it as it is."""
     if not reply.rows:
         return reply
     other = _changed(reply.rows[row], lambda told: told | _times(told, factor, "c"))
@@ -46,7 +46,7 @@ def duplicate_row(reply: Reply, _: Hit, *, row: int = 0, factor: float = 1.01) -
 
 
 def bad_number(reply: Reply, _: Hit, *, value: str = "NaN", member: str = "c", row: int = 0) -> Reply:
-    """A member of a row has this text as its number: NaN, Infinity, null, "12.5", 1e400, ... (27)."""
+    """A member of a row has this text as its number: NaN, Infinity, null, "12.5", 1e400, ...."""
     if not reply.rows or member not in json.loads(reply.rows[row]):
         return reply
     told = json.loads(reply.rows[row], parse_float=str, parse_int=str)
@@ -55,35 +55,35 @@ def bad_number(reply: Reply, _: Hit, *, value: str = "NaN", member: str = "c", r
 
 
 def impossible(reply: Reply, _: Hit, *, kind: str = "negative_price", rows: int = 1) -> Reply:
-    """A bar that cannot be: `negative_price`, `zero_price`, `negative_volume`, `high_below_low`, `vw_outside` (28)."""
+    """A bar that cannot be: `negative_price`, `zero_price`, `negative_volume`, `high_below_low`, `vw_outside`."""
     return _first(reply, rows, lambda row: row | _IMPOSSIBLE[kind](row) if "o" in row else row)
 
 
 def huge(reply: Reply, _: Hit, *, value: float = 1e13, rows: int = 1) -> Reply:
-    """Prices of so many dollars (29)."""
+    """Prices of so many dollars."""
     return _first(reply, rows, lambda row: row | dict.fromkeys("ohlc", value) if "o" in row else row)
 
 
 def garbage_ticker(reply: Reply, _: Hit, *, rows: int = 1) -> Reply:
-    """A ticker of bytes that are no text (29)."""
+    """A ticker of bytes that are no text."""
     return _first(reply, rows, lambda row: row | {"T" if "o" in row else "ticker": _GARBAGE})
 
 
 def epoch(reply: Reply, _: Hit, *, unit: str = "s") -> Reply:
-    """Times in `s`, `us` or `ns` in place of milliseconds (30)."""
+    """Times in `s`, `us` or `ns` in place of milliseconds."""
     scale = {"s": 0.001, "us": 1_000, "ns": 1_000_000}[unit]
     return _every(reply, lambda row: row | {"t": int(row["t"] * scale)} if "t" in row else row)
 
 
 def missing(reply: Reply, hit: Hit, *, share: float = 0.5) -> Reply:
-    """A share of the rows is left out, the counts with them (32)."""
+    """A share of the rows is left out, the counts with them."""
     if not reply.rows:
         return reply
     return _with_rows(reply, [text for text in reply.rows if hit.rng.random() >= share])
 
 
 def restated(reply: Reply, _: Hit, *, ticker: str, session: date | str, factor: float = 1.01) -> Reply:
-    """The bar of a ticker and session has other prices than were told before (34)."""
+    """The bar of a ticker and session has other prices than were told before."""
     day = date.fromisoformat(str(session))
 
     def other(row: Row) -> Row:
@@ -94,7 +94,7 @@ def restated(reply: Reply, _: Hit, *, ticker: str, session: date | str, factor: 
 
 
 def duplicate_split(reply: Reply, _: Hit, *, days: int = 7) -> Reply:
-    """Every split comes twice, the second time on another date and under another id (35)."""
+    """Every split comes twice, the second time on another date and under another id."""
 
     def again(row: Row) -> Row:
         moved = date.fromisoformat(row["execution_date"]) + timedelta(days=days)
@@ -106,19 +106,19 @@ def duplicate_split(reply: Reply, _: Hit, *, days: int = 7) -> Reply:
 
 
 def cancelled_split(reply: Reply, _: Hit, *, ticker: str) -> Reply:
-    """The splits of a ticker are told no longer (35)."""
+    """The splits of a ticker are told no longer."""
     if not reply.rows or "execution_date" not in json.loads(reply.rows[0]):
         return reply
     return _with_rows(reply, [text for text in reply.rows if json.loads(text)["ticker"] != ticker])
 
 
 def doubled_volumes(reply: Reply, _: Hit, *, factor: float = 2.0) -> Reply:
-    """Every volume is so many times too large (37)."""
+    """Every volume is so many times too large."""
     return _every(reply, lambda row: row | _times(row, factor, "v"))
 
 
 def minute_hole(reply: Reply, _: Hit, *, at: str = "10:31", minutes: int = 1) -> Reply:
-    """Minutes from a time of New York on are missing, for every ticker that is asked for (37)."""
+    """Minutes from a time of New York on are missing, for every ticker that is asked for."""
     if not reply.rows or "t" not in json.loads(reply.rows[0]):
         return reply
     start = datetime.combine(date.min, time.fromisoformat(at))
@@ -127,22 +127,22 @@ def minute_hole(reply: Reply, _: Hit, *, at: str = "10:31", minutes: int = 1) ->
 
 
 def news_edited(reply: Reply, _: Hit, *, text: str = "CORRECTED: ") -> Reply:
-    """Titles have been edited under the same ids (39)."""
+    """Titles have been edited under the same ids."""
     return _every(reply, lambda row: row | {"title": text + row["title"]} if "title" in row else row)
 
 
 def news_backdated(reply: Reply, _: Hit, *, hours: float = 48.0) -> Reply:
-    """Articles say that they were published so much earlier than they first came (39)."""
+    """Articles say that they were published so much earlier than they first came."""
     return _every(reply, lambda row: row | _published(row, lambda at: at - timedelta(hours=hours)))
 
 
 def news_midnight(reply: Reply, _: Hit) -> Reply:
-    """Articles are dated only: 00:00:00Z (39)."""
+    """Articles are dated only: 00:00:00Z."""
     return _every(reply, lambda row: row | _published(row, lambda at: at.replace(hour=0, minute=0, second=0)))
 
 
 def news_same_id(reply: Reply, _: Hit, *, row: int = 0) -> Reply:
-    """An article comes twice under one id, the second time with another text (39)."""
+    """An article comes twice under one id, the second time with another text."""
     if not reply.rows or "title" not in json.loads(reply.rows[row]):
         return reply
     other = _changed(reply.rows[row], lambda told: told | {"title": "Another article", "description": "Of its own."})

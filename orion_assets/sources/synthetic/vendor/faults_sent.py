@@ -18,36 +18,36 @@ _HEADER: Final = bytes.fromhex("1f8b08000000000000ff")
 
 
 def closed_on_accept() -> None:
-    """The connection is closed as soon as it is made (1)."""
+    """The connection is closed as soon as it is made."""
 
 
 def hang_up(sent: Transmission, _: Random) -> Transmission:
-    """The request is read and the connection closed without an answer (1)."""
+    """The request is read and the connection closed without an answer."""
     return replace(sent, status=0, body=b"", ending="close")
 
 
 def silence(sent: Transmission, _: Random, *, seconds: float = 0.0) -> Transmission:
-    """The request is read and nothing is answered, until the client leaves or for so long (2)."""
+    """The request is read and nothing is answered, until the client leaves or for so long."""
     return replace(sent, status=0, body=b"", ending="hold", hold_s=seconds)
 
 
 def drip(sent: Transmission, _: Random, *, bytes_at_once: int = 1, every_s: float = 1.0) -> Transmission:
-    """The body comes drop by drop (3)."""
+    """The body comes drop by drop."""
     return replace(sent, drop=bytes_at_once, pause_s=every_s)
 
 
 def reset(sent: Transmission, _: Random, *, share: float = 0.5) -> Transmission:
-    """The connection is reset after a share of the body (4)."""
+    """The connection is reset after a share of the body."""
     return replace(sent, body=sent.body[: int(len(sent.body) * share)], ending="reset")
 
 
 def content_length(sent: Transmission, _: Random, *, by: int = 10) -> Transmission:
-    """Content-Length is so many bytes too large, or too small when negative, and the connection closes (5)."""
+    """Content-Length is so many bytes too large, or too small when negative, and the connection closes."""
     return replace(sent, headers=sent.with_header("Content-Length", str(len(sent.body) + by)), ending="close")
 
 
 def truncated_gzip(sent: Transmission, _: Random, *, at: str = "half") -> Transmission:
-    """The compressed stream ends too early: at `half`, after a `row` of the JSON, or before its `trailer` (6)."""
+    """The compressed stream ends too early: at `half`, after a `row` of the JSON, or before its `trailer`."""
     packer = zlib.compressobj(1, wbits=_GZIP)
     if at == "row":
         middle = sent.plain.rfind(b"},{", 0, len(sent.plain) // 2) + 1 or len(sent.plain) // 2
@@ -59,7 +59,7 @@ def truncated_gzip(sent: Transmission, _: Random, *, at: str = "half") -> Transm
 
 
 def gzip_bomb(sent: Transmission, _: Random, *, mib: int = 256) -> Transmission:
-    """A small body that unpacks to so many MiB of spaces before its JSON (7)."""
+    """A small body that unpacks to so many MiB of spaces before its JSON."""
     block = b" " * _MIB
     packer = zlib.compressobj(9, wbits=_RAW)
     # After a full flush nothing refers back, so that one packed block may be repeated
@@ -76,7 +76,7 @@ def gzip_bomb(sent: Transmission, _: Random, *, mib: int = 256) -> Transmission:
 
 
 def large_body(sent: Transmission, _: Random, *, mib: int = 2048) -> Transmission:
-    """So many MiB of spaces after the JSON, uncompressed (7)."""
+    """So many MiB of spaces after the JSON, uncompressed."""
 
     def spaces() -> Iterator[bytes]:
         for _i in range(mib):
@@ -88,7 +88,7 @@ def large_body(sent: Transmission, _: Random, *, mib: int = 2048) -> Transmissio
 
 
 def skewed_date(sent: Transmission, _: Random, *, seconds: float = 600.0) -> Transmission:
-    """The Date header is so many seconds ahead, or behind when negative (38)."""
+    """The Date header is so many seconds ahead, or behind when negative."""
     told = parsedate_to_datetime(dict(sent.headers)["Date"])
     return replace(sent, headers=sent.with_header("Date", http_date(told + timedelta(seconds=seconds))))
 
