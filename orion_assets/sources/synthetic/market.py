@@ -14,6 +14,7 @@ from orion_assets.sources.synthetic.cast import CAST, END, FIRST, Listed, new_yo
 from orion_assets.sources.synthetic.paths import Floats, Paths
 
 SEED: Final = 151
+FRACTIONAL_SINCE: Final = date(2026, 2, 23)
 _VIX: Final = 2**31
 _VIX_AT: Final = time(16, 15)
 
@@ -21,14 +22,16 @@ _VIX_AT: Final = time(16, 15)
 class Market:
     """The exchange of one seed. Frames have the columns of the raw tables, less provenance and clocks of landing."""
 
-    def __init__(self, seed: int = SEED, cast: Sequence[Listed] = CAST) -> None:
+    def __init__(self, seed: int = SEED, cast: Sequence[Listed] = CAST, first: date = FIRST, end: date = END) -> None:
         self.seed: Final = seed
         self.cast: Final = tuple(cast)
+        self.first: Final = first
+        self.end: Final = end
 
     @cached_property
     def sessions(self) -> pl.DataFrame:
-        """calendars.sessions() rows of its three years."""
-        return calendars.sessions(FIRST, END)
+        """calendars.sessions() rows of its years."""
+        return calendars.sessions(self.first, self.end)
 
     @cached_property
     def bars(self) -> pl.DataFrame:
@@ -105,7 +108,7 @@ class Market:
     @cached_property
     def listings(self) -> pl.DataFrame:
         """RAW_TICKERS values, a row for each listing, rename and delisting, dated that day, and `ts_event`."""
-        rows = [row for number, listed in enumerate(self.cast) for row in _listings(number, listed)]
+        rows = [row for number, listed in enumerate(self.cast) for row in _listings(number, listed, self.first)]
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def _paths(self) -> Iterator[Paths]:
@@ -124,8 +127,8 @@ class Market:
         for split in listed.splits:
             shares[(days >= split.ex_date).to_numpy()] *= split.after / split.before
         quoted = {n: paths.as_quoted(getattr(path, n) / factor / shares) for n in ("open", "high", "low", "close")}
-        volume = np.maximum(np.round(path.volume * shares), 1.0)
-        is_listed = pl.col("session").is_between(listed.since, listed.until or END, closed="left")
+        volume = self._with_fractions(np.maximum(np.round(path.volume * shares), 1.0), number)
+        is_listed = pl.col("session").is_between(listed.since, listed.until or self.end, closed="left")
         rng = np.random.default_rng([self.seed, number, 2])
         is_traded = rng.random(self.sessions.height) < listed.trades_on
         return (
@@ -139,6 +142,12 @@ class Market:
             .filter(is_listed & pl.col("_is_traded") & ~pl.col("session").is_in(listed.halted))
             .drop("_is_traded")
         )
+
+    def _with_fractions(self, shares: Floats, number: int) -> Floats:
+        """Add parts of shares to the volumes of the sessions in which the tapes tell of them."""
+        drawn = np.random.default_rng([self.seed, number, 4]).random(len(shares))
+        is_told = (self.sessions["session"] >= FRACTIONAL_SINCE).to_numpy()
+        return np.where(is_told, np.round(shares + drawn, 6), shares)
 
 
 def ticker_on(listed: Listed, day: date) -> str:
@@ -163,8 +172,8 @@ def _instant(local: pl.Expr) -> pl.Expr:
     return local.dt.replace_time_zone("America/New_York").dt.convert_time_zone("UTC").dt.cast_time_unit("us")
 
 
-def _listings(number: int, listed: Listed) -> Iterator[dict[str, object]]:
-    began = None if listed.since == FIRST else listed.since
+def _listings(number: int, listed: Listed, first: date) -> Iterator[dict[str, object]]:
+    began = None if listed.since == first else listed.since
     told = {"figi": figi(number), "type": listed.type, "exchange": "XSYN", "list_date": began, "delist_date": None}
     events: list[tuple[date, dict[str, object]]] = [(listed.since, {"ticker": listed.ticker, "name": listed.name})]
     if listed.renamed:

@@ -31,6 +31,13 @@ _PLAIN: Final = (
     ("What to know about {name} this week", "A look at the calendar and the numbers."),
 )
 
+_MOODS: Final = {text: mood for mood, texts in (("positive", _GOOD), ("negative", _BAD)) for _, text in texts}
+
+
+def mood(description: str) -> str:
+    """Give the mood an article was written in: positive, negative or neutral."""
+    return next((mood for text, mood in _MOODS.items() if description.startswith(text)), "neutral")
+
 
 def news(market: Market) -> pl.DataFrame:
     """Give RAW_NEWS values of every article, and `ts_event`, its publication; sorted by that.
@@ -38,7 +45,8 @@ def news(market: Market) -> pl.DataFrame:
     About one in eight is a copy by another publisher within 20 hours; one in ten names the fund of the market too.
     """
     windows = market.sessions.select("session", until="ts_close_cutoff").with_columns(after=pl.col("until").shift())
-    rows = [row for number, listed in enumerate(market.cast) for row in _of_one(market, number, listed)]
+    told = [(number, listed) for number, listed in enumerate(market.cast) if listed.news]
+    rows = [row for number, listed in told for row in _of_one(market, number, listed)]
     articles = pl.DataFrame(rows, schema_overrides={"ts_event": pl.Datetime("us", "UTC")})
     # The window (previous close cut-off, this one] that holds the publication files the article
     filed = articles.sort("ts_event").join_asof(

@@ -1,0 +1,83 @@
+"""`orion fake-vendor`: the synthetic market as a vendor would serve it, to try the whole path without a key."""
+
+import signal
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import Annotated, Literal
+
+import typer
+
+from orion_assets.calendars import NEW_YORK
+from orion_assets.cli.context import instant, now
+from orion_assets.cli.output import ERR, OUT, Exit, refuse
+from orion_assets.clock import Clock, SystemClock
+
+
+def fake_vendor(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any that is free.")] = 8151,
+    tickers: Annotated[int, typer.Option(help="Tickers of a larger market; 0 for the small one.")] = 0,
+    sessions: Annotated[int, typer.Option(help="With --tickers: its last real exchange sessions.")] = 501,
+    plan: Annotated[
+        Literal["open", "free", "starter", "developer", "advanced"], typer.Option(help="What a key may ask.")
+    ] = "open",
+    calls_per_minute: Annotated[int | None, typer.Option(min=1, help="Budget of a key; default: the plan's.")] = None,
+    mode: Annotated[Literal["sliding", "fixed"], typer.Option(help="Windows of the budget.")] = "sliding",
+    faults: Annotated[Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Fault plan, TOML.")] = None,
+    journal: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Append every request as a JSON line.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--now", metavar="INSTANT", help="What the vendor's clock says when it starts.")
+    ] = None,
+) -> None:
+    """Serve a market that never was over the wire formats of Polygon, until interrupted. Nothing of it is real.
+
+    Faults and their names: docs/reference/fake-vendor.md.
+    """
+    # Imported where it runs: other commands start without a server
+    from orion_assets.sources.synthetic.vendor import terms  # noqa: PLC0415
+    from orion_assets.sources.synthetic.vendor.faults import load_plan  # noqa: PLC0415
+    from orion_assets.sources.synthetic.vendor.server import fake_vendor as run  # noqa: PLC0415
+    from orion_assets.sources.synthetic.vendor.truth import large_market  # noqa: PLC0415
+
+    clock = _clock(at)
+    today = clock.now().astimezone(NEW_YORK).date()
+    market = large_market(tickers, sessions, today) if tickers else None
+    chosen = terms.PLANS[plan]
+    chosen = chosen if calls_per_minute is None else replace(chosen, calls=calls_per_minute)
+    rules = load_plan(faults) if faults else None
+    try:
+        with run(
+            market, terms=terms.Terms(chosen, mode=mode), faults=rules, clock=clock, journal=journal, port=port
+        ) as vendor:
+            first, last = vendor.truth.sessions["session"][0], vendor.truth.sessions["session"][-1]
+            count = vendor.truth.daily_bars["ticker"].n_unique()
+            ERR.print(f"fake vendor: {count} tickers, sessions {first} to {last}, plan {plan}. Nothing of it is real.")
+            OUT.print(f"ORION_POLYGON_BASE_URL={vendor.base_url}\nPOLYGON_API_KEY=anything")
+            _wait()
+            ERR.print(f"fake vendor: {len(vendor.journal)} requests answered")
+    except OSError as e:
+        refuse(f"fake-vendor: port {port} cannot be listened on ({e.strerror}); name another with --port", Exit.FAILED)
+
+
+def _clock(at: str | None) -> Clock:
+    started = instant("--now", at)
+    if started is None:
+        return SystemClock()
+    from orion_assets.sources.synthetic.vendor.terms import ShiftedClock  # noqa: PLC0415
+
+    return ShiftedClock(SystemClock(), started - now())
+
+
+def _wait() -> None:
+    """Return when the process is interrupted or asked to end."""
+    done = Event()
+
+    def end(_: int, __: FrameType | None) -> None:
+        done.set()
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, end)
+    done.wait()

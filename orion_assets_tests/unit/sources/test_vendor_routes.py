@@ -1,0 +1,333 @@
+"""The vendor's shapes, bounds, rights and quirks, as they stand on the wire."""
+
+import base64
+import re
+import time
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from orion_assets.clock import FixedClock
+from orion_assets.sources.synthetic.source import SyntheticSource
+from orion_assets.sources.synthetic.vendor.server import fake_vendor
+from orion_assets.sources.synthetic.vendor.terms import PLANS, ManualClock, Plan, Terms
+from orion_assets.sources.synthetic.vendor.truth import Truth, large_market
+from orion_assets_tests.raw_http import ask
+
+LAST = date(2026, 11, 20)
+SATURDAY = datetime(2026, 11, 21, 18, tzinfo=UTC)
+GROUPED = "/v2/aggs/grouped/locale/us/market/stocks"
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+@pytest.fixture(scope="module")
+def market():
+    return large_market(20, 90, LAST)
+
+
+@pytest.fixture(scope="module")
+def vendor(market):
+    with fake_vendor(market, clock=FixedClock(SATURDAY)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def get(vendor):
+    return lambda target, **more: ask(vendor.port, target, **more)
+
+
+def range_of(ticker: str, every: str, start: object, end: object, **params: object) -> str:
+    query = "&".join(f"{name}={value}" for name, value in params.items())
+    return f"/v2/aggs/ticker/{ticker}/range/{every}/{start}/{end}?{query}"
+
+
+def test_the_truth_is_the_market_but_for_what_a_single_trade_leaves_out(market):
+    truth = Truth(market).daily_bars
+    columns = ["ticker", "session", "open", "high", "low", "close", "volume"]
+
+    assert_frame_equal(truth.select(columns), market.bars.select(columns))
+    thin = truth.filter(pl.col("vwap").is_null())
+    assert 0 < thin.height < truth.height / 10
+    assert (thin["volume"] <= 141).all()
+    assert thin["trade_count"].is_null().all()
+
+
+def test_the_default_market_is_the_synthetic_one():
+    with fake_vendor(clock=FixedClock(SATURDAY)) as vendor:
+        grouped = ask(vendor.port, f"{GROUPED}/2024-10-21?adjusted=false")
+
+    bars = SyntheticSource().market.bars.filter(session=date(2024, 10, 21))
+    assert [(row["T"], row["c"], row["v"]) for row in grouped.rows] == bars.select("ticker", "close", "volume").rows()
+
+
+def test_a_missing_value_is_a_missing_name(get, vendor):
+    thin = vendor.truth.daily_bars.filter(pl.col("vwap").is_null()).row(0, named=True)
+
+    rows = {row["T"]: row for row in get(f"{GROUPED}/{thin['session']}").rows}
+
+    assert set(rows[thin["ticker"]]) == {"T", "v", "o", "c", "h", "l", "t"}
+    assert {"vw", "n"} < set(rows["SAAA"])
+
+
+def test_nothing_is_answered_without_results(get):
+    for target in (range_of("SAAA", "1/day", "2026-11-14", "2026-11-15"), range_of("NOPE", "1/minute", LAST, LAST)):
+        told = get(target).json
+
+        assert (told["resultsCount"], told["queryCount"], told["status"]) == (0, 0, "OK")
+        assert not {"results", "count", "next_url"} & set(told)
+    assert "results" not in get(f"{GROUPED}/2026-11-21").json
+
+
+def test_large_volumes_are_written_with_an_exponent_and_parts_of_shares_with_six_places(get, vendor):
+    text = get(f"{GROUPED}/{LAST}?adjusted=false").body.decode()
+    told = re.findall(r'"v":([^,]+),', text)
+
+    assert any(re.fullmatch(r"\d\.\d+e\+0[67]", each) for each in told)
+    assert any(re.fullmatch(r"\d+\.\d{1,6}", each) for each in told)
+    assert [float(each) for each in told] == vendor.truth.bars_on(LAST)["volume"].to_list()
+
+
+def test_the_next_page_is_named_absolutely_with_a_cursor_of_plain_text_and_no_key(get):
+    target = range_of("SAAA", "1/minute", "2026-11-02", LAST, limit=1000, apiKey="secret")
+    url = urlsplit(get(target, key=None).json["next_url"])
+
+    assert (url.scheme, url.netloc) == ("https", "api.massive.com:443")
+    cursor = url.query.removeprefix("cursor=")
+    assert base64.b64decode(cursor + "=" * (-len(cursor) % 4)) == b"limit=1000&sort=asc"
+    assert url.path.startswith("/v2/aggs/ticker/SAAA/range/1/minute/17")
+
+
+def test_the_limit_counts_base_bars(get):
+    hours = get(range_of("SAAA", "1/hour", "2026-11-02", LAST, limit=1000)).json
+    fives = get(range_of("SAAA", "5/minute", "2026-11-02", LAST, limit=1000)).json
+
+    assert 900 < hours["queryCount"] <= 1000
+    assert 10 < hours["resultsCount"] < 40
+    assert 900 < fives["queryCount"] <= 1000
+    assert 200 < fives["resultsCount"] < 500
+
+
+@pytest.mark.parametrize("sort", ["asc", "desc"])
+@pytest.mark.parametrize(
+    ("every", "first", "limit"),
+    [
+        *(("5/minute", date(2026, 11, 19), 37), ("5/minute", date(2026, 9, 1), 50_000), ("1/hour", LAST, 1)),
+        *(("1/hour", date(2026, 11, 16), 100), ("1/week", date(2026, 9, 1), 1), ("1/week", date(2026, 9, 1), 12)),
+    ],
+)
+def test_pages_of_longer_bars_join_to_the_whole(get, every, first, limit, sort):
+    whole = get(range_of("SAAA", every, first, LAST, limit=50_000, adjusted="false")).rows
+    target, rows = range_of("SAAA", every, first, LAST, limit=limit, sort=sort, adjusted="false"), []
+    while target:
+        page = get(target).json
+        rows += page["results"]
+        target = page.get("next_url", "").removeprefix("https://api.massive.com:443")
+
+    assert (rows if sort == "asc" else rows[::-1]) == whole
+
+
+def test_longer_bars_are_made_of_the_shorter_ones(get):
+    minutes = get(range_of("SAAA", "1/minute", LAST, LAST, limit=50_000)).rows
+    hours = get(range_of("SAAA", "1/hour", LAST, LAST, limit=50_000)).rows
+
+    for hour in hours:
+        parts = [row for row in minutes if hour["t"] <= row["t"] < hour["t"] + 3_600_000]
+        assert (hour["o"], hour["c"]) == (parts[0]["o"], parts[-1]["c"])
+        assert (hour["h"], hour["l"]) == (max(row["h"] for row in parts), min(row["l"] for row in parts))
+        assert hour["v"] == pytest.approx(sum(row["v"] for row in parts))
+    assert sum(row["v"] for row in hours) == pytest.approx(sum(row["v"] for row in minutes))
+
+
+def test_weeks_start_on_sundays(get):
+    starts = [
+        datetime.fromtimestamp(row["t"] / 1000, NEW_YORK)
+        for row in get(range_of("SAAA", "1/week", "2026-09-01", LAST)).rows
+    ]
+
+    assert {(start.weekday(), start.hour) for start in starts} == {(6, 0)}
+
+
+def test_a_range_in_milliseconds_starts_with_the_bar_that_holds_it(get):
+    at = int(datetime(2026, 11, 20, 10, 33, tzinfo=NEW_YORK).timestamp() * 1000)
+
+    rows = get(range_of("SAAA", "5/minute", at, at + 60_000)).rows
+
+    assert [row["t"] for row in rows] == [at - 180_000]
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        (range_of("SAAA", "1/day", "2026-11-02", "2026-10-02"), "before 'from'"),
+        (range_of("SAAA", "1/fortnight", "2026-11-02", LAST), "timespan"),
+        (range_of("SAAA", "0/day", "2026-11-02", LAST), "multiplier"),
+        (range_of("SAAA", "1/day", "yesterday", LAST), "from"),
+        (range_of("SAAA", "1/day", "2026-11-02", LAST, limit=50_001), "50000"),
+        (range_of("SAAA", "1/day", "2026-11-02", LAST, adjusted="maybe"), "adjusted"),
+        (range_of("SAAA", "1/day", "2026-11-02", LAST, cursor="!"), "cursor"),
+        (f"{GROUPED}/2026-11-31", "2026-11-31"),
+        ("/v3/reference/tickers?limit=1001", "1000"),
+        ("/v2/reference/news?limit=1001", "1000"),
+        ("/v2/reference/news?published_utc.gte=soon", "published_utc"),
+        ("/v3/reference/tickers?sort=price", "sort"),
+        ("/v3/reference/tickers?active=perhaps", "active"),
+    ],
+)
+def test_a_wrong_request_is_refused_with_what_is_wrong(get, target, says):
+    refused = get(target)
+
+    assert (refused.status, refused.json["status"]) == (400, "ERROR")
+    assert says in refused.json["error"]
+
+
+def test_what_is_not_there_is_not_found(get):
+    for target in (
+        "/v1/open-close/NOPE/2026-11-20",
+        "/v3/reference/tickers/kimpl",
+        "/vX/reference/tickers/NOPE/events",
+    ):
+        assert (get(target).status, get(target).json["status"]) == (404, "NOT_FOUND")
+    assert (get("/v9/nothing").status, get("/v9/nothing").body) == (404, b"404 page not found\n")
+
+
+def test_a_percent_encoded_ticker_is_the_ticker(get):
+    assert get("/v2/aggs/ticker/I%3AVIX/prev").json["ticker"] == "I:VIX"
+    assert get(range_of("I%3AVIX", "1/day", LAST, LAST)).rows
+
+
+def test_both_ways_to_show_a_key_are_taken_and_none_is_refused(market):
+    with fake_vendor(market, terms=Terms(keys=frozenset({"right"}))) as vendor:
+        seen = [
+            ask(vendor.port, "/v1/marketstatus/now", key="right").status,
+            ask(vendor.port, "/v1/marketstatus/now?apiKey=right", key=None).status,
+            ask(vendor.port, "/v1/marketstatus/now", key=None).status,
+        ]
+        wrong = ask(vendor.port, "/v1/marketstatus/now", key="wrong")
+
+    assert seen == [200, 200, 401]
+    assert (wrong.status, wrong.json["error"]) == (401, "Unknown API Key")
+
+
+def test_search_filters_and_ranges_choose_tickers(get):
+    def tickers(query: str) -> list[str]:
+        return [row["ticker"] for row in get(f"/v3/reference/tickers?limit=1000&{query}").rows]
+
+    assert tickers("search=realty") == ["KIMPL", "KIMpL"]
+    assert tickers("type=ETF") == ["SAAA"]
+    assert tickers("ticker=KIMpL") == ["KIMpL"]
+    assert tickers("ticker.gte=SAAB&ticker.lt=SAAD") == ["SAAB", "SAAC"]
+    assert tickers("market=crypto") == []
+    assert tickers("order=desc")[-1] == "KIMPL"
+
+
+FREE = PLANS["free"]
+TODAY = "Attempted to request today's data before end of day"
+TIMEFRAME = "Your plan doesn't include this data timeframe"
+ENTITLED = "You are not entitled to this data"
+
+
+@pytest.mark.parametrize(
+    ("plan", "target", "says"),
+    [
+        (FREE, range_of("I:VIX", "1/day", "2026-11-02", LAST), ENTITLED),
+        (FREE, "/v2/snapshot/locale/us/markets/stocks/tickers", ENTITLED),
+        (FREE, f"{GROUPED}/2024-11-18", TIMEFRAME),
+        (FREE, range_of("SAAA", "1/day", "2024-11-18", LAST), TIMEFRAME),
+        (FREE, f"{GROUPED}/2026-11-23", TIMEFRAME),
+        (FREE, f"{GROUPED}/{LAST}", TODAY),
+        (FREE, range_of("SAAA", "1/minute", LAST, LAST), TODAY),
+        (Plan(excluded=frozenset({"news"})), "/v2/reference/news", ENTITLED),
+    ],
+)
+def test_each_kind_of_403_has_its_sentence(market, plan, target, says):
+    friday = datetime(2026, 11, 20, 22, tzinfo=UTC)
+    with fake_vendor(market, terms=Terms(plan), clock=FixedClock(friday)) as vendor:
+        refused = ask(vendor.port, target)
+
+    assert (refused.status, refused.json["status"]) == (403, "NOT_AUTHORIZED")
+    assert refused.json["message"].startswith(says)
+
+
+def test_a_free_key_gets_the_day_after_its_end(market):
+    clock = ManualClock(datetime(2026, 11, 21, 0, 59, tzinfo=UTC))
+    with fake_vendor(market, terms=Terms(FREE), clock=clock) as vendor:
+        before = ask(vendor.port, f"{GROUPED}/{LAST}").status
+        clock.advance(60)
+        after = ask(vendor.port, f"{GROUPED}/{LAST}")
+
+    assert (before, after.status) == (403, 200)
+    assert after.json["resultsCount"] > 10
+
+
+def test_a_plan_that_clips_answers_without_the_early_part(market):
+    plan = Plan("free", history_days=30, clips=True)
+    with fake_vendor(market, terms=Terms(plan), clock=FixedClock(SATURDAY)) as vendor:
+        rows = ask(vendor.port, range_of("SAAA", "1/day", "2026-07-20", LAST)).rows
+        refused = ask(vendor.port, f"{GROUPED}/2026-10-20")
+
+    assert datetime.fromtimestamp(rows[0]["t"] / 1000, NEW_YORK).date() == date(2026, 10, 22)
+    assert refused.status == 403
+
+
+def test_a_session_under_way_is_told_as_far_as_it_has_come(market):
+    noon = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+    with fake_vendor(market, terms=Terms(PLANS["starter"]), clock=FixedClock(noon)) as vendor:
+        minutes = ask(vendor.port, range_of("SAAA", "1/minute", LAST, LAST, adjusted="false")).json
+        bar = next(row for row in ask(vendor.port, f"{GROUPED}/{LAST}?adjusted=false").rows if row["T"] == "SAAA")
+        daily = ask(vendor.port, range_of("SAAA", "1/day", "2026-11-19", LAST, adjusted="false")).rows
+
+    opened = int(datetime(2026, 11, 20, 14, 30, tzinfo=UTC).timestamp() * 1000)
+    regular = [row for row in minutes["results"] if row["t"] >= opened]
+    assert minutes["status"] == "DELAYED"
+    assert regular[-1]["t"] < (noon - timedelta(minutes=15)).timestamp() * 1000
+    assert (bar["o"], bar["c"]) == (regular[0]["o"], regular[-1]["c"])
+    assert bar["h"] == max(row["h"] for row in regular)
+    assert [row["c"] for row in daily][1:] == [bar["c"]]
+    assert len(daily) == 2
+
+
+def test_a_split_told_late_adjusts_nothing_before():
+    market = SyntheticSource().market
+    clock = ManualClock(datetime(2024, 10, 24, 12, 59, tzinfo=UTC))
+    target = range_of("LYNX", "1/day", "2024-10-18", "2024-10-18")
+    with fake_vendor(market, clock=clock) as vendor:
+        before = ask(vendor.port, target).rows[0]
+        clock.advance(120)
+        after = ask(vendor.port, target).rows[0]
+
+    assert after["c"] == pytest.approx(before["c"] / 3, abs=1e-4)
+    assert after["v"] == pytest.approx(before["v"] * 3)
+
+
+def test_history_answers_as_of_the_servers_clock(market):
+    clock = FixedClock(datetime(2026, 10, 1, 12, tzinfo=UTC))
+    with fake_vendor(market, clock=clock) as vendor:
+        last = ask(vendor.port, range_of("SAAA", "1/day", "2026-09-01", LAST)).rows[-1]
+        newest = ask(vendor.port, "/v2/reference/news?limit=1").rows[0]["published_utc"]
+
+    assert datetime.fromtimestamp(last["t"] / 1000, NEW_YORK).date() == date(2026, 9, 30)
+    assert datetime.fromisoformat(newest) <= clock.instant
+
+
+def test_answers_are_compressed_only_for_who_takes_it(get):
+    plain, packed = get(f"{GROUPED}/{LAST}"), get(f"{GROUPED}/{LAST}", Accept_Encoding="gzip")
+
+    assert "Content-Encoding" not in plain.headers
+    assert (packed.headers["Content-Encoding"], packed.body[:2]) == ("gzip", b"\x1f\x8b")
+
+
+def test_a_market_of_500_starts_within_five_seconds_and_serves_a_page_within_one():
+    began = time.perf_counter()
+    with fake_vendor(large_market(500, 501, LAST), clock=FixedClock(SATURDAY)) as vendor:
+        assert ask(vendor.port, f"{GROUPED}/{LAST}").json["resultsCount"] > 480
+        started = time.perf_counter()
+        page = ask(vendor.port, range_of("SAAA", "1/minute", "2024-11-21", LAST, limit=50_000))
+        served = time.perf_counter()
+
+    assert page.json["resultsCount"] == 50_000
+    assert vendor.truth.sessions.height == 501
+    assert (started - began < 5, served - started < 1) == (True, True)
