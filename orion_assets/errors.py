@@ -89,4 +89,12 @@ class RequestRejected(OrionError):
 
 
 class AnswerDistrusted(OrionError):
-    """The vendor answered, and what it says cannot be true: nothing of it may be landed."""
+    """The vendor answered, and what it says cannot be true: nothing of it may be landed.
+
+    Attributes:
+        is_worth_asking: Another answer to the same question may be right.
+    """
+
+    def __init__(self, message: str, *, is_worth_asking: bool = False) -> None:
+        super().__init__(message)
+        self.is_worth_asking = is_worth_asking

@@ -59,7 +59,7 @@ class Call:
 
     def ask(self, now: datetime) -> Ask:
         """Give what a source is asked; some tickers only are no answer about the market."""
-        return Ask(self.dataset, self.start, self.end, self.tickers, now, is_partial=bool(self.tickers))
+        return Ask(self.dataset, self.start, self.end, self.tickers, now, bool(self.tickers), self.route)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import polars as pl
 
 from orion_assets.errors import SettingsError
 from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask
+from orion_assets.sources.routes import Route
 
 ADVICE: Final = (
     "no source of market data is set. Set ORION_SOURCE=files and ORION_FILES_MAPPING=path/to/mapping.toml in the"
@@ -25,6 +26,10 @@ class NoSource:
     def datasets(self) -> frozenset[str]:
         """Refuse: which datasets there are depends on the source."""
         return _refuse()
+
+    def routes(self, today: date) -> Sequence[Route]:
+        """Give none: any range is answered at no cost."""
+        return ()
 
     def read(self, ask: Ask) -> Answer:
         """Refuse to answer."""

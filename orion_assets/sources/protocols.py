@@ -7,6 +7,7 @@ from typing import ClassVar, Final, Protocol
 
 import polars as pl
 
+from orion_assets.sources.routes import Route
 from orion_assets.tables import UTC_US, Table
 
 # In place of a raw table's ts_known, ts_ingested and availability a source says these two
@@ -33,6 +34,7 @@ class Ask:
         tickers: The followed universe; empty asks for every ticker the source has.
         now: Nothing known later may be answered.
         is_partial: `tickers` are only some of those followed.
+        route: By which of its routes a source is to answer; empty where it has none.
     """
 
     dataset: str
@@ -41,6 +43,7 @@ class Ask:
     tickers: tuple[str, ...]
     now: datetime
     is_partial: bool = False
+    route: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,14 @@ class Source(Protocol):
     @property
     def datasets(self) -> frozenset[str]:
         """Names of the raw tables this source can fill."""
+        ...
+
+    def routes(self, today: date) -> Sequence[Route]:
+        """Give the ways in which it can be asked, the best first; none where any range is answered at no cost.
+
+        Args:
+            today: New York's date.
+        """
         ...
 
     def read(self, ask: Ask) -> Answer:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from orion_assets.clock import Clock, uptime
 from orion_assets.errors import (
@@ -23,6 +23,7 @@ from orion_assets.errors import (
     KeyRefused,
     NotEntitled,
     NotFound,
+    OrionError,
     RequestRejected,
     SettingsError,
     SourceUnavailable,
@@ -31,6 +32,7 @@ from orion_assets.sources.breaker import Breaker
 from orion_assets.sources.limiter import LONGEST_CLOSE_S, Limiter, Pause
 from orion_assets.sources.wire import Reply, Unreachable, Wire
 
+T = TypeVar("T")
 LOG: Final = logging.getLogger(__name__)
 # Bytes of a body that an error shows
 _SHOWN: Final = 160
@@ -147,12 +149,17 @@ class Transport:
         """End the connections; the next request opens new ones."""
         self._wire.close()
 
-    def get(self, path: str, params: Mapping[str, str]) -> Response:
-        """Ask until there is an answer that the vendor's judge lets pass, or none is to be expected.
+    def get(self, path: str, params: Mapping[str, str], read: Callable[[Response], T]) -> T:
+        """Ask until there is an answer that can be read, or none is to be expected.
 
         Args:
             path: Below the base URL, percent-encoded.
             params: The query.
+            read: Makes something of an answer that the vendor's judge lets pass; raises Passing where asking again may
+                bring a better one, AnswerDistrusted where it cannot be true.
+
+        Returns:
+            What `read` gives.
 
         Raises:
             KeyRefused: Nothing more is sent with this key, by any thread.
@@ -162,22 +169,20 @@ class Transport:
         """
         target = httpx.URL(self._base.geturl().rstrip("/") + path, params=dict(params))
         tries = Retrying(
-            retry=retry_if_exception_type(Passing),
+            retry=retry_if_exception(_is_worth_asking),
             wait=_patience(self._policy),
-            stop=stop_after_attempt(self._policy.attempts),
+            stop=_after(self._policy.attempts),
             sleep=self._pause,
             reraise=True,
         )
         try:
-            return tries(self._attempt, target)
+            return tries(self._attempt, target, read)
         except Passing as e:
-            told = (
-                f"{self._told(target)}: {e}; asked {self._policy.attempts} times. It is asked for again by the next run"
-            )
+            told = f"{self._told(target)}: {e}; asked {self._policy.attempts} times. The next run asks again"
             raise SourceUnavailable(told, retry_after_s=self._policy.longest_wait_s) from e
 
-    def follow(self, url: str) -> Response:
-        """Get the next page, as an answer named it.
+    def follow(self, url: str, read: Callable[[Response], T]) -> T:
+        """Get the next page, as an answer named it; as `get`.
 
         Raises:
             AnswerDistrusted: The page is not this vendor's.
@@ -190,9 +195,10 @@ class Transport:
             raise AnswerDistrusted(
                 f"{self._vendor.name}: the next page is said to be at {_short(url)}, not its own; it is not asked"
             )
-        return self.get(parts.path.removeprefix(self._base.path), dict(parse_qsl(parts.query, keep_blank_values=True)))
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        return self.get(parts.path.removeprefix(self._base.path), query, read)
 
-    def _attempt(self, target: httpx.URL) -> Response:
+    def _attempt(self, target: httpx.URL, read: Callable[[Response], T]) -> T:
         """Send one request, as often as the vendor says that the budget is spent."""
         for number in range(self._policy.refusals):
             if self._refused is not None:
@@ -203,7 +209,7 @@ class Transport:
             with self._limiter.slot():
                 reply = self._sent(target)
             if reply.status != 429:
-                return self._judged(target, reply)
+                return self._judged(target, reply, read)
             self._breaker.succeeded()
             self._limiter.refused(self._stated_wait(reply), number)
         raise SourceUnavailable(
@@ -224,31 +230,37 @@ class Transport:
         LOG.debug("%s: HTTP %d, %d bytes", self._told(target), reply.status, len(reply.body))
         return reply
 
-    def _judged(self, target: httpx.URL, reply: Reply) -> Response:
+    def _judged(self, target: httpx.URL, reply: Reply, read: Callable[[Response], T]) -> T:
         sha256 = hashlib.sha256(reply.body).hexdigest()
         response = Response(str(target), reply.status, reply.headers, reply.body, sha256)
         try:
             self._vendor.judge(response)
+            if reply.status == 200:
+                made = read(response)
+                self._breaker.succeeded()
+                return made
         except Passing:
             self._breaker.failed()
             raise
+        except AnswerDistrusted as e:
+            told = f"{self._told(target)}: {e}. Nothing of the answer is landed"
+            raise AnswerDistrusted(told, is_worth_asking=e.is_worth_asking) from e
         self._breaker.succeeded()
-        if reply.status == 200:
-            return response
+        raise self._refusal(target, reply)
+
+    def _refusal(self, target: httpx.URL, reply: Reply) -> OrionError:
         told = f"{self._told(target)}: HTTP {reply.status}, {self._shown(reply.body)}"
         if reply.status == 401:
             self._refused = KeyRefused(f"{told}. Nothing more is sent with this key; set a valid one")
-            raise self._refused
+            return self._refused
         if reply.status == 403:
-            raise NotEntitled(f"{told}. The plan of this key does not include it")
+            return NotEntitled(f"{told}. The plan of this key does not include it")
         if reply.status == 404:
-            raise NotFound(told)
+            return NotFound(told)
         if reply.status < 400:
             # Followed, it would carry the key to wherever the answer points
-            raise AnswerDistrusted(
-                f"{told}. It points to {_short(reply.headers.get('location', 'nowhere'))}; not followed"
-            )
-        raise RequestRejected(f"{told}. Asking again is in vain")
+            return AnswerDistrusted(f"{told}. It points to {_short(reply.headers.get('location', ''))!r}; not followed")
+        return RequestRejected(f"{told}. Asking again is in vain")
 
     def _stated_wait(self, reply: Reply) -> float | None:
         """Read Retry-After, seconds or a date; None where it says nothing that can be read."""
@@ -301,6 +313,19 @@ def _patience(policy: Policy) -> Callable[[RetryCallState], float]:
         return max(jittered(state), min(asked, LONGEST_CLOSE_S))
 
     return wait
+
+
+def _is_worth_asking(error: BaseException) -> bool:
+    return isinstance(error, Passing) or (isinstance(error, AnswerDistrusted) and error.is_worth_asking)
+
+
+def _after(attempts: int) -> Callable[[RetryCallState], bool]:
+    def stop(state: RetryCallState) -> bool:
+        failed = state.outcome.exception() if state.outcome else None
+        # What cannot be true is asked for once more: a vendor that errs twice errs for good
+        return state.attempt_number >= (2 if isinstance(failed, AnswerDistrusted) else attempts)
+
+    return stop
 
 
 def _short(text: str) -> str:

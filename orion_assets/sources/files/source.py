@@ -28,6 +28,7 @@ from orion_assets.sources.files.reading import Shelf
 from orion_assets.sources.files.settling import check_basis, settle
 from orion_assets.sources.files.sheets import Plan, documents, plan, sheets
 from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask, Document, said_schema, spoken_by
+from orion_assets.sources.routes import Route
 from orion_assets.tables import Table
 
 _LOG: Final = logging.getLogger(__name__)
@@ -82,6 +83,10 @@ class FilesSource:
             RAW_TICKERS.name: True,
         }
         return frozenset(name for name, is_filled in has.items() if is_filled)
+
+    def routes(self, today: date) -> Sequence[Route]:  # noqa: ARG002
+        """Give none: any range is answered at no cost."""
+        return ()
 
     def read(self, ask: Ask) -> Answer:
         """Answer for every session of the range.

@@ -24,6 +24,7 @@ from orion_assets.sources.protocols import (
     said_schema,
     spoken_by,
 )
+from orion_assets.sources.routes import Route
 from orion_assets.sources.synthetic.faults import accusations, with_faults
 from orion_assets.sources.synthetic.market import SEED, Market
 from orion_assets.sources.synthetic.news import news
@@ -50,6 +51,10 @@ class SyntheticSource:
     def datasets(self) -> frozenset[str]:
         """Names of the raw tables it fills: all of the daily graph."""
         return frozenset(self._makers)
+
+    def routes(self, today: date) -> Sequence[Route]:  # noqa: ARG002
+        """Give none: any range is answered at no cost."""
+        return ()
 
     def read(self, ask: Ask) -> Answer:
         """Answer for every session of the range; `raw_tickers` has none and gives every snapshot before its end.

@@ -52,6 +52,14 @@ def is_json(response):
         raise Passing("the body is not JSON")
 
 
+def whole(response):
+    return response
+
+
+def body_of(response):
+    return response.body
+
+
 @pytest.fixture
 def server():
     with scripted() as running:
@@ -86,7 +94,7 @@ def transport(server, bucket, pauses):
 def test_an_answer_comes_unpacked_with_its_hash_and_the_key_in_the_header_alone(server, transport):
     server.say(answer(GOOD, is_packed=True, headers="Date: Sat, 21 Nov 2026 12:00:00 GMT\r\nSet-Cookie: a=b\r\n"))
 
-    got = transport().get("/v2/bars/KIMpL", {"limit": "5", "cursor": "a=b&c"})
+    got = transport().get("/v2/bars/KIMpL", {"limit": "5", "cursor": "a=b&c"}, whole)
 
     assert (got.body, got.status, len(got.sha256)) == (GOOD, 200, 64)
     assert got.headers["date"].startswith("Sat")
@@ -129,12 +137,12 @@ def test_an_answer_comes_unpacked_with_its_hash_and_the_key_in_the_header_alone(
 )
 def test_a_torn_or_passing_answer_is_asked_for_again_and_given_up_in_the_end(server, transport, bucket, fault, says):
     server.say(fault, answer(GOOD))
-    assert transport().get("/a", {}).body == GOOD
+    assert transport().get("/a", {}, body_of) == GOOD
     assert (server.requests, bucket.taken, bucket.ended) == (2, 2, 2)
 
     server.say(fault)
     with pytest.raises(SourceUnavailable, match=says) as given_up:
-        transport().get("/a", {})
+        transport().get("/a", {}, body_of)
 
     assert server.requests == 5
     assert "acme: /a" in str(given_up.value)
@@ -147,7 +155,7 @@ def test_a_deadline_holds_against_silence_and_against_a_drip(server, transport):
         begun = time.monotonic()
 
         with pytest.raises(SourceUnavailable, match=r"within 0\.4 s"):
-            transport(deadline_s=0.4, attempts=1).get("/a", {})
+            transport(deadline_s=0.4, attempts=1).get("/a", {}, body_of)
 
         assert 0.4 <= time.monotonic() - begun < 1.4
 
@@ -158,7 +166,7 @@ def test_a_refused_connection_is_tried_again_then_told(transport, server, pauses
     asked._base = asked._base._replace(netloc="127.0.0.1:9")
 
     with pytest.raises(SourceUnavailable, match="ConnectError"):
-        asked.get("/a", {})
+        asked.get("/a", {}, body_of)
 
     assert len(pauses) == 2
 
@@ -171,14 +179,14 @@ def test_a_name_that_no_server_resolves_is_unavailable(bucket, pauses):
         Transport(vendor, limiter, Policy(attempts=2), FixedClock(NOW), pauses.append) as asked,
         pytest.raises(SourceUnavailable, match="asked 2 times"),
     ):
-        asked.get("/a", {})
+        asked.get("/a", {}, body_of)
 
 
 def test_waits_between_attempts_grow_and_are_jittered(server, transport, pauses):
     server.say(answer(b"", "503 Service Unavailable"))
 
     with pytest.raises(SourceUnavailable):
-        transport(attempts=7, first_wait_s=1, longest_wait_s=16).get("/a", {})
+        transport(attempts=7, first_wait_s=1, longest_wait_s=16).get("/a", {}, body_of)
 
     assert len(pauses) == 6
     assert all(0 <= wait <= most for wait, most in zip(pauses, [1, 2, 4, 8, 16, 16], strict=True))
@@ -188,7 +196,7 @@ def test_waits_between_attempts_grow_and_are_jittered(server, transport, pauses)
 def test_retry_after_of_a_503_is_honoured(server, transport, pauses):
     server.say(answer(b"", "503 Service Unavailable", headers="Retry-After: 120\r\n"), answer(GOOD))
 
-    transport(longest_wait_s=2).get("/a", {})
+    transport(longest_wait_s=2).get("/a", {}, body_of)
 
     assert pauses == [120]
 
@@ -209,7 +217,7 @@ def test_retry_after_of_a_503_is_honoured(server, transport, pauses):
 def test_a_429_closes_the_budget_for_all_as_long_as_the_vendor_says(server, transport, bucket, header, closed):
     server.say(answer(b"", "429 Too Many Requests", headers=header), answer(GOOD))
 
-    assert transport().get("/a", {}).body == GOOD
+    assert transport().get("/a", {}, body_of) == GOOD
 
     assert bucket.closed == [closed]
 
@@ -218,7 +226,7 @@ def test_a_storm_of_429_closes_for_longer_each_time_and_is_put_off(server, trans
     server.say(answer(b"", "429 Too Many Requests"))
 
     with pytest.raises(SourceUnavailable, match="4 times in a row") as put_off:
-        transport(refusals=4).get("/a", {})
+        transport(refusals=4).get("/a", {}, body_of)
 
     assert bucket.closed == [61, 122, 244, 300]
     assert "ORION_CALLS_PER_MINUTE" in str(put_off.value)
@@ -232,7 +240,7 @@ def test_what_the_vendor_refuses_for_good_is_asked_once(server, transport, statu
     server.say(answer(b'{"status":"ERROR","error":"to before from"}', status))
 
     with pytest.raises(error, match="to before from"):
-        transport().get("/a", {})
+        transport().get("/a", {}, body_of)
 
     assert server.requests == 1
 
@@ -243,7 +251,7 @@ def test_after_a_401_nothing_more_is_sent_with_the_key(server, transport):
 
     for _ in range(3):
         with pytest.raises(KeyRefused) as refused:
-            asked.get("/a", {})
+            asked.get("/a", {}, body_of)
 
     assert server.requests == 1
     assert KEY not in str(refused.value)
@@ -256,7 +264,7 @@ def test_a_redirect_is_not_followed(server, transport):
         server.say(answer(b"", "302 Found", headers=f"Location: {other.url}/a\r\n"))
 
         with pytest.raises(AnswerDistrusted, match="not followed"):
-            transport().get("/a", {})
+            transport().get("/a", {}, body_of)
 
         assert (server.requests, other.requests) == (1, 0)
 
@@ -265,16 +273,28 @@ def test_a_bomb_is_refused_before_it_is_held(server, transport):
     server.say(answer(b"\0" * 40_000_000, is_packed=True))
 
     with pytest.raises(AnswerDistrusted, match="larger than 1 MiB"):
-        transport(most_bytes=1024**2).get("/a", {})
+        transport(most_bytes=1024**2).get("/a", {}, body_of)
 
     assert server.requests == 1
+
+
+def test_an_answer_that_cannot_be_true_is_asked_for_once_more_and_then_refused(server, transport):
+    def of_somebody_else(response):
+        raise AnswerDistrusted("bars of BOLT", is_worth_asking=True)
+
+    server.say(answer(GOOD))
+
+    with pytest.raises(AnswerDistrusted, match=r"acme: /a: bars of BOLT\. Nothing of the answer is landed"):
+        transport(attempts=5).get("/a", {}, of_somebody_else)
+
+    assert server.requests == 2
 
 
 def test_a_next_page_is_asked_of_the_base_and_of_nobody_else(server, transport):
     server.say(answer(GOOD))
     asked = transport()
 
-    asked.follow("https://api.acme.test:443/v2/bars?cursor=bGltaXQ9NQ%3D%3D&empty=")
+    asked.follow("https://api.acme.test:443/v2/bars?cursor=bGltaXQ9NQ%3D%3D&empty=", body_of)
 
     assert server.heads[0].startswith("GET /v2/bars?cursor=bGltaXQ9NQ%3D%3D&empty= HTTP/1.1")
     for foreign in (
@@ -285,7 +305,7 @@ def test_a_next_page_is_asked_of_the_base_and_of_nobody_else(server, transport):
         "file:///etc/passwd",
     ):
         with pytest.raises(AnswerDistrusted, match="it is not asked"):
-            asked.follow(foreign)
+            asked.follow(foreign, body_of)
     assert server.requests == 1
 
 
@@ -295,10 +315,10 @@ def test_a_vendor_that_is_down_is_left_alone_after_some_failures(server, transpo
 
     for _ in range(3):
         with pytest.raises(SourceUnavailable):
-            asked.get("/a", {})
+            asked.get("/a", {}, body_of)
     before = server.requests
     with pytest.raises(SourceUnavailable, match="the next try is due in") as alone:
-        asked.get("/a", {})
+        asked.get("/a", {}, body_of)
 
     assert server.requests == before == 8
     assert 0 < alone.value.retry_after_s <= 30
@@ -308,7 +328,7 @@ def test_a_slot_is_given_back_whatever_came_of_the_call(server, transport, bucke
     server.say(reset(), answer(b"", "404 Not Found"))
 
     with pytest.raises(NotFound):
-        transport().get("/a", {})
+        transport().get("/a", {}, body_of)
 
     assert bucket.taken == bucket.ended == 2
 
@@ -333,7 +353,7 @@ def test_a_server_that_cannot_prove_who_it_is_is_sent_nothing(server, bucket, pa
         Transport(vendor, limiter, Policy(), FixedClock(NOW), pauses.append) as asked,
         pytest.raises(SettingsError, match="certificate is not trusted"),
     ):
-        asked.get("/a", {})
+        asked.get("/a", {}, body_of)
 
     assert (server.requests, pauses) == (0, [])
 
@@ -342,7 +362,7 @@ def test_the_key_is_in_no_log(server, transport, caplog):
     server.say(answer(f'{{"you sent": "{KEY}"}}'.encode(), "500 Oops"), answer(GOOD))
 
     with caplog.at_level(logging.DEBUG):
-        transport().get("/a", {})
+        transport().get("/a", {}, body_of)
 
     assert caplog.text
     assert KEY not in caplog.text
@@ -356,6 +376,6 @@ def test_a_limiter_that_says_wait_is_waited_for(server, pauses):
     server.say(answer(GOOD))
     limiter = Limiter(Twice(), "a", Rate(5), lease_s=60, pause=pauses.append)
     with Transport(Vendor("acme", server.url, is_json), limiter, Policy(), FixedClock(NOW), pauses.append) as asked:
-        asked.get("/a", {})
+        asked.get("/a", {}, body_of)
 
     assert pauses == [12.5, 12.5]

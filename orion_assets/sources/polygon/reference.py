@@ -1,0 +1,203 @@
+"""From results of other shapes to what Polygon says of a raw table: actions, articles, listings.
+
+As in rows.py: what cannot be placed makes its page untrusted, what cannot be read keeps its place with a problem.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Any, Final
+
+import polars as pl
+
+from orion_assets import calendars
+from orion_assets.errors import AnswerDistrusted
+from orion_assets.sources.polygon.pages import number_of, text_of
+from orion_assets.tables import UTC_US
+
+Row = Mapping[str, Any]
+_EXCHANGE_TZ: Final = "America/New_York"
+
+
+def splits(found: Sequence[Row], span: tuple[date, date]) -> pl.DataFrame:
+    """Give RAW_SPLITS rows, without provenance; an event that is told twice alike stands once.
+
+    Args:
+        found: Results of the splits route.
+        span: Execution dates [start, end) that were asked for.
+
+    Raises:
+        AnswerDistrusted: A result has no ticker, no date, or a date outside the span.
+    """
+    rows = [_action(row, "execution_date", span) for row in found]
+    shares = [_ratio(row) for row in found]
+    told = [
+        None
+        if after and before
+        else f"split_from {row.get('split_from')!r}, split_to {row.get('split_to')!r}: no ratio"
+        for row, (after, before) in zip(found, shares, strict=True)
+    ]
+    frame = _dated(rows).with_columns(
+        shares_after=pl.Series([after for after, _ in shares], dtype=pl.Int64),
+        shares_before=pl.Series([before for _, before in shares], dtype=pl.Int64),
+        problem=pl.Series(told, dtype=pl.String),
+    )
+    return _each_once(frame)
+
+
+def dividends(found: Sequence[Row], span: tuple[date, date]) -> pl.DataFrame:
+    """Give RAW_DIVIDENDS rows, without provenance; amounts are as paid, of the shares of the ex-date.
+
+    Args:
+        found: Results of the dividends route.
+        span: Ex-dates [start, end) that were asked for.
+
+    Raises:
+        AnswerDistrusted: As `splits`.
+    """
+    rows = [_action(row, "ex_dividend_date", span) for row in found]
+    cash = [number_of(row.get("cash_amount")) for row in found]
+    told = [
+        None if paid is not None and paid > 0 else f"cash_amount: {row.get('cash_amount')!r} is no payment"
+        for row, paid in zip(found, cash, strict=True)
+    ]
+    frame = _dated(rows).with_columns(
+        cash_amount=pl.Series(cash, dtype=pl.Float64), problem=pl.Series(told, dtype=pl.String)
+    )
+    return _each_once(frame)
+
+
+def news(found: Sequence[Row], window: tuple[datetime, datetime]) -> pl.DataFrame:
+    """Give RAW_NEWS rows, without provenance, filed under the session whose close cut-off ends their window.
+
+    Args:
+        found: Results of the news route.
+        window: Publication after the first instant, up to and including the second.
+
+    Raises:
+        AnswerDistrusted: An article has no id, no time of publication, or one outside the window.
+    """
+    rows = [_article(row, window) for row in found]
+    schema = {
+        "article_id": pl.String(),
+        "ts_event": UTC_US,
+        "tickers": pl.List(pl.String()),
+        **dict.fromkeys(("title", "description", "publisher", "url", "problem"), pl.String()),
+    }
+    frame = pl.DataFrame(rows, schema=schema, orient="row").with_row_index("_row", 1)
+    cutoffs = calendars.sessions()
+    at = cutoffs["ts_close_cutoff"].cast(pl.Int64).search_sorted(frame["ts_event"].cast(pl.Int64), side="left")
+    filed = frame.with_columns(session=cutoffs["session"].gather(at))
+    # The last of an id stands: pages overlap where an article came in while they were read
+    return filed.unique("article_id", keep="last", maintain_order=True)
+
+
+def listings(found: Sequence[Row], as_of: date) -> pl.DataFrame:
+    """Give RAW_TICKERS rows of a listing, without provenance.
+
+    A delisted ticker is a snapshot of its last date: before it nobody knew.
+
+    Args:
+        found: Results of the tickers route.
+        as_of: The date that was asked for.
+
+    Raises:
+        AnswerDistrusted: A result has no ticker.
+    """
+    rows: list[dict[str, Any]] = []
+    for row in found:
+        ticker = text_of(row, "ticker")
+        if ticker is None:
+            raise AnswerDistrusted(f"a listing without a ticker: {str(row)[:160]}", is_worth_asking=True)
+        ended = _day(row.get("delisted_utc"))
+        words = {name: text_of(row, theirs) for name, theirs in _LISTED.items()}
+        snapshot = min(as_of, ended) if ended else as_of
+        rows.append({"ticker": ticker, **words, "snapshot": snapshot, "list_date": None, "delist_date": ended})
+    schema = {
+        **dict.fromkeys(("ticker", *_LISTED), pl.String()),
+        **dict.fromkeys(("snapshot", "list_date", "delist_date"), pl.Date()),
+    }
+    frame = pl.DataFrame(rows, schema=schema).with_row_index("_row", 1)
+    midnight = pl.col("snapshot").cast(pl.Datetime("us")).dt.replace_time_zone(_EXCHANGE_TZ)
+    told = frame.with_columns(ts_event=midnight.dt.convert_time_zone("UTC"), problem=pl.lit(None, pl.String))
+    # One company stands twice where its registry number changed
+    return told.unique(["ticker", "snapshot"], keep="last", maintain_order=True)
+
+
+_LISTED: Final = {"figi": "composite_figi", "name": "name", "type": "type", "exchange": "primary_exchange"}
+
+
+def _action(row: Row, name: str, span: tuple[date, date]) -> tuple[str, str, date]:
+    ticker, day = text_of(row, "ticker"), _day(row.get(name))
+    if ticker is None or day is None or not span[0] <= day < span[1]:
+        raise AnswerDistrusted(
+            f"an action without a ticker or with no {name} in [{span[0]}, {span[1]}): {str(row)[:160]}",
+            is_worth_asking=True,
+        )
+    # Older events have no id of the vendor's own
+    return text_of(row, "id") or f"{ticker}:{day}:{name.partition('_')[0]}", ticker, day
+
+
+def _dated(rows: Sequence[tuple[str, str, date]]) -> pl.DataFrame:
+    schema = {"event_id": pl.String(), "ticker": pl.String(), "ex_date": pl.Date()}
+    frame = pl.DataFrame(rows, schema=schema, orient="row").with_row_index("_row", 1)
+    known = calendars.sessions().select(session="session", ts_event="ts_open").sort("session")
+    return frame.join_asof(known, left_on="ex_date", right_on="session", strategy="forward", check_sortedness=False)
+
+
+def _each_once(frame: pl.DataFrame) -> pl.DataFrame:
+    once = frame.unique([name for name in frame.columns if name != "_row"], keep="first", maintain_order=True)
+    is_twice = pl.col("event_id").is_duplicated()
+    told = pl.when(is_twice).then(pl.lit("told twice under one id, differently"))
+    return once.with_columns(problem=pl.coalesce("problem", told)).unique("event_id", keep="first", maintain_order=True)
+
+
+def _article(row: Row, window: tuple[datetime, datetime]) -> tuple[Any, ...]:
+    name, published = text_of(row, "id"), _instant(row.get("published_utc"))
+    if name is None or published is None or not window[0] < published <= window[1]:
+        raise AnswerDistrusted(
+            f"an article without an id, or not published in ({window[0].isoformat()}, {window[1].isoformat()}]:"
+            f" {str(row)[:160]}",
+            is_worth_asking=True,
+        )
+    tickers = row.get("tickers")
+    tagged = sorted({each for each in tickers if isinstance(each, str) and each}) if isinstance(tickers, list) else []
+    publisher = row.get("publisher")
+    whose = text_of(publisher, "name") if isinstance(publisher, dict) else None
+    title = text_of(row, "title")
+    problem = None if title else "title: is empty"
+    return (
+        name,
+        published,
+        tagged,
+        title or "",
+        text_of(row, "description"),
+        whose,
+        text_of(row, "article_url"),
+        problem,
+    )
+
+
+def _day(value: object) -> date | None:
+    try:
+        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _instant(value: object) -> datetime | None:
+    try:
+        read = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return read if read is not None and read.tzinfo is not None else None
+
+
+def _ratio(row: Row) -> tuple[int | None, int | None]:
+    """Give the shares after and before as whole numbers; 1.5 for 1 is 3 for 2."""
+    after, before = (number_of(row.get(name)) for name in ("split_to", "split_from"))
+    if after is None or before is None or after <= 0 or before <= 0:
+        return None, None
+    exact = (Fraction(str(after)) / Fraction(str(before))).limit_denominator(10_000)
+    is_whole = after.is_integer() and before.is_integer()
+    return (int(after), int(before)) if is_whole else (exact.numerator, exact.denominator)

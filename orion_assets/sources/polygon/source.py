@@ -1,0 +1,246 @@
+"""Polygon as a `Source`: which request answers an ask, page by page, and what of the answer is landed."""
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar, Final, TypeVar
+
+import polars as pl
+
+from orion_assets import calendars
+from orion_assets.errors import AnswerDistrusted, SettingsError
+from orion_assets.schemas import (
+    RAW_DAILY_BARS,
+    RAW_DIVIDENDS,
+    RAW_NEWS,
+    RAW_SPLITS,
+    RAW_TICKERS,
+    RAW_VIX,
+    TABLES,
+)
+from orion_assets.sources.polygon import reference, requests, rows
+from orion_assets.sources.polygon.pages import flat_page, listed
+from orion_assets.sources.polygon.requests import Request
+from orion_assets.sources.polygon.routes import polygon_routes
+from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask, Document, said_schema, spoken_by
+from orion_assets.sources.routes import Rights, Route
+from orion_assets.sources.transport import Response, Transport
+
+# For fewer tickers each is asked for by name: the whole listing takes a dozen calls
+_FEW: Final = 12
+_MOST_PAGES: Final = 100
+_NOTHING: Final = timedelta()
+_Page = tuple[pl.DataFrame, str | None]
+T = TypeVar("T")
+
+
+class PolygonSource:
+    """Polygon with one key; every row is as the vendor said it, as traded."""
+
+    name: ClassVar[str] = rows.SOURCE
+    is_local: ClassVar[bool] = False
+
+    def __init__(self, transport: Transport, rights: Rights) -> None:
+        """Ask by a transport, under the rights of its key."""
+        self._transport = transport
+        self._rights = rights
+        self._readers: Final[dict[str, Callable[[Ask], Answer]]] = {
+            RAW_DAILY_BARS.name: self._daily_bars,
+            RAW_VIX.name: self._vix,
+            RAW_NEWS.name: self._news,
+            RAW_SPLITS.name: self._splits,
+            RAW_DIVIDENDS.name: self._dividends,
+            RAW_TICKERS.name: self._tickers,
+        }
+
+    @property
+    def datasets(self) -> frozenset[str]:
+        """Names of the raw tables it fills."""
+        return frozenset(self._readers)
+
+    def routes(self, today: date) -> Sequence[Route]:
+        """Give its routes under the rights of its key, the best first; `today` is New York's date."""
+        # Files are another transport's
+        return [route for route in polygon_routes(self._rights, today) if route.dataset in self._readers and route.rank]
+
+    def read(self, ask: Ask) -> Answer:
+        """Answer one call of a plan.
+
+        Raises:
+            ValueError: The dataset is not one of its own.
+            OrionError: As `Transport.get`.
+        """
+        if ask.dataset not in self._readers:
+            raise ValueError(f"polygon: {ask.dataset} is not supplied; supplied are {', '.join(sorted(self._readers))}")
+        answer = self._readers[ask.dataset](ask)
+        return Answer(spoken_by(answer.rows, ask.now), answer.documents, answer.evidence, answer.tickers)
+
+    def last_session(self, dataset: str) -> date | None:  # noqa: ARG002
+        """None: the market goes on."""
+        return None
+
+    def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:  # noqa: ARG002
+        """Give no rows: its adjusted closes cost calls, which are planned and not made beside a run."""
+        return pl.DataFrame(schema=RECONCILIATION)
+
+    def listed_tickers(self) -> tuple[str, ...]:
+        """Refuse: a whole market is too much to follow unasked.
+
+        Raises:
+            SettingsError: Always.
+        """
+        raise SettingsError(
+            "polygon: nobody said which tickers to follow. Set ORION_TICKERS=AAPL,MSFT or call: orion tickers add AAPL"
+        )
+
+    def _daily_bars(self, ask: Ask) -> Answer:
+        if ask.route == "grouped":
+            request = requests.market_bars(ask.start)
+            return self._flat(ask, request, rows.MARKET_FIELDS, lambda page, _: rows.market_days(page, ask.start), ())
+        (ticker,) = ask.tickers
+        return self._range(ask, ticker, ask.tickers, rows.bars, "America/New_York")
+
+    def _vix(self, ask: Ask) -> Answer:
+        # A day of VIX on which the exchange rests is filed under the session after it
+        before = calendars.sessions(end=ask.start)["session"].tail(1).to_list()
+        early = (before[0] + timedelta(days=1)) if before else ask.start
+        whole = Ask(ask.dataset, early, ask.end, ask.tickers, ask.now, ask.is_partial, ask.route)
+        return self._range(whole, requests.VIX, (), rows.vix_days, "America/Chicago")
+
+    def _range(
+        self,
+        ask: Ask,
+        ticker: str,
+        spoken_of: tuple[str, ...],
+        meaning: Callable[[pl.DataFrame], pl.DataFrame],
+        zone: str,
+    ) -> Answer:
+        span = (ask.start, ask.end)
+        request = requests.range_bars(ticker, "day", span[0], span[1] - timedelta(days=1))
+
+        def placed(page: pl.DataFrame, envelope: Any) -> pl.DataFrame:  # noqa: ANN401 - JSON
+            _refuse_another(envelope, ticker)
+            return rows.ticker_days(page, ticker, span, zone)
+
+        return self._flat(ask, request, rows.BAR_FIELDS, placed, spoken_of, meaning)
+
+    def _flat(
+        self,
+        ask: Ask,
+        request: Request,
+        fields: Any,  # noqa: ANN401
+        place: Callable[[pl.DataFrame, Any], pl.DataFrame],
+        spoken_of: tuple[str, ...],
+        meaning: Callable[[pl.DataFrame], pl.DataFrame] = rows.bars,
+    ) -> Answer:
+        required = [
+            name for name in fields if name not in {"vw", "n"} and not (name == "v" and meaning is rows.vix_days)
+        ]
+
+        def read(response: Response) -> tuple[pl.DataFrame, str | None]:
+            page = flat_page(response.body, fields, required)
+            if page.envelope.get("adjusted") is True:
+                raise AnswerDistrusted("its prices are adjusted, and as traded were asked for", is_worth_asking=True)
+            return meaning(place(page.rows, page.envelope)), page.next_url
+
+        return self._answer(ask, request, read, spoken_of)
+
+    def _news(self, ask: Ask) -> Answer:
+        cutoffs = calendars.sessions(end=ask.end).tail(1 + calendars.sessions(ask.start, ask.end).height)
+        window: tuple[datetime, datetime] = (cutoffs["ts_close_cutoff"][0], cutoffs["ts_close_cutoff"][-1])
+        return self._listed(ask, requests.news(*window), lambda found: reference.news(found, window))
+
+    def _splits(self, ask: Ask) -> Answer:
+        span = _ex_dates(ask)
+        return self._listed(ask, requests.splits(*span), lambda found: reference.splits(found, span), _NOTHING)
+
+    def _dividends(self, ask: Ask) -> Answer:
+        span = _ex_dates(ask)
+        return self._listed(ask, requests.dividends(*span), lambda found: reference.dividends(found, span), _NOTHING)
+
+    def _tickers(self, ask: Ask) -> Answer:
+        as_of = min(ask.now.astimezone(calendars.NEW_YORK).date(), ask.end)
+        whole = requests.tickers(as_of, is_active=True)
+        if not ask.tickers or len(ask.tickers) > _FEW:
+            return self._listed(ask, whole, lambda found: reference.listings(found, as_of), _NOTHING)
+        answers = [self._listing(ask, ticker, as_of) for ticker in ask.tickers]
+        return Answer(
+            pl.concat(each.rows for each in answers),
+            tuple(document for each in answers for document in each.documents),
+            answers[0].evidence,
+            ask.tickers,
+        )
+
+    def _listing(self, ask: Ask, ticker: str, as_of: date) -> Answer:
+        """Ask for one ticker among those that trade, then among those that no longer do."""
+        for is_active in (True, False):
+            whole = requests.tickers(as_of, is_active=is_active)
+            request = Request(whole.path, {**whole.params, "ticker": ticker})
+            answer = self._listed(ask, request, lambda found: reference.listings(found, as_of), _NOTHING)
+            if answer.rows.height:
+                break
+        return answer
+
+    def _listed(
+        self,
+        ask: Ask,
+        request: Request,
+        meaning: Callable[[list[dict[str, Any]]], pl.DataFrame],
+        delay: timedelta = rows.DELAY,
+    ) -> Answer:
+        def read(response: Response) -> _Page:
+            envelope, found = listed(response.body)
+            onward = envelope.get("next_url")
+            return meaning(found), onward if isinstance(onward, str) and onward else None
+
+        return self._answer(ask, request, read, (), delay)
+
+    def _answer(
+        self,
+        ask: Ask,
+        request: Request,
+        read: Callable[[Response], _Page],
+        spoken_of: tuple[str, ...],
+        delay: timedelta = rows.DELAY,
+    ) -> Answer:
+        """Read all pages of a request."""
+        table = TABLES[ask.dataset]
+        found = [pl.DataFrame(schema=said_schema(table))]
+        documents: list[Document] = []
+        seen: set[str] = set()
+        onward: str | None = None
+
+        def taken(response: Response) -> str | None:
+            page, following = read(response)
+            name = response.url.partition("://")[2].partition("/")[2]
+            if page.height:
+                found.append(rows.said(table, page, f"/{name}", response.sha256, delay))
+            documents.append(Document(f"/{name}", response.sha256, response.body))
+            return following
+
+        onward = self._transport.get(request.path, request.params, taken)
+        while onward is not None:
+            if onward in seen or len(seen) >= _MOST_PAGES:
+                raise AnswerDistrusted(f"polygon: {request.path}: its pages go round, or are more than {_MOST_PAGES}")
+            seen.add(onward)
+            onward = self._transport.follow(onward, taken)
+        said = pl.concat(found)
+        clashes = said.filter(pl.struct(table.key).is_duplicated())
+        if clashes.height:
+            one = said.unique(table.key, keep="last", maintain_order=True)
+            alike = said.unique([name for name in said.columns if not name.startswith("source_")])
+            if alike.height > one.height:
+                raise AnswerDistrusted(f"polygon: {request.path}: two pages tell {clashes.row(0)[:2]} differently")
+            said = one
+        return Answer(said, tuple(documents), documents[0].sha256, spoken_of)
+
+
+def _refuse_another(envelope: Any, ticker: str) -> None:  # noqa: ANN401 - JSON
+    said = envelope.get("ticker")
+    if said is not None and said != ticker:
+        raise AnswerDistrusted(f"it is about {said!r}, and {ticker} was asked for", is_worth_asking=True)
+
+
+def _ex_dates(ask: Ask) -> tuple[date, date]:
+    """Give the ex-dates that are filed under the sessions of an ask: those of closed days under the next session."""
+    before = calendars.sessions(end=ask.start)["session"].tail(1).to_list()
+    return (before[0] + timedelta(days=1) if before else ask.start), ask.end
