@@ -4,6 +4,7 @@ Rows are tickers, columns sessions; cells are two arrays of equal length, row an
 any order, each cell once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Windows:
-    """Stretches of rows, sorted by row and column.
+    """Stretches of rows.
 
     Attributes:
         row: The row of each.
@@ -30,6 +31,10 @@ class Windows:
     first: Whole
     last: Whole
     cells: Whole
+
+    def where(self, flags: Flags) -> "Windows":
+        """Keep some of the windows."""
+        return Windows(self.row[flags], self.first[flags], self.last[flags], self.cells[flags])
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Classes:
 
 
 def windows(row: Whole, column: Whole, longest: int) -> Windows:
-    """Cover the cells with the fewest windows of at most `longest` columns, each along one row.
+    """Cover the cells with the fewest windows of at most `longest` columns, each along one row; sorted by row, column.
 
     From the left: a window must cover the first cell that is left, and reaches furthest when it begins there.
     """
@@ -67,6 +72,12 @@ def windows(row: Whole, column: Whole, longest: int) -> Windows:
     first, last, cells = (np.concatenate(part) for part in zip(*found, strict=True))
     order = np.argsort(first)
     return Windows(first[order] // stride, first[order] % stride, last[order] % stride, cells[order])
+
+
+def joined(parts: Sequence[Windows]) -> Windows:
+    """Put windows one after the other, as they come."""
+    fields = ((part.row, part.first, part.last, part.cells) for part in parts)
+    return Windows(*(np.concatenate(field) for field in zip(*fields, strict=True)))
 
 
 def cheapest_cover(row: Whole, column: Whole, row_cost: int, column_cost: int) -> tuple[Flags, Flags]:

@@ -7,7 +7,7 @@ The objective, in this order:
    ticker 100: the fewest calls, up to 1 %, which is what an answer that also serves tickers followed later is worth.
 
 Exact for sessions of the whole market against ranges of a ticker over all sessions (a minimum cut), and for windows of
-one ticker, or of the market, alone (from the left). Calls for several tickers at once come close where they lack
+one ticker, or of the market, alone (from the left). Calls for several tickers at once may not be where they lack
 different sessions. docs/explanation/planning.md says the rest.
 """
 

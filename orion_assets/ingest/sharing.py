@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from orion_assets.ingest.cover import Flags, Whole, Windows, cheapest_cover, classes, windows
+from orion_assets.ingest.cover import Flags, Whole, Windows, cheapest_cover, classes, joined, windows
 from orion_assets.ingest.grid import Axis, Cells
 from orion_assets.ingest.plan import WORK
 from orion_assets.sources.routes import Route
@@ -129,30 +129,33 @@ def _several_calls(route: Route, cells: Cells, axis: Axis) -> pl.DataFrame:
     """Ask for tickers together that lack the same sessions."""
     grid = np.zeros((len(cells.tickers), len(axis.sessions)), dtype=np.bool_)
     grid[cells.row, cells.column] = True
-    alike = classes(grid)
+    alike, most = classes(grid), route.tickers_per_call
+    parties: dict[int, list[tuple[int, list[str]]]] = {}
+    for place in np.flatnonzero(alike.matrix.any(axis=1)).tolist():
+        names = [cells.tickers[row] for row in np.flatnonzero(alike.of_row == place).tolist()]
+        for start in range(0, len(names), most):
+            party = names[start : start + most]
+            parties.setdefault(len(party), []).append((place, party))
     frames: list[pl.DataFrame] = []
-    for place in np.flatnonzero(alike.matrix.any(axis=1)):
-        members = np.flatnonzero(alike.of_row == place).tolist()
-        columns = np.flatnonzero(alike.matrix[place])
-        for start in range(0, len(members), route.tickers_per_call):
-            names = [cells.tickers[row] for row in members[start : start + route.tickers_per_call]]
-            found = _fullest_windows(route, columns, len(names), axis)
-            tickers = pl.Series("tickers", [names]).new_from_index(0, found.first.size)
-            frames.append(_calls(route, axis, tickers, found.first, found.last, found.cells * len(names)))
+    for size, of_size in sorted(parties.items()):
+        found = _fullest_windows(route, alike.matrix[[place for place, _ in of_size]], size, axis)
+        tickers = pl.Series("tickers", [names for _, names in of_size], dtype=pl.List(pl.String)).gather(found.row)
+        frames.append(_calls(route, axis, tickers, found.first, found.last, found.cells * size))
     return pl.concat(frames)
 
 
-def _fullest_windows(route: Route, columns: Whole, tickers: int, axis: Axis) -> Windows:
-    """Cut the sessions into windows of the length that takes the fewest pages; of equals the shortest."""
+def _fullest_windows(route: Route, lacking: Flags, tickers: int, axis: Axis) -> Windows:
+    """Cut each row's sessions into windows of the length that takes the fewest pages; of equals the shortest."""
     page, rows = route.page or MOST_ROWS, route.rows_per_session * tickers
     longest = max(1, min(int(MOST_ROWS // rows), route.window or MOST_ROWS))
     lengths = sorted({min(longest, max(1, int(pages * page // rows))) for pages in range(1, MOST_PAGES + 1)})
+    row, column = np.nonzero(lacking)
+    tried = [windows(row, column, length) for length in lengths]
     expected = axis.expected(route) * tickers
-
-    def pages(found: Windows) -> int:
-        return int(_requests(route, expected[found.last + 1] - expected[found.first]).sum())
-
-    return min((windows(np.zeros_like(columns), columns, length) for length in lengths), key=pages)
+    requests = [_requests(route, expected[each.last + 1] - expected[each.first]) for each in tried]
+    pages = [np.bincount(each.row, count, len(lacking)) for each, count in zip(tried, requests, strict=True)]
+    best = np.argmin(np.stack(pages), axis=0)
+    return joined([each.where(best[each.row] == place) for place, each in enumerate(tried)])
 
 
 def _requests(route: Route, rows: Whole) -> Whole:

@@ -92,8 +92,8 @@ class Route:
     listed: frozenset[date] | None = None
 
     def __post_init__(self) -> None:
-        bounds = (self.rows_per_session, self.weight, self.tickers_per_call, self.least_tickers)
-        if not all(bound > 0 for bound in (*bounds, self.page or 1, self.window or 1)):
+        bounds = (self.rows_per_session, self.weight, self.tickers_per_call, self.least_tickers, self.page, self.window)
+        if any(bound is not None and bound <= 0 for bound in bounds):
             raise ValueError(f"route {self.name}: rows, page, window, weight and tickers must be positive")
         if self.window is None and self.page is None:
             raise ValueError(f"route {self.name}: how many sessions fit a call is unknown; give it a page or a window")

@@ -120,7 +120,7 @@ def test_random_plans_answer_every_hole_within_pages_and_rights_in_an_order_of_t
 
 @settings(deadline=None)
 @given(
-    cells=st.sets(st.tuples(st.integers(0, 4), st.integers(0, 5)), min_size=1),
+    cells=st.sets(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=1),
     costs=st.tuples(st.integers(1, 9), st.integers(1, 9)),
 )
 def test_a_cover_covers_at_the_least_cost_of_all_choices_of_rows_and_columns(cells, costs):
@@ -131,7 +131,7 @@ def test_a_cover_covers_at_the_least_cost_of_all_choices_of_rows_and_columns(cel
 
     assert all(rows[r] or columns[c] for r, c in cells)
     # Whatever rows are chosen, the columns of the cells elsewhere must be
-    choices = [{r for r in range(5) if bits >> r & 1} for bits in range(32)]
+    choices = [{r for r in range(8) if bits >> r & 1} for bits in range(256)]
     least = min(
         row_cost * len(chosen) + column_cost * len({c for r, c in cells if r not in chosen}) for chosen in choices
     )

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from orion_assets import calendars
+from orion_assets.ingest.grid import missing
 from orion_assets.ingest.planner import plan
 from orion_assets.sources.alpaca.routes import alpaca_routes
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
@@ -56,15 +57,18 @@ def test_no_window_can_go_on_to_a_second_page(free):
 
 
 def test_without_holes_there_is_nothing_to_do():
-    made = plan(BOTH.clear(), FREE, SESSIONS)
+    made = plan(missing(BOTH, BOTH), FREE, SESSIONS)
 
     assert (made.calls, made.seconds, made.bytes, list(made)) == (0, 0.0, 0, [])
     assert made.lines() == ["0 calls: nothing is missing"]
 
 
 def test_a_ticker_added_later_costs_its_ten_windows_and_no_day():
-    # The market's days are landed: the ledger has `*` answered, so the new ticker has holes in minutes alone
-    made = plan(grid(MINUTES, ["NEW"]), FREE, SESSIONS)
+    # The market's days are landed as `*`, the minutes of the 500 by their names
+    answered = pl.concat([grid(BARS, ["*"]), grid(MINUTES)])
+    planned = pl.concat([grid(dataset, [*TICKERS, "NEW"]) for dataset in (BARS, MINUTES)])
+
+    made = plan(missing(planned, answered), FREE, SESSIONS)
 
     assert made.calls_by_route == {"minute_window": 10}
 

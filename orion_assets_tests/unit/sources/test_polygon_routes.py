@@ -1,0 +1,115 @@
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from orion_assets.sources.alpaca_routes import alpaca_routes
+from orion_assets.sources.polygon_routes import RIGHTS, polygon_routes
+from orion_assets.sources.routes import Budget, Rights, Route
+
+TODAY = date(2026, 11, 20)
+YESTERDAY = TODAY - timedelta(days=1)
+BARS, MINUTES = "raw_daily_bars", "raw_minute_bars"
+
+
+def of(name, rights="free", **more):
+    (found,) = [route for route in polygon_routes(RIGHTS[rights], TODAY, **more) if route.name == name]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rights", "floor"),
+    [
+        ("free", date(2024, 11, 20)),
+        ("starter", date(2021, 11, 20)),
+        ("developer", date(2016, 11, 20)),
+        ("advanced", date(2003, 9, 10)),
+    ],
+)
+def test_a_subscription_reaches_back_its_years_and_not_a_day_more(rights, floor):
+    for route in polygon_routes(RIGHTS[rights], TODAY):
+        assert route.refusal(floor) is None
+        assert route.refusal(floor - timedelta(days=1)) == ("no_route" if rights == "advanced" else "not_entitled")
+
+
+def test_the_floor_of_a_leap_day_is_not_a_day_early():
+    assert RIGHTS["free"].floor(date(2028, 2, 29)) == date(2026, 3, 1)
+
+
+def test_a_right_that_ends_refuses_from_its_end_on():
+    ended = replace(of("grouped"), ceiling=date(2026, 11, 2))
+
+    assert ended.refusal(date(2026, 10, 30)) is None
+    assert ended.refusal(date(2026, 11, 2)) == "not_entitled"
+
+
+def test_years_beyond_the_first_session_do_not_expire():
+    rights = Rights(calls=5, window_s=60.0, years=40, has_flat_files=False, has_today=False)
+
+    grouped = polygon_routes(rights, TODAY)[0]
+
+    assert (grouped.floor, grouped.is_rolling) == (date(2003, 9, 10), False)
+
+
+def test_only_a_paid_key_may_ask_for_bars_of_today():
+    for name in ("grouped", "ticker_range", "minute_window"):
+        assert of(name).refusal(TODAY) == "not_yet"
+        assert of(name, "starter").refusal(TODAY) is None
+        assert of(name, "starter").refusal(TODAY + timedelta(days=1)) == "not_yet"
+
+
+def test_news_and_actions_of_today_are_there_for_everybody():
+    assert [of(name).refusal(TODAY) for name in ("news", "splits", "dividends")] == [None, None, None]
+
+
+def test_files_are_for_paid_keys_and_never_of_today():
+    assert "polygon_files" not in {route.budget.name for route in polygon_routes(RIGHTS["free"], TODAY)}
+    assert of("minute_file", "starter").refusal(TODAY) == "not_yet"
+    assert of("minute_file", "starter").refusal(YESTERDAY) is None
+
+
+def test_a_file_is_there_when_it_is_listed():
+    listed = {MINUTES: frozenset([date(2026, 11, 18)])}
+
+    assert of("minute_file", "starter", listed=listed).refusal(YESTERDAY) == "not_yet"
+    assert of("minute_file", "starter", listed=listed).refusal(date(2026, 11, 18)) is None
+    # What was not listed at all is taken to be there
+    assert of("day_file", "starter", listed=listed).refusal(YESTERDAY) is None
+
+
+def test_the_free_key_has_five_calls_a_minute():
+    assert of("grouped").budget == Budget("polygon", 5, 60.0)
+
+
+def test_a_half_day_is_three_hours_shorter_whatever_the_hours():
+    # 13:00 instead of 16:00; trading after it ends at 17:00 instead of 20:00
+    assert of("minute_window").rows_per_half_day == 780
+    assert of("minute_window", minutes=390).rows_per_half_day == 210
+
+
+def test_alpaca_has_no_bars_of_today_on_a_free_key():
+    assert {route.refusal(TODAY) for route in alpaca_routes(TODAY)} == {"not_yet"}
+    assert {route.refusal(YESTERDAY) for route in alpaca_routes(TODAY)} == {None}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"page": 0},
+        {"window": None},
+        {"rows_per_session": 0},
+        {"weight": 0},
+        {"window": 2, "listed": frozenset([TODAY])},
+    ],
+)
+def test_a_route_that_cannot_be_planned_with_is_refused(wrong):
+    right = {"name": "any", "dataset": BARS, "scope": "market", "budget": Budget("any", 1), "rows_per_session": 1}
+
+    with pytest.raises(ValueError, match="route any"):
+        Route(**{**right, "window": 1, **wrong})
+
+
+@pytest.mark.parametrize("wrong", [{"calls": 0}, {"window_s": 0.0}, {"bytes_per_s": 0.0}])
+def test_a_budget_of_nothing_is_refused(wrong):
+    with pytest.raises(ValueError, match="budget any"):
+        Budget("any", **{"calls": 1, **wrong})
