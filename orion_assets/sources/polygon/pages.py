@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import polars as pl
 
@@ -23,7 +23,7 @@ class Page:
 
     Attributes:
         envelope: All of the object but its results.
-        rows: One row a result: the fields asked for, null where absent or wrong, and `problem`, which says what is wrong.
+        rows: One row a result: the fields asked for, null where absent or wrong, and `problem`: what is wrong.
     """
 
     envelope: Mapping[str, Any]
@@ -56,7 +56,7 @@ def flat_page(body: bytes, fields: Mapping[str, pl.DataType], required: Sequence
         rows = pl.read_ndjson(lines, schema=dict(fields)) if lines.strip() else pl.DataFrame(schema=fields)
         rows = rows.with_columns(problem=_missing(rows, required))
     except pl.exceptions.PolarsError:
-        rows = _row_by_row(_loaded(array), fields, required)
+        rows = _row_by_row(_list(_loaded(array)), fields, required)
     _refuse_miscount(envelope, rows.height)
     return Page(envelope, rows)
 
@@ -67,13 +67,11 @@ def listed(body: bytes) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
     Raises:
         Passing: As `flat_page`; or a result is not an object.
     """
-    envelope = _loaded(body)
-    if not isinstance(envelope, dict):
-        raise Passing("the body is not an object")
+    envelope = _object(_loaded(body))
     refuse_status(envelope)
-    found = envelope.pop("results", [])
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise Passing("results are not a list of objects")
+    found = _list(envelope.pop("results", []))
+    if not all(isinstance(each, dict) for each in found):
+        raise Passing("results are not objects")
     return envelope, found
 
 
@@ -103,16 +101,25 @@ def _parted(body: bytes) -> tuple[dict[str, Any], bytes]:
             end = 0
         else:
             return _without_results(envelope), body[start:end]
-    envelope = _loaded(body)
-    results = envelope.get("results", []) if isinstance(envelope, dict) else None
-    if not isinstance(results, list):
-        # Seen as a false empty that asking again filled
-        raise Passing(f"results are {json.dumps(results)[:40]}, not a list")
-    return _without_results(envelope), json.dumps(results).encode()
+    envelope = _object(_loaded(body))
+    return _without_results(envelope), json.dumps(_list(envelope.get("results", []))).encode()
 
 
 def _without_results(envelope: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     return {name: value for name, value in envelope.items() if name != "results"}
+
+
+def _object(found: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    if not isinstance(found, dict):
+        raise Passing(f"the body is {json.dumps(found)[:40]}, not an object")
+    return cast("dict[str, Any]", found)
+
+
+def _list(found: Any) -> list[Any]:  # noqa: ANN401 - JSON
+    if not isinstance(found, list):
+        # Null was seen as a false empty that asking again filled
+        raise Passing(f"results are {json.dumps(found)[:40]}, not a list")
+    return cast("list[Any]", found)
 
 
 def _loaded(text: bytes) -> Any:  # noqa: ANN401 - JSON
@@ -130,14 +137,15 @@ def _missing(rows: pl.DataFrame, required: Sequence[str]) -> pl.Expr:
     return pl.when(problem != "").then(problem)
 
 
-def _row_by_row(found: Any, fields: Mapping[str, pl.DataType], required: Sequence[str]) -> pl.DataFrame:  # noqa: ANN401
+def _row_by_row(found: list[Any], fields: Mapping[str, pl.DataType], required: Sequence[str]) -> pl.DataFrame:
     """Read results of which one at least is not what it should be: each for itself, so that the others stay."""
     columns: dict[str, list[Any]] = {name: [] for name in fields}
     problems: list[str | None] = []
-    for row in found:
+    for each in found:
+        row = cast("dict[str, Any]", each) if isinstance(each, dict) else {}
         told: list[str] = []
         for name, dtype in fields.items():
-            value = row.get(name) if isinstance(row, dict) else None
+            value = row.get(name)
             read = _READERS[type(dtype)](value)
             columns[name].append(read)
             if value is not None and read is None:

@@ -6,7 +6,7 @@ As in rows.py: what cannot be placed makes its page untrusted, what cannot be re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import polars as pl
 
@@ -160,10 +160,10 @@ def _article(row: Row, window: tuple[datetime, datetime]) -> tuple[Any, ...]:
             f" {str(row)[:160]}",
             is_worth_asking=True,
         )
-    tickers = row.get("tickers")
-    tagged = sorted({each for each in tickers if isinstance(each, str) and each}) if isinstance(tickers, list) else []
-    publisher = row.get("publisher")
-    whose = text_of(publisher, "name") if isinstance(publisher, dict) else None
+    tickers, publisher = row.get("tickers"), row.get("publisher")
+    tags = cast("list[object]", tickers) if isinstance(tickers, list) else []
+    tagged = sorted({each for each in tags if isinstance(each, str) and each})
+    whose = text_of(cast("Row", publisher), "name") if isinstance(publisher, dict) else None
     title = text_of(row, "title")
     problem = None if title else "title: is empty"
     return (

@@ -1,7 +1,7 @@
 """What Polygon's statuses and error texts mean, whatever the route; texts as third parties have seen them."""
 
 import json
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from orion_assets.errors import NotEntitled, NotYet
 from orion_assets.sources.transport import Passing, Response
@@ -49,4 +49,5 @@ def _said(body: bytes) -> str:
         told = json.loads(body)
     except ValueError:
         return ""
-    return str(told.get("message") or told.get("error") or "") if isinstance(told, dict) else ""
+    said = cast("dict[str, object]", told) if isinstance(told, dict) else {}
+    return str(said.get("message") or said.get("error") or "")

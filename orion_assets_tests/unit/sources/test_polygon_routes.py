@@ -3,8 +3,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from orion_assets.sources.alpaca_routes import alpaca_routes
-from orion_assets.sources.polygon_routes import RIGHTS, polygon_routes
+from orion_assets.sources.alpaca.routes import alpaca_routes
+from orion_assets.sources.limiter import Rate
+from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
 from orion_assets.sources.routes import Budget, Rights, Route
 
 TODAY = date(2026, 11, 20)
@@ -44,7 +45,7 @@ def test_a_right_that_ends_refuses_from_its_end_on():
 
 
 def test_years_beyond_the_first_session_do_not_expire():
-    rights = Rights(calls=5, window_s=60.0, years=40, has_flat_files=False, has_today=False)
+    rights = Rights(Rate(5), years=40, has_flat_files=False, has_today=False)
 
     grouped = polygon_routes(rights, TODAY)[0]
 
@@ -78,7 +79,7 @@ def test_a_file_is_there_when_it_is_listed():
 
 
 def test_the_free_key_has_five_calls_a_minute():
-    assert of("grouped").budget == Budget("polygon", 5, 60.0)
+    assert of("grouped").budget == Budget("polygon", Rate(5))
 
 
 def test_a_half_day_is_three_hours_shorter_whatever_the_hours():
@@ -103,13 +104,12 @@ def test_alpaca_has_no_bars_of_today_on_a_free_key():
     ],
 )
 def test_a_route_that_cannot_be_planned_with_is_refused(wrong):
-    right = {"name": "any", "dataset": BARS, "scope": "market", "budget": Budget("any", 1), "rows_per_session": 1}
+    right = {"name": "any", "dataset": BARS, "scope": "market", "budget": Budget("any", Rate(1)), "rows_per_session": 1}
 
     with pytest.raises(ValueError, match="route any"):
         Route(**{**right, "window": 1, **wrong})
 
 
-@pytest.mark.parametrize("wrong", [{"calls": 0}, {"window_s": 0.0}, {"bytes_per_s": 0.0}])
-def test_a_budget_of_nothing_is_refused(wrong):
+def test_a_budget_of_nothing_is_refused():
     with pytest.raises(ValueError, match="budget any"):
-        Budget("any", **{"calls": 1, **wrong})
+        Budget("any", Rate(1), bytes_per_s=0.0)
