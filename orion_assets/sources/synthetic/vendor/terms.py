@@ -23,7 +23,7 @@ class Plan:
         clips: A range that starts too early is answered without its early part, in place of a 403.
         has_today: Whether a session under way may be asked for.
         delay: From a minute's end to its being told, while the session is under way.
-        excluded: Routes it does not cover, and "indices" for tickers such as I:VIX.
+        excluded: Routes it does not cover, and other markets: indices, crypto, fx, options.
     """
 
     name: str = "open"
@@ -35,7 +35,7 @@ class Plan:
     excluded: frozenset[str] = frozenset()
 
 
-_STOCKS_ALONE: Final = frozenset({"indices"})
+_STOCKS_ALONE: Final = frozenset({"indices", "crypto", "fx", "options"})
 _DELAY: Final = timedelta(minutes=15)
 PLANS: Final[Mapping[str, Plan]] = {
     plan.name: plan
