@@ -130,14 +130,12 @@ def adjusted(bars: pl.DataFrame, splits: pl.DataFrame) -> pl.DataFrame:
     """
     if bars.is_empty():
         return bars
-    first = bars["session"].min()
-    here = splits.filter(pl.col("number").is_in(bars["number"].unique().implode()), pl.col("ex_date") > first)
-    if here.is_empty():
-        return bars
-    factor = pl.lit(1.0)
-    for number, ex_date, after, before in here.select("number", "ex_date", "shares_after", "shares_before").iter_rows():
-        is_before = (pl.col("number") == number) & (pl.col("session") < ex_date)
-        factor *= pl.when(is_before).then(after / before).otherwise(1.0)
-    return bars.with_columns(
-        *((pl.col(name) / factor).round(4) for name in _PRICES), volume=(pl.col("volume") * factor).round(6)
+    rows = bars.select("number", "session").with_row_index()
+    ratio = pl.col("shares_after") / pl.col("shares_before")
+    later = rows.join(splits.select(pl.col("number").cast(rows.schema["number"]), "ex_date", ratio=ratio), on="number")
+    factors = (
+        later.filter(pl.col("session") < pl.col("ex_date")).group_by("index").agg(factor=pl.col("ratio").product())
     )
+    factor = rows.join(factors, on="index", how="left", maintain_order="left")["factor"].fill_null(1.0)
+    prices = ((pl.col(name) / factor).round(4) for name in _PRICES)
+    return bars.with_columns(*prices, volume=(pl.col("volume") * factor).round(6))

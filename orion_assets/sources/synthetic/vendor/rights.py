@@ -73,7 +73,7 @@ class Rights:
             Refused: 403, the range starts before what the plan covers, or all of it is still to come.
         """
         plan, first = self.plan, self.floored(start, end, today)
-        if plan.name != "open" and start > today:
+        if plan.history_days is not None and start > today:
             raise forbidden(NOT_IN_TIMEFRAME)
         last = self.last_final(now)
         if not plan.has_today and start >= today and start > last:

@@ -19,7 +19,7 @@ class Plan:
     Attributes:
         name: As it is called on the command line.
         calls: Requests a window; None for no limit.
-        history_days: Days back from today that may be asked for; None for all.
+        history_days: Days back from today that may be asked for, and none to come; None for all.
         clips: A range that starts too early is answered without its early part, in place of a 403.
         has_today: Whether a session under way may be asked for.
         delay: From a minute's end to its being told, while the session is under way.
@@ -63,7 +63,7 @@ class Terms:
         retry_after: Header of a 429.
         final_after: From a session's close to its bars being final, for a plan with today's data.
         end_of_day: From a session's close to its bars being told, for a plan without; four hours is 20:00 New York.
-        seed: Of request ids and faults.
+        seed: Of request ids.
     """
 
     plan: Plan = field(default_factory=Plan)
