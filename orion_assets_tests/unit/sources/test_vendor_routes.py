@@ -317,6 +317,14 @@ def test_each_kind_of_403_has_its_sentence(market, plan, target, says):
     assert refused.json["message"].startswith(says)
 
 
+@pytest.mark.parametrize(("plan", "years"), [("free", 2), ("starter", 5), ("developer", 10)])
+@pytest.mark.parametrize("today", [date(2024, 2, 28), date(2024, 12, 31), date(2026, 11, 21)])
+def test_a_plan_reaches_back_to_the_anniversary_and_hardly_further(plan, years, today):
+    floor = today - timedelta(days=PLANS[plan].history_days)
+
+    assert timedelta() <= today.replace(year=today.year - years) - floor <= timedelta(days=2)
+
+
 def test_a_free_key_gets_the_day_after_its_end(market):
     clock = ManualClock(datetime(2026, 11, 21, 0, 59, tzinfo=UTC))
     with fake_vendor(market, terms=Terms(FREE), clock=clock) as vendor:

@@ -35,15 +35,20 @@ class Plan:
     excluded: frozenset[str] = frozenset()
 
 
+def _days(years: int) -> int:
+    # With all leap days that so many years can hold: the anniversary of today is always within
+    return years * 365 + years // 4 + 1
+
+
 _STOCKS_ALONE: Final = frozenset({"indices", "crypto", "fx", "options"})
 _DELAY: Final = timedelta(minutes=15)
 PLANS: Final[Mapping[str, Plan]] = {
     plan.name: plan
     for plan in (
         Plan(),
-        Plan("free", 5, 730, has_today=False, excluded=_STOCKS_ALONE | {"snapshot"}),
-        Plan("starter", None, 5 * 365, delay=_DELAY, excluded=_STOCKS_ALONE),
-        Plan("developer", None, 10 * 365, delay=_DELAY, excluded=_STOCKS_ALONE),
+        Plan("free", 5, _days(2), has_today=False, excluded=_STOCKS_ALONE | {"snapshot"}),
+        Plan("starter", None, _days(5), delay=_DELAY, excluded=_STOCKS_ALONE),
+        Plan("developer", None, _days(10), delay=_DELAY, excluded=_STOCKS_ALONE),
         Plan("advanced", excluded=_STOCKS_ALONE),
     )
 }
