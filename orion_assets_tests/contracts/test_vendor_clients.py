@@ -141,6 +141,7 @@ def test_articles_hold_what_the_truth_says(client, truth):
     got = list(client.list_ticker_news("SAAA", limit=1000))
 
     assert len(got) > 20
+    assert {ticker for row in told.values() for ticker in row["tickers"]} <= {each.ticker for each in truth.listings}
     for article in got:
         row = told[article.id]
         assert (article.title, article.description, article.tickers) == (
