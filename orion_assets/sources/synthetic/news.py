@@ -42,7 +42,8 @@ def mood_of(description: str) -> str:
 def news(market: Market) -> pl.DataFrame:
     """Give RAW_NEWS values of every article, and `ts_event`, its publication; sorted by that.
 
-    About one in eight is a copy by another publisher within 20 hours; one in ten names the fund of the market, its first security, too.
+    About one in eight is a copy by another publisher within 20 hours; one in ten names the market's fund, its
+    first security, too.
     """
     windows = market.sessions.select("session", until="ts_close_cutoff").with_columns(after=pl.col("until").shift())
     told = [(number, listed) for number, listed in enumerate(market.cast) if listed.news]
