@@ -97,6 +97,7 @@ def test_the_journal_counts_windows_as_brute_force_does():
 
 def test_an_empty_journal_has_no_window():
     assert Journal().most_in(60.0) == 0
+    assert Journal().frame().is_empty()
 
 
 def test_the_budget_runs_on_the_vendors_own_clock(market):
@@ -137,6 +138,7 @@ def test_the_journal_tells_everything_but_the_key(market, tmp_path):
         ask(vendor.port, f"{PREV}?adjusted=false&apiKey=hush-hush", key=None)
         ask(vendor.port, "/v2/aggs/grouped/locale/us/market/stocks/2026-11-20", key="hush-hush")
         one, two = vendor.journal.entries
+        frame = vendor.journal.frame()
 
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert (one.number, one.route, one.status, one.rows) == (1, "prev", 200, 1)
@@ -145,6 +147,7 @@ def test_the_journal_tells_everything_but_the_key(market, tmp_path):
     assert two.rows > 10
     assert [line["sha256"] for line in lines] == [one.sha256, two.sha256]
     assert one.ts_end >= one.ts_start
+    assert frame.select("route", "rows").rows() == [("prev", 1), ("grouped", two.rows)]
     assert "hush-hush" not in file.read_text() + repr(vendor.journal.entries)
 
 
