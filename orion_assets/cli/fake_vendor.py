@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,16 @@ from orion_assets.calendars import NEW_YORK
 from orion_assets.cli.context import instant, now
 from orion_assets.cli.output import ERR, OUT, Exit, refuse
 from orion_assets.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from orion_assets.sources.synthetic.vendor.server import FakeVendor
+
+JournalFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Append every request as a JSON line.")
+]
+Now = Annotated[
+    str | None, typer.Option("--now", metavar="INSTANT", help="What the vendor's clock says when it starts.")
+]
 
 
 def fake_vendor(
@@ -25,41 +35,41 @@ def fake_vendor(
     calls_per_minute: Annotated[int | None, typer.Option(min=1, help="Budget of a key; default: the plan's.")] = None,
     mode: Annotated[Literal["sliding", "fixed"], typer.Option(help="Windows of the budget.")] = "sliding",
     faults: Annotated[Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Fault plan, TOML.")] = None,
-    journal: Annotated[
-        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Append every request as a JSON line.")
-    ] = None,
-    at: Annotated[
-        str | None, typer.Option("--now", metavar="INSTANT", help="What the vendor's clock says when it starts.")
-    ] = None,
+    journal: JournalFile = None,
+    at: Now = None,
 ) -> None:
     """Serve a market that never was over the wire formats of Polygon, until interrupted. Nothing of it is real.
 
     Faults and their names: docs/reference/fake-vendor.md.
     """
     # Imported where it runs: other commands start without a server
-    from orion_assets.sources.synthetic.vendor import terms  # noqa: PLC0415
     from orion_assets.sources.synthetic.vendor.faults import load_plan  # noqa: PLC0415
     from orion_assets.sources.synthetic.vendor.server import fake_vendor as run  # noqa: PLC0415
+    from orion_assets.sources.synthetic.vendor.terms import PLANS, Terms  # noqa: PLC0415
     from orion_assets.sources.synthetic.vendor.truth import large_market  # noqa: PLC0415
 
+    if journal is not None and not journal.absolute().parent.is_dir():
+        refuse(f"--journal {journal}: there is no folder {journal.absolute().parent}; make it, or name another file")
     clock = _clock(at)
     today = clock.now().astimezone(NEW_YORK).date()
     market = large_market(tickers, sessions, today) if tickers else None
-    chosen = terms.PLANS[plan]
-    chosen = chosen if calls_per_minute is None else replace(chosen, calls=calls_per_minute)
+    chosen = PLANS[plan] if calls_per_minute is None else replace(PLANS[plan], calls=calls_per_minute)
     rules = load_plan(faults) if faults else None
+    terms = Terms(chosen, mode=mode)
     try:
-        with run(
-            market, terms=terms.Terms(chosen, mode=mode), faults=rules, clock=clock, journal=journal, port=port
-        ) as vendor:
-            first, last = vendor.truth.sessions["session"][0], vendor.truth.sessions["session"][-1]
-            count = vendor.truth.daily_bars["ticker"].n_unique()
-            ERR.print(f"fake vendor: {count} tickers, sessions {first} to {last}, plan {plan}. Nothing of it is real.")
-            OUT.print(f"ORION_POLYGON_BASE_URL={vendor.base_url}\nPOLYGON_API_KEY=anything")
-            _wait()
-            ERR.print(f"fake vendor: {len(vendor.journal)} requests answered")
+        with run(market, terms=terms, faults=rules, clock=clock, journal=journal, port=port) as vendor:
+            _serve(vendor)
     except OSError as e:
         refuse(f"fake-vendor: port {port} cannot be listened on ({e.strerror}); name another with --port", Exit.FAILED)
+
+
+def _serve(vendor: "FakeVendor") -> None:
+    first, last = vendor.truth.sessions["session"][0], vendor.truth.sessions["session"][-1]
+    count, plan = vendor.truth.daily_bars["ticker"].n_unique(), vendor.terms.plan.name
+    ERR.print(f"fake vendor: {count} tickers, sessions {first} to {last}, plan {plan}. Nothing of it is real.")
+    OUT.print(f"ORION_POLYGON_BASE_URL={vendor.base_url}\nPOLYGON_API_KEY=anything")
+    _wait()
+    ERR.print(f"fake vendor: {len(vendor.journal)} requests answered")
 
 
 def _clock(at: str | None) -> Clock:

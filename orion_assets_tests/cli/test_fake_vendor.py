@@ -70,6 +70,8 @@ def test_a_port_that_is_taken_is_named():
         (["--tickers", "3"], "crowd: needs 14 tickers and 20 sessions, was asked for 3 and 501"),
         (["--faults", "gone.toml"], "fault plan gone.toml"),
         (["--plan", "golden"], "golden"),
+        (["--journal", "/gone/journal.jsonl"], "there is no folder /gone; make it"),
+        (["--now", "noon"], "noon"),
     ],
 )
 def test_a_wrong_call_is_refused(arguments, says):

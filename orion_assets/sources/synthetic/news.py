@@ -34,7 +34,7 @@ _PLAIN: Final = (
 _MOODS: Final = {text: mood for mood, texts in (("positive", _GOOD), ("negative", _BAD)) for _, text in texts}
 
 
-def mood(description: str) -> str:
+def mood_of(description: str) -> str:
     """Give the mood an article was written in: positive, negative or neutral."""
     return next((mood for text, mood in _MOODS.items() if description.startswith(text)), "neutral")
 
@@ -42,7 +42,8 @@ def mood(description: str) -> str:
 def news(market: Market) -> pl.DataFrame:
     """Give RAW_NEWS values of every article, and `ts_event`, its publication; sorted by that.
 
-    About one in eight is a copy by another publisher within 20 hours; one in ten names the fund of the market too.
+    About one in eight is a copy by another publisher within 20 hours; one in ten names the market's fund, its
+    first security, too.
     """
     windows = market.sessions.select("session", until="ts_close_cutoff").with_columns(after=pl.col("until").shift())
     told = [(number, listed) for number, listed in enumerate(market.cast) if listed.news]
@@ -80,7 +81,7 @@ def _of_one(market: Market, number: int, listed: Listed) -> Iterator[dict[str, o
             ticker = ticker_on(listed, session)
             row: dict[str, object] = {
                 "article_id": f"{number:02d}-{session:%Y%m%d}-{index}",
-                "tickers": sorted({ticker, "MKTS"} if fund < 0.1 else {ticker}),
+                "tickers": sorted({ticker, market.cast[0].ticker} if fund < 0.1 else {ticker}),
                 "title": title.format(name=name),
                 "description": f"{description} ({ticker})",
                 "publisher": _PUBLISHERS[index % 2],

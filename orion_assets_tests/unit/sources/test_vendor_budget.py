@@ -2,18 +2,22 @@
 
 import json
 import random
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 
 import pytest
 
+from orion_assets.clock import FixedClock
 from orion_assets.sources.synthetic.vendor.budget import Budget
 from orion_assets.sources.synthetic.vendor.journal import Journal
-from orion_assets.sources.synthetic.vendor.server import fake_vendor
+from orion_assets.sources.synthetic.vendor.server import HOST, fake_vendor
 from orion_assets.sources.synthetic.vendor.terms import ManualClock, Plan, Terms
 from orion_assets.sources.synthetic.vendor.truth import large_market
 from orion_assets_tests.raw_http import ask
 
 PREV = "/v2/aggs/ticker/SAAA/prev"
+NOW = datetime(2026, 11, 21, 18, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +97,11 @@ def test_the_journal_counts_windows_as_brute_force_does():
 
 def test_an_empty_journal_has_no_window():
     assert Journal().most_in(60.0) == 0
+    assert Journal().frame().is_empty()
 
 
 def test_the_budget_runs_on_the_vendors_own_clock(market):
-    clock = ManualClock(datetime(2026, 11, 21, 18, tzinfo=UTC))
+    clock = ManualClock(NOW)
     with fake_vendor(market, terms=Terms(Plan(calls=2)), clock=clock) as vendor:
         statuses = []
         for step in (0, 1, 1, 57.5, 0.5):
@@ -118,7 +123,7 @@ def test_the_budget_runs_on_the_vendors_own_clock(market):
     ids=["text", "seconds", "date", "empty"],
 )
 def test_a_refusal_looks_as_the_terms_say(market, terms, header, body):
-    with fake_vendor(market, terms=terms, clock=ManualClock(datetime(2026, 11, 21, 18, tzinfo=UTC))) as vendor:
+    with fake_vendor(market, terms=terms, clock=ManualClock(NOW)) as vendor:
         ask(vendor.port, PREV)
         refused = ask(vendor.port, PREV)
 
@@ -133,6 +138,7 @@ def test_the_journal_tells_everything_but_the_key(market, tmp_path):
         ask(vendor.port, f"{PREV}?adjusted=false&apiKey=hush-hush", key=None)
         ask(vendor.port, "/v2/aggs/grouped/locale/us/market/stocks/2026-11-20", key="hush-hush")
         one, two = vendor.journal.entries
+        frame = vendor.journal.frame()
 
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert (one.number, one.route, one.status, one.rows) == (1, "prev", 200, 1)
@@ -141,4 +147,35 @@ def test_the_journal_tells_everything_but_the_key(market, tmp_path):
     assert two.rows > 10
     assert [line["sha256"] for line in lines] == [one.sha256, two.sha256]
     assert one.ts_end >= one.ts_start
+    assert frame.select("route", "rows").rows() == [("prev", 1), ("grouped", two.rows)]
     assert "hush-hush" not in file.read_text() + repr(vendor.journal.entries)
+
+
+def test_clients_at_once_share_one_budget(market):
+    with fake_vendor(market, terms=Terms(Plan(calls=5)), clock=FixedClock(NOW)) as vendor:
+        with ThreadPoolExecutor(12) as clients:
+            statuses = list(clients.map(lambda _: ask(vendor.port, PREV).status, range(60)))
+
+        assert sorted(statuses) == [200] * 5 + [429] * 55
+        assert sorted(entry.number for entry in vendor.journal) == list(range(1, 61))
+
+
+def test_requests_may_follow_each_other_on_one_connection(market):
+    request = f"GET {PREV} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n".encode()
+    last = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    with fake_vendor(market, clock=FixedClock(NOW)) as vendor, socket.create_connection((HOST, vendor.port), 5) as peer:
+        peer.sendall(request + request[:30])
+        peer.sendall(request[30:] + last)
+        received = b"".join(iter(lambda: peer.recv(65536), b""))
+
+    assert received.count(b"HTTP/1.1 200 OK") == 3
+    assert [entry.status for entry in vendor.journal] == [200, 200, 200]
+
+
+def test_what_is_no_http_is_not_answered(market):
+    with fake_vendor(market) as vendor:
+        with socket.create_connection((HOST, vendor.port), 5) as peer:
+            peer.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+            assert peer.recv(1) == b""
+
+        assert ask(vendor.port, PREV).status == 200

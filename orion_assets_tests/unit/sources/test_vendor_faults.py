@@ -268,6 +268,8 @@ def test_a_key_is_revoked_in_the_middle(vendor):
     vendor.faults.add("unknown_key", since=3)
 
     assert [ask(vendor.port, GROUPED).status for _ in range(4)] == [200, 200, 401, 401]
+    vendor.faults.add("unknown_key", as_html=True)
+    assert ask(vendor.port, GROUPED).body.startswith(b"<html>")
 
 
 @of("forbidden")

@@ -220,8 +220,71 @@ def test_search_filters_and_ranges_choose_tickers(get):
     assert tickers("type=ETF") == ["SAAA"]
     assert tickers("ticker=KIMpL") == ["KIMpL"]
     assert tickers("ticker.gte=SAAB&ticker.lt=SAAD") == ["SAAB", "SAAC"]
-    assert tickers("market=crypto") == []
-    assert tickers("order=desc")[-1] == "KIMPL"
+    assert tickers("market=crypto") == ["X:FAKUSD", "X:SYNUSD"]
+    assert tickers("market=otc") == ["SOTCF"]
+    assert tickers("order=desc") == tickers("order=asc")[::-1]
+
+
+def at(day: date, zone: str, hour: int = 0) -> int:
+    return int(datetime(day.year, day.month, day.day, hour, tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("ticker", "zone", "days"),
+    [
+        ("X:SYNUSD", "UTC", [13, 14, 15, 16]),
+        ("C:SYNUSD", "UTC", [13, 16]),
+        ("I:SYN", "America/Chicago", [13, 16]),
+        ("I:VIX", "America/Chicago", [13, 16]),
+        ("O:SAAA270115C00050000", "America/New_York", [13, 16]),
+        ("SOTCF", "America/New_York", [13, 16]),
+    ],
+)
+def test_each_market_has_its_own_days(get, vendor, ticker, zone, days):
+    rows = get(range_of(ticker, "1/day", "2026-11-13", "2026-11-16")).rows
+
+    told = vendor.truth.other_bars.filter(
+        pl.col("session").is_between(date(2026, 11, 13), date(2026, 11, 16)), ticker=ticker
+    )
+    assert [row["t"] for row in rows] == [at(date(2026, 11, day), zone) for day in days]
+    assert [(row["o"], row["c"], row.get("v")) for row in rows] == told.select("open", "close", "volume").rows()
+    assert [row.get("otc") for row in rows] == [True if ticker == "SOTCF" else None] * len(days)
+
+
+def test_a_day_of_utc_is_told_when_it_is_over(market):
+    clock = ManualClock(datetime(2026, 11, 18, 23, 59, tzinfo=UTC))
+    target = range_of("X:SYNUSD", "1/day", "2026-11-17", LAST)
+    with fake_vendor(market, clock=clock) as vendor:
+        before = len(ask(vendor.port, target).rows)
+        clock.advance(60)
+        after = len(ask(vendor.port, target).rows)
+
+    assert (before, after) == (1, 2)
+
+
+def test_other_markets_have_their_own_whole_days(get):
+    crypto = get("/v2/aggs/grouped/locale/global/market/crypto/2026-11-15").rows
+    stocks = get(f"{GROUPED}/{LAST}").rows
+    with_otc = get(f"{GROUPED}/{LAST}?include_otc=true").rows
+
+    assert [row["T"] for row in crypto] == ["X:SYNUSD", "X:FAKUSD"]
+    assert crypto[0]["t"] == at(date(2026, 11, 16), "UTC") - 1
+    assert with_otc[:-1] == stocks
+    assert (with_otc[-1]["T"], with_otc[-1]["otc"]) == ("SOTCF", True)
+    assert get("/v2/aggs/grouped/locale/us/market/bonds/2026-11-15").status == 404
+
+
+def test_who_trades_in_sessions_has_minutes_that_make_the_day(get):
+    day = get(range_of("SOTCF", "1/day", LAST, LAST)).rows[0]
+    minutes = get(range_of("SOTCF", "1/minute", LAST, LAST, limit=50_000)).rows
+    regular = [
+        row
+        for row in minutes
+        if at(LAST, "America/New_York") + 34_200_000 <= row["t"] < at(LAST, "America/New_York", 16)
+    ]
+
+    assert (regular[0]["o"], regular[-1]["c"]) == (day["o"], day["c"])
+    assert "results" not in get(range_of("X:SYNUSD", "1/minute", LAST, LAST)).json
 
 
 FREE = PLANS["free"]
@@ -234,6 +297,8 @@ ENTITLED = "You are not entitled to this data"
     ("plan", "target", "says"),
     [
         (FREE, range_of("I:VIX", "1/day", "2026-11-02", LAST), ENTITLED),
+        (FREE, range_of("X:SYNUSD", "1/day", "2026-11-02", LAST), ENTITLED),
+        (FREE, "/v2/aggs/grouped/locale/global/market/crypto/2026-11-15", ENTITLED),
         (FREE, "/v2/snapshot/locale/us/markets/stocks/tickers", ENTITLED),
         (FREE, f"{GROUPED}/2024-11-18", TIMEFRAME),
         (FREE, range_of("SAAA", "1/day", "2024-11-18", LAST), TIMEFRAME),
@@ -250,6 +315,14 @@ def test_each_kind_of_403_has_its_sentence(market, plan, target, says):
 
     assert (refused.status, refused.json["status"]) == (403, "NOT_AUTHORIZED")
     assert refused.json["message"].startswith(says)
+
+
+@pytest.mark.parametrize(("plan", "years"), [("free", 2), ("starter", 5), ("developer", 10)])
+@pytest.mark.parametrize("today", [date(2024, 2, 28), date(2024, 12, 31), date(2026, 11, 21)])
+def test_a_plan_reaches_back_to_the_anniversary_and_hardly_further(plan, years, today):
+    floor = today - timedelta(days=PLANS[plan].history_days)
+
+    assert timedelta() <= today.replace(year=today.year - years) - floor <= timedelta(days=2)
 
 
 def test_a_free_key_gets_the_day_after_its_end(market):

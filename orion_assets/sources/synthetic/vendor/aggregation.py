@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from orion_assets.sources.synthetic.vendor.reply import NEW_YORK, Refused
+from orion_assets.sources.synthetic.vendor.reply import Refused
 
 _PRICES: Final = ("open", "high", "low", "close", "vwap")
 _EVERY: Final = {"minute": "m", "hour": "h", "day": "d", "week": "w", "month": "mo", "quarter": "q", "year": "y"}
@@ -35,9 +35,9 @@ class Every:
         """As Polars writes it."""
         return f"{self.multiplier}{_EVERY[self.timespan]}"
 
-    def snapped(self, ms: int) -> int:
+    def snapped(self, ms: int, zone: str) -> int:
         """Give the start of the bar that holds an instant (ms since 1970), for ranges that begin within one."""
-        at = pl.Series([datetime.fromtimestamp(ms / 1000, UTC)]).dt.convert_time_zone(str(NEW_YORK))
+        at = pl.Series([datetime.fromtimestamp(ms / 1000, UTC)]).dt.convert_time_zone(zone)
         return _starts(at.to_frame("at"), pl.col("at"), self)[0]
 
 
@@ -52,13 +52,13 @@ def timespan(text: str) -> str:
     return text
 
 
-def aggregated(base: pl.DataFrame, every: Every) -> pl.DataFrame:
-    """Fold base bars, oldest first, into longer ones; `t` becomes the start of each in New York's time."""
-    return folded(base.with_columns(t=starts(base, every)), "t")
+def aggregated(base: pl.DataFrame, every: Every, zone: str) -> pl.DataFrame:
+    """Fold base bars, oldest first, into longer ones; `t` becomes the start of each in a zone's time."""
+    return folded(base.with_columns(t=starts(base, every, zone)), "t")
 
 
 def cut(
-    rows: pl.DataFrame, kept: pl.DataFrame, every: Every, *, is_descending: bool
+    rows: pl.DataFrame, kept: pl.DataFrame, every: Every, zone: str, *, is_descending: bool
 ) -> tuple[pl.DataFrame, int | None]:
     """Cut a page where a longer bar ends, and say where the next one goes on.
 
@@ -66,6 +66,7 @@ def cut(
         rows: Base bars found, oldest first, more than fit and enough to end the bar at the edge.
         kept: Those of them that fit.
         every: Length of the bars asked for.
+        zone: Whose time they start in.
         is_descending: Whether pages go back in time.
 
     Returns:
@@ -75,21 +76,23 @@ def cut(
     edge = rows.slice(count - 1, 1) if is_descending else rows.slice(kept.height, 1)
     if every.is_base:
         return kept, edge["t"][0]
-    bar_of = starts(rows, every)
-    torn = starts(edge, every)[0]
-    page = kept.filter(starts(kept, every) != torn)
+    bar_of = starts(rows, every, zone)
+    torn = starts(edge, every, zone)[0]
+    page = kept.filter(starts(kept, every, zone) != torn)
     if page.is_empty():
         # A single bar longer than the limit is told whole: nothing else could go on
         page = rows.filter(bar_of == torn)
-    left = rows.filter(bar_of < starts(page, every)[0] if is_descending else bar_of > starts(page, every)[-1])
+    left = rows.filter(
+        bar_of < starts(page, every, zone)[0] if is_descending else bar_of > starts(page, every, zone)[-1]
+    )
     if left.is_empty():
         return page, None
-    return page, page["t"][0] - 1 if is_descending else starts(left, every)[0]
+    return page, page["t"][0] - 1 if is_descending else starts(left, every, zone)[0]
 
 
-def starts(rows: pl.DataFrame, every: Every) -> pl.Series:
+def starts(rows: pl.DataFrame, every: Every, zone: str) -> pl.Series:
     """Give the start of the longer bar that each base bar falls into, ms since 1970."""
-    at = pl.from_epoch("t", "ms").dt.replace_time_zone("UTC").dt.convert_time_zone(str(NEW_YORK))
+    at = pl.from_epoch("t", "ms").dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
     return _starts(rows, at, every)
 
 
@@ -127,14 +130,12 @@ def adjusted(bars: pl.DataFrame, splits: pl.DataFrame) -> pl.DataFrame:
     """
     if bars.is_empty():
         return bars
-    first = bars["session"].min()
-    here = splits.filter(pl.col("number").is_in(bars["number"].unique().implode()), pl.col("ex_date") > first)
-    if here.is_empty():
-        return bars
-    factor = pl.lit(1.0)
-    for number, ex_date, after, before in here.select("number", "ex_date", "shares_after", "shares_before").iter_rows():
-        is_before = (pl.col("number") == number) & (pl.col("session") < ex_date)
-        factor *= pl.when(is_before).then(after / before).otherwise(1.0)
-    return bars.with_columns(
-        *((pl.col(name) / factor).round(4) for name in _PRICES), volume=(pl.col("volume") * factor).round(6)
+    rows = bars.select("number", "session").with_row_index()
+    ratio = pl.col("shares_after") / pl.col("shares_before")
+    later = rows.join(splits.select(pl.col("number").cast(rows.schema["number"]), "ex_date", ratio=ratio), on="number")
+    factors = (
+        later.filter(pl.col("session") < pl.col("ex_date")).group_by("index").agg(factor=pl.col("ratio").product())
     )
+    factor = rows.join(factors, on="index", how="left", maintain_order="left")["factor"].fill_null(1.0)
+    prices = ((pl.col(name) / factor).round(4) for name in _PRICES)
+    return bars.with_columns(*prices, volume=(pl.col("volume") * factor).round(6))

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from orion_assets.sources.synthetic.news import mood
+from orion_assets.sources.synthetic.news import mood_of
 from orion_assets.sources.synthetic.vendor.parameters import cursor_of, instant, number, one_of, with_cursor
 from orion_assets.sources.synthetic.vendor.reply import VENDOR_HOST, Refused, Reply, Request
 from orion_assets.sources.synthetic.vendor.rights import Rights
@@ -89,7 +89,7 @@ def _after(request: Request, ordered: pl.DataFrame, *, is_descending: bool) -> p
 def _article(row: Mapping[str, Any]) -> dict[str, Any]:
     published: datetime = row["ts_event"].astimezone(UTC)
     home = f"https://{row['publisher'].lower().replace(' ', '-')}.example/"
-    feeling = mood(row["description"])
+    feeling = mood_of(row["description"])
     insights = [
         {"ticker": ticker, "sentiment": feeling, "sentiment_reasoning": "Written in this mood by the synthetic market."}
         for ticker in row["tickers"]

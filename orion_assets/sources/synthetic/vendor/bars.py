@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from orion_assets.sources.synthetic.vendor import aggregation
+from orion_assets.sources.synthetic.vendor.others import OTHERS, Other
 from orion_assets.sources.synthetic.vendor.parameters import (
     cursor_of,
     day,
@@ -22,8 +23,6 @@ from orion_assets.sources.synthetic.vendor.reply import NEW_YORK, VENDOR_HOST, R
 from orion_assets.sources.synthetic.vendor.rights import Rights
 from orion_assets.sources.synthetic.vendor.wire import bar_objects
 
-VIX: Final = "I:VIX"
-_CHICAGO: Final = "America/Chicago"
 _MOST: Final = 50_000
 # Sessions whose minutes are made at once
 _CHUNK: Final = 64
@@ -37,6 +36,7 @@ class _Range:
     """What a range request asks: base bars with start <= t <= end (ms), sorted, at most `limit` of them a page."""
 
     ticker: str
+    zone: str
     every: aggregation.Every
     start: int
     end: int
@@ -54,13 +54,12 @@ class Bars:
     def aggregates(self, request: Request, *parts: str) -> Reply:
         """Answer `/v2/aggs/ticker/{ticker}/range/{multiplier}/{timespan}/{from}/{to}`; both ends are included."""
         asked = self._asked(with_cursor(request), *parts)
-        if asked.ticker.startswith("I:"):
-            self.rights.cover("indices")
-        first, last = (datetime.fromtimestamp(ms / 1000, NEW_YORK).date() for ms in (asked.start, asked.end))
-        start_day, end_day = self.rights.span(first, last, request.today, request.now)
-        base, rest = self._page(asked, start_day, end_day, request.now)
+        first, last = (
+            datetime.fromtimestamp(ms / 1000, ZoneInfo(asked.zone)).date() for ms in (asked.start, asked.end)
+        )
+        base, rest = self._page(asked, *self._span(asked.ticker, first, last, request), request.now)
         base = self._adjusted(base, request, asked=asked.is_adjusted)
-        rows = base if asked.every.is_base else aggregation.aggregated(base, asked.every)
+        rows = base if asked.every.is_base else aggregation.aggregated(base, asked.every, asked.zone)
         rows = rows.reverse() if asked.is_descending else rows
         head = {
             "ticker": asked.ticker,
@@ -72,7 +71,8 @@ class Bars:
         }
         if rows.is_empty():
             return Reply(head)
-        if asked.ticker.startswith("I:"):
+        if "volume" not in rows.columns:
+            # An index
             head.pop("resultsCount")
         head["count"] = rows.height
         if rest is not None:
@@ -81,12 +81,17 @@ class Bars:
 
     def grouped(self, request: Request, locale: str, market: str, text: str) -> Reply:
         """Answer `/v2/aggs/grouped/locale/{locale}/market/{market}/{date}`."""
-        if locale != "us" or market != "stocks":
+        if (locale, market) not in (("us", "stocks"), ("global", "crypto"), ("global", "fx")):
             raise Refused(404, _NOT_FOUND, "NOT_FOUND", "message")
         asked, is_adjusted = day("date", text), flag(request, "adjusted", default=True)
-        _, last = self.rights.span(asked, asked, request.today, request.now)
-        bars = self._day(asked, request.now) if last == asked else self.rights.truth.bars_on(date.min)
-        bars = self._adjusted(bars, request, asked=is_adjusted)
+        if market == "stocks":
+            _, last = self.rights.span(asked, asked, request.today, request.now)
+            bars = self._day(asked, request.now) if last == asked else self.rights.truth.bars_on(date.min)
+            bars = self._adjusted(bars, request, asked=is_adjusted).with_columns(t=_at(16))
+            if flag(request, "include_otc", default=False):
+                bars = pl.concat([bars, self._others_on("otc", asked, request)], how="diagonal")
+        else:
+            bars = self._others_on(market, asked, request)
         head = {
             "queryCount": bars.height,
             "resultsCount": bars.height,
@@ -96,14 +101,16 @@ class Bars:
         }
         if bars.is_empty():
             return Reply(head)
-        return Reply({**head, "count": bars.height}, bar_objects(bars.with_columns(t=_at(16))))
+        return Reply({**head, "count": bars.height}, bar_objects(bars))
 
     def previous(self, request: Request, ticker: str) -> Reply:
-        """Answer `/v2/aggs/ticker/{ticker}/prev`: the last final bar, at 16:00 New York."""
+        """Answer `/v2/aggs/ticker/{ticker}/prev`: the last final bar, at 16:00 New York; others' at its start."""
         name, is_adjusted = decoded(ticker), flag(request, "adjusted", default=True)
+        if name in OTHERS:
+            self.rights.cover(OTHERS[name].kind)
+        at = _at(0, OTHERS[name].zone) if name in OTHERS else _at(16)
         last = self.rights.last_final(request.now)
-        bars = self.rights.truth.bars_of(name, date.min, last + _DAY).tail(1)
-        bars = self._adjusted(bars, request, asked=is_adjusted)
+        bars = self._adjusted(self._held(name, date.min, last, request.now).tail(1), request, asked=is_adjusted)
         head = {
             "ticker": name,
             "queryCount": bars.height,
@@ -114,15 +121,15 @@ class Bars:
         }
         if bars.is_empty():
             return Reply(head)
-        return Reply({**head, "count": bars.height}, bar_objects(bars.with_columns(t=_at(16))))
+        return Reply({**head, "count": bars.height}, bar_objects(bars.with_columns(t=at)))
 
     def open_close(self, request: Request, ticker: str, text: str) -> Reply:
         """Answer `/v1/open-close/{ticker}/{date}`: a flat object; an index's `from` is an instant."""
         name, asked = decoded(ticker), day("date", text)
         is_adjusted = flag(request, "adjusted", default=True)
         self.rights.span(asked, asked, request.today, request.now)
-        if name.startswith("I:"):
-            return self._index_open_close(request, name, asked)
+        if name in OTHERS:
+            return self._other_open_close(request, OTHERS[name], asked)
         bars = self.rights.truth.bars_of(name, asked, asked + _DAY)
         if bars.is_empty() or asked > self.rights.last_final(request.now):
             raise Refused(404, _NOT_FOUND, "NOT_FOUND", "message")
@@ -136,26 +143,48 @@ class Bars:
         head |= {} if after.is_empty() else {"afterHours": after["close"][-1]}
         return Reply(head | ({} if before.is_empty() else {"preMarket": before["open"][0]}))
 
-    def _index_open_close(self, request: Request, name: str, asked: date) -> Reply:
-        self.rights.cover("indices")
-        bars = self._vix(request.now).filter(session=asked) if name == VIX else pl.DataFrame()
+    def _other_open_close(self, request: Request, other: Other, asked: date) -> Reply:
+        self.rights.cover(other.kind)
+        bars = self._held(other.ticker, asked, asked, request.now).filter(session=asked)
         if bars.is_empty():
             raise Refused(404, _NOT_FOUND, "NOT_FOUND", "message")
-        at = datetime.combine(asked, datetime.min.time(), ZoneInfo(_CHICAGO))
-        told = {member: bars[member][0] for member in ("open", "high", "low", "close")}
-        return Reply({"status": "OK", "from": at.isoformat(), "symbol": name, **told})
+        at = datetime.combine(asked, datetime.min.time(), ZoneInfo(other.zone))
+        bar = bars.row(0, named=True)
+        told = {member: bar[member] for member in ("open", "high", "low", "close", "volume") if member in bar}
+        when = at.isoformat() if other.kind == "indices" else asked.isoformat()
+        return Reply({"status": "OK", "from": when, "symbol": other.ticker, **told})
+
+    def _span(self, ticker: str, start: date, end: date, request: Request) -> tuple[date, date]:
+        """Hold a range against the plan; days of UTC are told when they are over."""
+        if ticker in OTHERS:
+            self.rights.cover(OTHERS[ticker].kind)
+        if ticker in OTHERS and OTHERS[ticker].has_own_days:
+            return self.rights.floored(start, end, request.today), end
+        return self.rights.span(start, end, request.today, request.now)
+
+    def _others_on(self, kind: str, asked: date, request: Request) -> pl.DataFrame:
+        """Give the bars of another market on a day, with the `t` of its end."""
+        self.rights.cover(kind)
+        self.rights.floored(asked, asked, request.today)
+        here = [other.ticker for other in OTHERS.values() if other.kind == kind]
+        told = pl.concat([self._held(ticker, asked, asked, request.now) for ticker in here]).filter(session=asked)
+        if kind == "otc":
+            return told.with_columns(t=_at(16), otc=pl.lit(value=True))
+        return told.with_columns(t=_at(24, "UTC") - 1)
 
     def _asked(self, request: Request, *parts: str) -> _Range:
         ticker, multiplier, timespan, start, end = parts
         every = aggregation.Every(number("multiplier", multiplier, 1, 1_000), aggregation.timespan(timespan))
-        first, last = every.snapped(instant_ms("from", start)), instant_ms("to", end, is_end=True)
+        name = decoded(ticker)
+        zone = OTHERS[name].zone if name in OTHERS else str(NEW_YORK)
+        first = every.snapped(instant_ms("from", start, zone), zone)
+        last = instant_ms("to", end, zone, is_end=True)
         if last < first:
             raise Refused(400, f"The parameter 'to' cannot be a time that occurs before 'from': {start} to {end}")
         limit = number("limit", request.params.get("limit", "5000"), 1, _MOST)
         is_descending = one_of(request, "sort", ("asc", "desc")) == "desc"
-        return _Range(
-            decoded(ticker), every, first, last, limit, is_descending, flag(request, "adjusted", default=True)
-        )
+        is_adjusted = flag(request, "adjusted", default=True)
+        return _Range(name, zone, every, first, last, limit, is_descending, is_adjusted)
 
     def _page(self, asked: _Range, start: date, end: date, now: datetime) -> tuple[pl.DataFrame, int | None]:
         """Give the base bars of one page, oldest first, and the instant at which the next one starts (or ends)."""
@@ -171,16 +200,15 @@ class Bars:
         if count <= asked.limit:
             return rows, None
         kept = rows.tail(asked.limit) if asked.is_descending else rows.head(asked.limit)
-        return aggregation.cut(rows, kept, asked.every, is_descending=asked.is_descending)
+        return aggregation.cut(rows, kept, asked.every, asked.zone, is_descending=asked.is_descending)
 
     def _base(self, asked: _Range, start: date, end: date, now: datetime) -> Iterator[pl.DataFrame]:
         """Give base bars with their `t` (ms), chunk by chunk in the order in which pages take them."""
-        bars = self._vix(now) if asked.ticker == VIX else self._daily(asked.ticker, start, end, now)
-        bars = bars.filter(pl.col("session").is_between(start, end))
+        bars = self._held(asked.ticker, start, end, now).filter(pl.col("session").is_between(start, end))
         if asked.every.base == "day":
-            yield bars.with_columns(t=_at(0, _CHICAGO if asked.ticker.startswith("I:") else "America/New_York"))
+            yield bars.with_columns(t=_at(0, asked.zone))
             return
-        days = bars["session"] if asked.ticker != VIX else bars["session"].head(0)
+        days = bars["session"]
         chunks = [days[at : at + _CHUNK] for at in range(0, len(days), _CHUNK)]
         # An empty frame of the right columns, where nothing traded
         yield self._minutes(asked.ticker, date.min, date.min, now).head(0)
@@ -195,8 +223,15 @@ class Bars:
             made = made.filter((pl.col("session") < under_way) | is_told)
         return made.with_columns(t=pl.col("ts_open").dt.epoch("ms"))
 
-    def _daily(self, ticker: str, start: date, end: date, now: datetime) -> pl.DataFrame:
-        """Give the daily bars of one ticker from start to end, both included, the last of them perhaps not final."""
+    def _held(self, ticker: str, start: date, end: date, now: datetime) -> pl.DataFrame:
+        """Give the daily bars of one ticker from start to end, both included, the last of them perhaps not final.
+
+        Of another market, all that are known.
+        """
+        if ticker in OTHERS:
+            after = timedelta() if OTHERS[ticker].has_own_days else self.rights.terms.final_after
+            told = self.rights.truth.others_of(ticker, now, after)
+            return told.with_columns(otc=pl.lit(value=True)) if OTHERS[ticker].kind == "otc" else told
         bars = self.rights.truth.bars_of(ticker, start, end + _DAY)
         under_way = self.rights.under_way(now)
         if under_way is None or not start <= under_way <= end:
@@ -217,10 +252,6 @@ class Bars:
         opens = self.rights.truth.sessions.filter(session=session)["ts_open"][0]
         made = aggregation.folded(minutes.filter(pl.col("ts_open") >= opens), "ticker", "session", "number")
         return made.select(self.rights.truth.daily_bars.columns)
-
-    def _vix(self, now: datetime) -> pl.DataFrame:
-        told = self.rights.truth.vix.filter(pl.col("ts_event") + self.rights.terms.final_after <= now)
-        return told.select(session="date", open="open", high="high", low="low", close="close")
 
     def _adjusted(self, bars: pl.DataFrame, request: Request, *, asked: bool) -> pl.DataFrame:
         if not asked or "number" not in bars.columns:

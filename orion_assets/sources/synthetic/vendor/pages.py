@@ -63,7 +63,7 @@ def page(request: Request, listed: Listed, rows: Sequence[Row]) -> Reply:
     """
     limit = number("limit", request.params.get("limit", str(listed.limit)), 1, listed.most)
     name, order = _sorting(request, listed)
-    ordered = sorted(rows, key=lambda row: (row[name], _mark(row)), reverse=order == "desc")
+    ordered = sorted(rows, key=lambda row: (*_value(row, name), _mark(row)), reverse=order == "desc")
     first = _place(ordered, request.params.get("page_marker"))
     here = ordered[first : first + limit]
     head: dict[str, Any] = {"status": "OK", "request_id": request.request_id, "count": len(here)}
@@ -84,6 +84,11 @@ def _sorting(request: Request, listed: Listed) -> tuple[str, str]:
     default = listed.order if name == listed.sort and not request.params.get("sort") else "asc"
     other = "desc" if default == "asc" else "asc"
     return name, order or one_of(request, "order", (default, other))
+
+
+def _value(row: Row, name: str) -> tuple[bool, Any]:
+    """Give what a row is sorted by; where it has none it comes first."""
+    return row.get(name) is not None, row.get(name) if row.get(name) is not None else ""
 
 
 def _mark(row: Row) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NoReturn
 from urllib.parse import parse_qsl, urlencode
+from zoneinfo import ZoneInfo
 
 from orion_assets.sources.synthetic.vendor.reply import NEW_YORK, Refused, Request
 
@@ -60,8 +61,8 @@ def day(name: str, text: str) -> date:
         return _refuse_date(name, text)
 
 
-def instant_ms(name: str, text: str, *, is_end: bool = False) -> int:
-    """Read a date of New York (its first millisecond, or its last) or milliseconds since 1970.
+def instant_ms(name: str, text: str, zone: str = str(NEW_YORK), *, is_end: bool = False) -> int:
+    """Read a date of a zone (its first millisecond, or its last) or milliseconds since 1970.
 
     Raises:
         Refused: 400, it is neither.
@@ -69,7 +70,7 @@ def instant_ms(name: str, text: str, *, is_end: bool = False) -> int:
     if text.isascii() and text.isdigit():
         return min(int(text), _LAST_MS)
     at = day(name, text) + timedelta(days=1 if is_end else 0)
-    return int(datetime.combine(at, time(), NEW_YORK).timestamp() * 1000) - (1 if is_end else 0)
+    return int(datetime.combine(at, time(), ZoneInfo(zone)).timestamp() * 1000) - (1 if is_end else 0)
 
 
 def instant(name: str, text: str, *, is_end: bool = False) -> datetime:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from orion_assets.sources.synthetic.vendor.others import OTHERS, Other
 from orion_assets.sources.synthetic.vendor.pages import Listed, kept, page
 from orion_assets.sources.synthetic.vendor.parameters import day, flag, with_cursor
 from orion_assets.sources.synthetic.vendor.reply import Refused, Reply, Request, decoded
@@ -55,6 +56,7 @@ class Reference:
         is_active = flag(asked, "active", default=True)
         listings = [each for each in self.truth.listings if _is_told(each, on, is_active=is_active)]
         rows = [_ticker(each, on, is_active=is_active) for each in listings]
+        rows += [_other(other, on) for other in OTHERS.values() if is_active and other.kind != "options"]
         names = ("type", "market", "exchange", "cik", "cusip")
         wanted = {name: asked.params[name] for name in names if asked.params.get(name)}
         rows = [row for row in rows if all(row.get(_MEMBER.get(name, name)) == wanted[name] for name in wanted)]
@@ -225,6 +227,23 @@ def _ticker(listing: Listing, on: date, *, is_active: bool) -> dict[str, Any]:
         "share_class_figi": f"{listing.figi}C",
         "last_updated_utc": f"{on}T07:05:00Z",
         "delisted_utc": ended,
+    }
+
+
+def _other(other: Other, on: date) -> dict[str, Any]:
+    is_currency = other.kind in ("crypto", "fx")
+    return {
+        "ticker": other.ticker,
+        "name": other.name,
+        "market": other.kind,
+        "locale": "global" if is_currency else "us",
+        "active": True,
+        "type": "CS" if other.kind == "otc" else None,
+        "source_feed": "SyntheticIndices" if other.kind == "indices" else None,
+        "currency_name": "United States dollar" if is_currency else "usd" if other.kind == "otc" else None,
+        "currency_symbol": "USD" if is_currency else None,
+        "base_currency_symbol": other.ticker[2:5] if is_currency else None,
+        "last_updated_utc": f"{on}T00:00:00Z",
     }
 
 

@@ -51,6 +51,18 @@ class Rights:
         """Give the instant up to which minutes of a session under way are told."""
         return now - self.plan.delay
 
+    def floored(self, start: date, end: date, today: date) -> date:
+        """Give the start of a range, later where the plan clips.
+
+        Raises:
+            Refused: 403, the range starts before what the plan covers.
+        """
+        plan = self.plan
+        floor = today - timedelta(days=plan.history_days) if plan.history_days is not None else start
+        if start < floor and not (plan.clips and end >= floor):
+            raise forbidden(NOT_IN_TIMEFRAME)
+        return max(start, floor)
+
     def span(self, start: date, end: date, today: date, now: datetime) -> tuple[date, date]:
         """Hold a range of dates, both included, against the plan.
 
@@ -60,17 +72,14 @@ class Rights:
         Raises:
             Refused: 403, the range starts before what the plan covers, or all of it is still to come.
         """
-        plan = self.plan
-        floor = today - timedelta(days=plan.history_days) if plan.history_days is not None else start
-        if start < floor and not (plan.clips and end >= floor):
-            raise forbidden(NOT_IN_TIMEFRAME)
-        if plan.name != "open" and start > today:
+        plan, first = self.plan, self.floored(start, end, today)
+        if plan.history_days is not None and start > today:
             raise forbidden(NOT_IN_TIMEFRAME)
         last = self.last_final(now)
         if not plan.has_today and start >= today and start > last:
             raise forbidden(TODAY)
         last = self.under_way(now) or last
-        return max(start, floor), min(end, last)
+        return first, min(end, last)
 
 
 def forbidden(message: str, code: str = "NOT_AUTHORIZED") -> Refused:

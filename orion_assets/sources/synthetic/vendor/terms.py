@@ -19,11 +19,11 @@ class Plan:
     Attributes:
         name: As it is called on the command line.
         calls: Requests a window; None for no limit.
-        history_days: Days back from today that may be asked for; None for all.
+        history_days: Days back from today that may be asked for, and none to come; None for all.
         clips: A range that starts too early is answered without its early part, in place of a 403.
         has_today: Whether a session under way may be asked for.
         delay: From a minute's end to its being told, while the session is under way.
-        excluded: Routes it does not cover, and "indices" for tickers such as I:VIX.
+        excluded: Routes it does not cover, and other markets: indices, crypto, fx, options.
     """
 
     name: str = "open"
@@ -35,15 +35,20 @@ class Plan:
     excluded: frozenset[str] = frozenset()
 
 
-_STOCKS_ALONE: Final = frozenset({"indices"})
+def _days(years: int) -> int:
+    # With all leap days that so many years can hold: the anniversary of today is always within
+    return years * 365 + years // 4 + 1
+
+
+_STOCKS_ALONE: Final = frozenset({"indices", "crypto", "fx", "options"})
 _DELAY: Final = timedelta(minutes=15)
 PLANS: Final[Mapping[str, Plan]] = {
     plan.name: plan
     for plan in (
         Plan(),
-        Plan("free", 5, 730, has_today=False, excluded=_STOCKS_ALONE | {"snapshot"}),
-        Plan("starter", None, 5 * 365, delay=_DELAY, excluded=_STOCKS_ALONE),
-        Plan("developer", None, 10 * 365, delay=_DELAY, excluded=_STOCKS_ALONE),
+        Plan("free", 5, _days(2), has_today=False, excluded=_STOCKS_ALONE | {"snapshot"}),
+        Plan("starter", None, _days(5), delay=_DELAY, excluded=_STOCKS_ALONE),
+        Plan("developer", None, _days(10), delay=_DELAY, excluded=_STOCKS_ALONE),
         Plan("advanced", excluded=_STOCKS_ALONE),
     )
 }
@@ -63,7 +68,7 @@ class Terms:
         retry_after: Header of a 429.
         final_after: From a session's close to its bars being final, for a plan with today's data.
         end_of_day: From a session's close to its bars being told, for a plan without; four hours is 20:00 New York.
-        seed: Of request ids and faults.
+        seed: Of request ids.
     """
 
     plan: Plan = field(default_factory=Plan)

@@ -17,10 +17,12 @@ from orion_assets.sources.synthetic.crowd import crowd
 from orion_assets.sources.synthetic.market import SEED, Market, figi, ticker_on
 from orion_assets.sources.synthetic.minutes import minute_bars
 from orion_assets.sources.synthetic.news import news
+from orion_assets.sources.synthetic.vendor.others import OTHERS, other_bars
 
 _VALUES: Final = ("open", "high", "low", "close", "volume", "vwap", "trade_count")
 _ANNOUNCED: Final = timedelta(days=30)
 _MINUTE: Final = timedelta(minutes=1)
+_WITH_MINUTES: Final = ("options", "otc")
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,24 @@ class Truth:
         return self.daily_bars.filter(session=session)
 
     def minute_bars(self, ticker: str, start: date, end: date) -> pl.DataFrame:
-        """Give the minutes of one ticker in [start, end): as `daily_bars`, and `ts_open` (UTC)."""
+        """Give the minutes of one ticker in [start, end): as `daily_bars`, and `ts_open` (UTC).
+
+        Of other markets, those that trade in the exchange's sessions have minutes: options, and over the counter.
+        """
+        if ticker in OTHERS and OTHERS[ticker].kind in _WITH_MINUTES:
+            bars = self.other_bars.filter(pl.col("session").is_between(start, end, closed="left"), ticker=ticker)
+            return self._minutes(bars.with_columns(number=pl.lit(None, pl.Int32)))
         return self._minutes(self.bars_of(ticker, start, end))
+
+    @cached_property
+    def other_bars(self) -> pl.DataFrame:
+        """Daily bars of other markets, I:VIX among them; see `others.other_bars`."""
+        return _without_thin(other_bars(self.market))
+
+    def others_of(self, ticker: str, now: datetime, after: timedelta) -> pl.DataFrame:
+        """Give the daily bars of a ticker of another market that are known some time after their end."""
+        told = self.other_bars.filter(pl.col("ts_event") + after <= now, ticker=ticker)
+        return told.drop("volume", "vwap", "trade_count") if told["volume"].is_null().all() else told
 
     @cached_property
     def vix(self) -> pl.DataFrame:
