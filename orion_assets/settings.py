@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from orion_assets.errors import SettingsError
 
-SourceName = Literal["none", "files", "synthetic"]
+SourceName = Literal["none", "files", "synthetic", "polygon"]
+PlanName = Literal["free", "starter", "developer", "advanced"]
 NO_SOURCE: Final = "none"
 SYNTHETIC: Final = "synthetic"
 # Read by docker-compose.yml alone
@@ -42,6 +43,12 @@ class Settings(BaseSettings):
     store_url: str = "duckdb:///data/store.duckdb"
     state_url: str = "sqlite:///data/state.db"
     archive_url: str = "./data/archive"
+    polygon_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("POLYGON_API_KEY", "MASSIVE_API_KEY")
+    )
+    polygon_base_url: str = "https://api.massive.com"
+    polygon_plan: PlanName = "free"
+    calls_per_minute: int | Literal["unlimited"] | None = None
     s3_endpoint_url: str = ""
     aws_access_key_id: SecretStr | None = Field(default=None, alias="AWS_ACCESS_KEY_ID")
     aws_secret_access_key: SecretStr | None = Field(default=None, alias="AWS_SECRET_ACCESS_KEY")
@@ -71,7 +78,7 @@ class Settings(BaseSettings):
             raise ValueError("write the password as postgresql://user:password@host:port/name, not after the ?")
         return value
 
-    @field_validator("aws_access_key_id", "aws_secret_access_key")
+    @field_validator("aws_access_key_id", "aws_secret_access_key", "polygon_api_key")
     @classmethod
     def _is_one_word(cls, value: SecretStr | None) -> SecretStr | None:
         if value and re.search(r"\s", value.get_secret_value()):
@@ -80,11 +87,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _files_where_mapped(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Take the files that somebody mapped, where he does not say which source."""
-        if "source" not in values and values.get("files_mapping"):
+    def _source_where_unsaid(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Take the files that somebody mapped, else the vendor whose key he has, where he does not say which source."""
+        if "source" in values:
+            return values
+        if values.get("files_mapping"):
             return {**values, "source": "files"}
-        return values
+        is_key_set = any(values.get(name) for name in ("POLYGON_API_KEY", "MASSIVE_API_KEY", "polygon_api_key"))
+        return {**values, "source": "polygon"} if is_key_set else values
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Give what `repr` shows: every setting, without the passwords that URLs hold."""
@@ -154,7 +164,7 @@ def unread(env_file: Path | None = None) -> dict[str, str]:
     Returns:
         The nearest setting by the name found, empty where none is near.
     """
-    known = [f"ORION_{name.upper()}" for name, field in Settings.model_fields.items() if field.alias is None]
+    known = [f"ORION_{name.upper()}" for name, field in Settings.model_fields.items() if not field.validation_alias]
     file = env_file or Path(".env")
     found = {*os.environ, *(dotenv_values(file) if file.is_file() else {})}
     is_ours = {*known, *_OF_CONTAINERS}
@@ -167,7 +177,7 @@ def _fault(error: ErrorDetails) -> str:
     variable = place if place.isupper() else f"ORION_{place.upper()}"
     found = str(error["input"])
     # Whatever landed there, a key or a URL with a password must not reach a log
-    is_shown = "://" not in found and not variable.startswith("AWS_")
+    is_shown = "://" not in found and not variable.startswith("AWS_") and not variable.endswith("_KEY")
     return f"{variable} {f'is {found!r}' if is_shown else '(not shown)'}: {error['msg'].removeprefix('Value error, ')}"
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from orion_assets import calendars, settings
 from orion_assets.cli.output import ERR, refuse
-from orion_assets.clock import SystemClock
+from orion_assets.clock import SystemClock, uptime
 from orion_assets.settings import NO_SOURCE, SYNTHETIC, Settings
 from orion_assets.sources.none import ADVICE
 from orion_assets.sources.protocols import Source
 from orion_assets.sources.registry import open_source
+from orion_assets.store.call_log import SharedCallLog
 from orion_assets.store.lake import Lake
 from orion_assets.store.opening import open_store
 from orion_assets.store.protocols import FeatureReader
@@ -41,7 +42,7 @@ class Call:
         found = self.with_source()
         if found.source == SYNTHETIC:
             ERR.print("source: the synthetic market, nothing of it is real; ORION_SOURCE=files reads your own files")
-        return open_source(found.source, found.files_mapping, found.files_root)
+        return open_source(found, SharedCallLog(found.state_url, uptime))
 
     def lake(self) -> Lake:
         """The lake."""

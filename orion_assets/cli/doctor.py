@@ -14,6 +14,7 @@ from orion_assets import settings as environment
 from orion_assets.cli.context import Call, now
 from orion_assets.cli.options import Json
 from orion_assets.cli.output import OUT, Exit, document, frame
+from orion_assets.clock import uptime
 from orion_assets.errors import OrionError, SettingsError
 from orion_assets.quality.health import (
     Finding,
@@ -27,6 +28,7 @@ from orion_assets.quality.health import (
 )
 from orion_assets.settings import Settings
 from orion_assets.sources.registry import open_source
+from orion_assets.store.call_log import SharedCallLog
 
 _PARTS = ("dagster", "polars", "duckdb", "deltalake")
 _DAEMONS = ("SCHEDULER", "SENSOR", "QUEUED_RUN_COORDINATOR")
@@ -75,7 +77,7 @@ def _examined(call: Call, settings: Settings) -> Iterator[Finding]:
     yield Finding("settings", "ok", f"read from the environment{f' and {where}' if where else ''}, else defaults")
     reach = None
     try:
-        source = open_source(settings.source, settings.files_mapping, settings.files_root)
+        source = open_source(settings, SharedCallLog(settings.state_url, uptime))
         yield from of_source(settings, source)
         reach = source.last_session("raw_daily_bars")
     except OrionError as e:

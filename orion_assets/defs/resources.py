@@ -15,7 +15,7 @@ from dagster_aws.s3 import S3Resource
 from pydantic import SecretStr
 
 from orion_assets import calendars
-from orion_assets.clock import SystemClock
+from orion_assets.clock import SystemClock, uptime
 from orion_assets.defs.io import LakeIOManager
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Desk
@@ -24,6 +24,7 @@ from orion_assets.settings import Settings
 from orion_assets.sources.protocols import Source
 from orion_assets.sources.registry import open_source
 from orion_assets.store.archive import Archive, FolderArchive, S3Archive
+from orion_assets.store.call_log import SharedCallLog
 from orion_assets.store.history import HistoryFiles
 from orion_assets.store.lake import Lake
 from orion_assets.store.opening import open_writer
@@ -130,7 +131,7 @@ def source(settings: Settings) -> dg.ResourceDefinition:
     """Define whom raw assets ask; without a source they fail with what to set, and derived ones work."""
 
     def opened(_: dg.InitResourceContext) -> Source:
-        return open_source(settings.source, settings.files_mapping, settings.files_root)
+        return open_source(settings, SharedCallLog(settings.state_url, uptime))
 
     return dg.ResourceDefinition(opened, _NOTHING, "Whom raw assets ask: ORION_SOURCE.")
 

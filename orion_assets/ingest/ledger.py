@@ -45,6 +45,14 @@ class Coverage:
     unfilled: pl.DataFrame
 
 
+def planned_cells(dataset: str, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
+    """Give the cells of a range: `session`, `ticker` (`*` where cells are kept for the whole market), `dataset`."""
+    sessions = calendars.sessions(start, end).select("session")
+    names = sorted(tickers) if is_by_ticker(dataset) else [WHOLE_MARKET]
+    followed = pl.DataFrame({"ticker": names}, schema={"ticker": pl.String})
+    return sessions.join(followed, how="cross").with_columns(dataset=pl.lit(dataset))
+
+
 def covered_cells(coverage: pl.DataFrame) -> pl.DataFrame:
     """Give the ledger rows that RAW_COVERAGE rows stand for: the last answer about each cell at its close."""
     is_cell = (pl.col("ticker") == WHOLE_MARKET) != pl.col("dataset").is_in(_BY_TICKER)
@@ -58,7 +66,7 @@ def ledger_cells(
 ) -> pl.DataFrame:
     """Give the ledger rows of an answered ask: what coverage says, and `not_yet` where it says nothing."""
     answered = covered_cells(coverage)
-    planned = _planned(table.name, ask.tickers, ask.start, ask.end).join(answered, on=_CELL, how="anti")
+    planned = planned_cells(table.name, ask.tickers, ask.start, ask.end).join(answered, on=_CELL, how="anti")
     why = pl.when(pl.col("session").is_in(list(not_due))).then(pl.lit("the close cut-off has not come"))
     missing = planned.with_columns(
         state=pl.lit("not_yet"), detail=why.otherwise(pl.lit("the source ends before this session"))
@@ -66,10 +74,12 @@ def ledger_cells(
     return pl.concat([answered, _conformed(_filled(missing, moment))])
 
 
-def failed_cells(ask: Ask, table: Table, moment: Moment, reason: str, known: pl.DataFrame) -> pl.DataFrame:
-    """Give the ledger rows of an ask that failed whole; the cells of `known` were answered before and stay so."""
-    planned = _planned(table.name, ask.tickers, ask.start, ask.end).join(known, on=_CELL, how="anti")
-    return _conformed(_filled(planned.with_columns(state=pl.lit("failed"), detail=pl.lit(reason)), moment))
+def failed_cells(
+    ask: Ask, table: Table, moment: Moment, reason: str, known: pl.DataFrame, *, state: str = "failed"
+) -> pl.DataFrame:
+    """Give the ledger rows of an ask that came to nothing; the cells of `known` were answered before and stay so."""
+    planned = planned_cells(table.name, ask.tickers, ask.start, ask.end).join(known, on=_CELL, how="anti")
+    return _conformed(_filled(planned.with_columns(state=pl.lit(state), detail=pl.lit(reason)), moment))
 
 
 def quarantined_cells(held: pl.DataFrame, raw: pl.DataFrame, clean: pl.DataFrame) -> pl.DataFrame:
@@ -306,13 +316,6 @@ def rebuild(lake: Lake, state: State, raw: Table, clean: Table) -> int:
     state.record(pl.concat([cells, *kept]))
     state.record(quarantined_cells(held, lake.read(raw), lake.read(clean)))
     return cells.height
-
-
-def _planned(dataset: str, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
-    sessions = calendars.sessions(start, end).select("session")
-    names = sorted(tickers) if is_by_ticker(dataset) else [WHOLE_MARKET]
-    followed = pl.DataFrame({"ticker": names}, schema={"ticker": pl.String})
-    return sessions.join(followed, how="cross").with_columns(dataset=pl.lit(dataset))
 
 
 def _filled(cells: pl.DataFrame, moment: Moment) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """Land the reference snapshot of the tickers that a source lists; a range of sessions is the runner's."""
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
@@ -17,18 +18,25 @@ from orion_assets.tables import UTC_US
 from orion_assets.transforms.identity import identified
 from orion_assets.transforms.versions import change_points, visible
 
+_WEEK: Final = timedelta(days=7)
 _IDENTITY: Final = [*SECURITIES.key, "ticker", "valid_to", "is_start_known"]
 _VALUES: Final = [name for name in RAW_TICKERS.names if name not in NOT_VALUES]
 
 
-def land_tickers(desk: Desk, source: Source, moment: Moment) -> Landed:
+def land_tickers(desk: Desk, source: Source, moment: Moment, followed: Sequence[str] = ()) -> Landed:
     """Ask and land the reference snapshot of every ticker the source lists; a repeated call lands nothing.
+
+    Where asking costs calls, those who are followed are asked for, and a snapshot of this week serves.
 
     A row that is not in the answer stays as landed: a source need not say an old snapshot again. One that could not be
     read is withdrawn, else leaving it out of the file would never take it out of quarantine.
     """
     refuse_mixture(desk, source)
-    ask = Ask(RAW_TICKERS.name, calendars.FIRST_DATE, calendars.LAST_DATE, (), moment.now)
+    is_free = not source.routes(moment.now.astimezone(calendars.NEW_YORK).date())
+    if not is_free and _is_recent(desk, followed, moment):
+        return Landed.nothing(RAW_TICKERS)
+    asked = () if is_free else tuple(followed)
+    ask = Ask(RAW_TICKERS.name, calendars.FIRST_DATE, calendars.LAST_DATE, asked, moment.now)
     answer = source.read(ask)
     for document in answer.documents:
         desk.archive.put(document.content)
@@ -43,6 +51,11 @@ def land_tickers(desk: Desk, source: Source, moment: Moment) -> Landed:
 
     desk.lake.append(RAW_TICKERS, versions, start=None, end=None)
     return Landed(RAW_TICKERS, appended)
+
+
+def _is_recent(desk: Desk, followed: Sequence[str], moment: Moment) -> bool:
+    fresh = desk.lake.read(RAW_TICKERS).filter(pl.col("ts_ingested") > moment.now - _WEEK)
+    return not set(followed) - set(fresh["ticker"])
 
 
 def mark_reassigned(desk: Desk, securities: pl.DataFrame, moment: Moment) -> None:

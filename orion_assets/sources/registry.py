@@ -1,40 +1,68 @@
 """Which sources there are, by the name that ORION_SOURCE gives them."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
+from orion_assets.clock import SystemClock
 from orion_assets.errors import SettingsError
-from orion_assets.settings import SourceName
+from orion_assets.settings import Settings
 from orion_assets.sources.files.source import FilesSource
+from orion_assets.sources.limiter import CallLog, Limiter, Rate, budget_of
 from orion_assets.sources.none import NoSource
 from orion_assets.sources.protocols import Source
 from orion_assets.sources.synthetic.cast import END
 from orion_assets.sources.synthetic.source import SyntheticSource
 
-NAMES: Final = get_args(SourceName)
 # First day of which a source will never speak; the others go on
 ENDS: Final[Mapping[str, date]] = {SyntheticSource.name: END}
+# Paid plans have no limit by the minute; beyond this many a second the vendor asks to slow down
+_UNLIMITED: Final = Rate(100, 1.0)
 
 
-def open_source(name: str, mappings: Sequence[Path], root: Path | None) -> Source:
-    """Open a source by name.
+def open_source(settings: Settings, calls: CallLog) -> Source:
+    """Open the source that the settings name; `none` gives one that tells whoever asks what to set.
 
     Args:
-        name: One of NAMES; `none` gives a source that tells whoever asks what to set.
-        mappings: TOML files of the `files` source.
-        root: Folder their globs are relative to; each mapping's own folder when None.
+        settings: The deployment.
+        calls: The log of calls, which those who share a key share.
 
     Raises:
-        SettingsError: The name is unknown, or a mapping is missing or wrong.
+        SettingsError: A mapping or a key is missing or wrong.
     """
-    if name not in NAMES:
-        raise SettingsError(f"source {name!r} is unknown; set ORION_SOURCE to one of {', '.join(NAMES)}")
-    if name == NoSource.name:
+    if settings.source == NoSource.name:
         return NoSource()
-    if name == SyntheticSource.name:
+    if settings.source == SyntheticSource.name:
         return SyntheticSource()
-    if not mappings:
+    if settings.source == "polygon":
+        return _polygon(settings, calls)
+    if not settings.files_mapping:
         raise SettingsError("source files: no mapping is named; set ORION_FILES_MAPPING=path/to/mapping.toml")
-    return FilesSource(mappings, root)
+    return FilesSource(settings.files_mapping, settings.files_root)
+
+
+def _polygon(settings: Settings, calls: CallLog) -> Source:
+    # The vendor's client takes its time to load, and other sources do without
+    from orion_assets.sources.polygon.source import open_polygon  # noqa: PLC0415
+
+    if settings.polygon_api_key is None:
+        raise SettingsError(
+            "source polygon: no key is set; set POLYGON_API_KEY or MASSIVE_API_KEY in the environment or .env"
+        )
+    key = settings.polygon_api_key.get_secret_value()
+    return open_polygon(
+        key,
+        settings.polygon_base_url,
+        settings.polygon_plan,
+        lambda rate, lease_s: Limiter(
+            calls, budget_of("polygon", key), _rate(settings, rate), lease_s=lease_s, pause=time.sleep
+        ),
+        SystemClock(),
+    )
+
+
+def _rate(settings: Settings, of_plan: Rate) -> Rate:
+    if settings.calls_per_minute is None:
+        return of_plan
+    return _UNLIMITED if settings.calls_per_minute == "unlimited" else Rate(settings.calls_per_minute)

@@ -9,9 +9,10 @@ from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Reported, days_of, plotted, reported
 from orion_assets.defs.metadata import by_session, columns_of
 from orion_assets.defs.partitions import span_of
+from orion_assets.ingest.execution import fill
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.moment import Moment
-from orion_assets.ingest.runner import Desk, Landed, land
+from orion_assets.ingest.runner import Desk, Landed
 from orion_assets.ingest.universe import Universe, land_universe
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_VIX
 from orion_assets.sources.protocols import Ask, Source
@@ -65,7 +66,7 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
         land_universe(desk.lake, desk.state, universe.followed(), moment)
         # The rest is asked of the whole market: an answered session must hold the split of a ticker followed later
         ask = Ask(table.name, start, end, tickers if is_by_ticker(table.name) else (), moment.now, is_partial)
-        yield _landed(context, land(desk, source, ask, table, moment), asked=True)
+        yield _landed(context, fill(desk, source, ask, table, moment), asked=True)
 
     return raw
 

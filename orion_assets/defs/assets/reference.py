@@ -12,6 +12,7 @@ from orion_assets.defs.metadata import columns_of
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.reference import land_tickers, mark_reassigned
 from orion_assets.ingest.runner import Desk
+from orion_assets.ingest.universe import Universe
 from orion_assets.quality.quarantine import hold_all
 from orion_assets.quality.rules import REFERENCE, SECURITY
 from orion_assets.schemas import RAW_TICKERS, SECURITIES
@@ -34,10 +35,11 @@ def reference_assets() -> list[dg.AssetsDefinition]:
     def raw_tickers(
         source: dg.ResourceParam[Source],
         desk: dg.ResourceParam[Desk],
+        universe: dg.ResourceParam[Universe],
         moment: dg.ResourceParam[Moment],
     ) -> Iterator[Reported]:
         """One ticker per dated reference snapshot, active and delisted."""
-        landed = land_tickers(desk, source, moment)
+        landed = land_tickers(desk, source, moment, universe.seed(source, moment.now))
         found = checks.found(REFERENCE, desk.lake.read(RAW_TICKERS))
         yield reported({"dagster/row_count": landed.rows}, found)
 

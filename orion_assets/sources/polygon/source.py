@@ -1,5 +1,6 @@
 """Polygon as a `Source`: which request answers an ask, page by page, and what of the answer is landed."""
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final, TypeVar
@@ -7,6 +8,7 @@ from typing import Any, ClassVar, Final, TypeVar
 import polars as pl
 
 from orion_assets import calendars
+from orion_assets.clock import Clock
 from orion_assets.errors import AnswerDistrusted, SettingsError
 from orion_assets.schemas import (
     RAW_DAILY_BARS,
@@ -17,20 +19,47 @@ from orion_assets.schemas import (
     RAW_VIX,
     TABLES,
 )
+from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.polygon import reference, requests, rows
 from orion_assets.sources.polygon.pages import flat_page, listed
 from orion_assets.sources.polygon.requests import Request
-from orion_assets.sources.polygon.routes import polygon_routes
+from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
+from orion_assets.sources.polygon.words import judge
 from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask, Document, said_schema, spoken_by
 from orion_assets.sources.routes import Rights, Route
-from orion_assets.sources.transport import Response, Transport
+from orion_assets.sources.transport import Policy, Response, Transport, Vendor
 
 # For fewer tickers each is asked for by name: the whole listing takes a dozen calls
 _FEW: Final = 12
 _MOST_PAGES: Final = 100
+# Both names answer, and pages name either
+_HOSTS: Final = ("api.massive.com", "api.polygon.io")
+# Beyond its deadline a call may take this long to be given up
+_GRACE_S: Final = 5.0
 _NOTHING: Final = timedelta()
 _Page = tuple[pl.DataFrame, str | None]
 T = TypeVar("T")
+
+
+def open_polygon(
+    key: str, base_url: str, plan: str, limited: Callable[[Rate, float], Limiter], clock: Clock
+) -> "PolygonSource":
+    """Open Polygon with a key.
+
+    Args:
+        key: Travels in a header and nowhere else.
+        base_url: https://api.massive.com, or its older name; http on this machine alone.
+        plan: One of RIGHTS.
+        limited: Makes the limiter for the plan's rate and for the seconds within which any call has ended.
+        clock: Tells the time.
+
+    Raises:
+        SettingsError: The base URL would send the key in the clear.
+    """
+    rights, policy = RIGHTS[plan], Policy()
+    vendor = Vendor(PolygonSource.name, base_url, judge, frozenset(_HOSTS), {"Authorization": f"Bearer {key}"})
+    limiter = limited(rights.rate, policy.deadline_s + _GRACE_S)
+    return PolygonSource(Transport(vendor, limiter, policy, clock, time.sleep), rights)
 
 
 class PolygonSource:

@@ -15,6 +15,7 @@ from orion_assets.ingest.reference import land_tickers
 from orion_assets.ingest.runner import Desk, land
 from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, TABLES
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Document
+from orion_assets.sources.routes import Route
 from orion_assets.store.archive import FolderArchive
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
@@ -35,6 +36,9 @@ class Teller:
     error: Exception | None = None
     ends: dict[str, date] = field(default_factory=dict)
     name = "teller"
+
+    def routes(self, today: date) -> tuple[Route, ...]:
+        return ()
 
     def read(self, ask: Ask) -> Answer:
         if self.error:
