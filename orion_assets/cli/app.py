@@ -20,6 +20,7 @@ from orion_assets.cli.fake_vendor import fake_vendor
 from orion_assets.cli.history import history
 from orion_assets.cli.logs import configure
 from orion_assets.cli.output import OUT, Exit, complain
+from orion_assets.cli.plan import plan
 from orion_assets.cli.read import bars, features
 from orion_assets.cli.status import status
 from orion_assets.errors import OrionError, SettingsError
@@ -34,7 +35,7 @@ app = typer.Typer(
         " environment or .env; .env.example lists them."
     ),
 )
-for each in (demo, doctor, backfill, update, status, features, bars, history, fake_vendor):
+for each in (demo, doctor, plan, backfill, update, status, features, bars, history, fake_vendor):
     app.command()(each)
 app.add_typer(tickers.app, name="tickers")
 app.add_typer(market.app, name="market")

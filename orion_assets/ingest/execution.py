@@ -22,6 +22,7 @@ from orion_assets.ingest.planner import plan
 from orion_assets.ingest.runner import Desk, Landed, land
 from orion_assets.schemas import ANSWERED
 from orion_assets.sources.protocols import Ask, Source
+from orion_assets.sources.routes import Route
 from orion_assets.store.state import State
 from orion_assets.tables import Table
 
@@ -58,20 +59,28 @@ def holes(state: State, ask: Ask, now: datetime) -> pl.DataFrame:
     return wanted.join(settled, on=list(HOLES), how="anti").select(HOLES.keys())
 
 
-def planned(state: State, source: Source, asks: Sequence[Ask], now: datetime, max_calls: int | None = None) -> Plan:
+def planned(
+    state: State,
+    routes: Sequence[Route],
+    asks: Sequence[Ask],
+    now: datetime,
+    *,
+    max_calls: int | None = None,
+    max_tickers: int | None = None,
+) -> Plan:
     """Plan the calls that fill the holes of some asks; nothing is spent.
 
     Args:
         state: The state database.
-        source: Whose routes there are.
+        routes: What may be asked, the best first.
         asks: One for each dataset.
         now: The time, UTC.
         max_calls: Plan no more requests than these.
+        max_tickers: Plan for no more tickers than these.
     """
     missing = pl.concat([pl.DataFrame(schema=HOLES), *(holes(state, ask, now) for ask in asks)])
     span = min(ask.start for ask in asks), max(ask.end for ask in asks)
-    today = now.astimezone(NEW_YORK).date()
-    return plan(missing, source.routes(today), calendars.sessions(*span), max_calls=max_calls)
+    return plan(missing, routes, calendars.sessions(*span), max_calls=max_calls, max_tickers=max_tickers)
 
 
 def fill(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> Landed:
@@ -82,10 +91,10 @@ def fill(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
     Raises:
         KeyRefused, SourceUnavailable, SettingsError: No further call makes sense; what was landed stays.
     """
-    today = moment.now.astimezone(NEW_YORK).date()
-    if not source.routes(today):
+    routes = source.routes(moment.now.astimezone(NEW_YORK).date())
+    if not routes:
         return land(desk, source, ask, table, moment)
-    work = planned(desk.state, source, [ask], moment.now)
+    work = planned(desk.state, routes, [ask], moment.now)
     _record_unanswerable(desk.state, ask, table, work, moment)
     parts = [_made(desk, source, ask, call, table, moment) for call in work]
     not_due = calendars.sessions(ask.start, ask.end).filter(pl.col("ts_close_cutoff") > moment.now)["session"]
