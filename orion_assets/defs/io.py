@@ -1,9 +1,10 @@
 """The one IO manager: tables of the lake in, tables of the lake out; a range is one commit.
 
 An input's metadata `orion/reads` says how much of the table it wants:
-`history` (from the first session to the run's last), `all` (later sessions too), `coverage` (the answers about the
-table, in place of its rows) or `universe` (of whom they were asked); without it, what the partition mapping names. Keep
-data processing out of this module.
+`history` (from the first session to the run's last), `all` (later sessions too), `followed` (of whoever was ever
+followed: a vendor may have told of the whole market), `coverage` (the answers about the table, in place of its rows) or
+`universe` (of whom they were asked); without it, what the partition mapping names. Keep data processing out of this
+module.
 """
 
 import dagster as dg
@@ -12,6 +13,7 @@ import polars as pl
 from orion_assets.defs.partitions import span_of
 from orion_assets.schemas import RAW_COVERAGE, RAW_UNIVERSE, TABLES
 from orion_assets.store.lake import Lake
+from orion_assets.store.raw import followed_ever
 
 READS = "orion/reads"
 
@@ -43,4 +45,5 @@ class LakeIOManager(dg.IOManager):
         start, end = span_of(context.asset_partition_key_range)
         if reads == "coverage":
             return self._lake.read(RAW_COVERAGE, start=start, end=end).filter(pl.col("dataset") == table.name)
-        return self._lake.read(table, start=None if reads == "history" else start, end=end)
+        tickers = followed_ever(self._lake) if reads == "followed" else None
+        return self._lake.read(table, start=None if reads == "history" else start, end=end, tickers=tickers)

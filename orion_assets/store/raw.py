@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from orion_assets.schemas import RAW_TICKERS
+from orion_assets.schemas import RAW_TICKERS, RAW_UNIVERSE
 from orion_assets.store.lake import Lake
 from orion_assets.transforms.pipeline import RAW, kin
 
@@ -22,3 +22,8 @@ def raw_of(lake: Lake, tickers: Sequence[str]) -> dict[str, pl.DataFrame]:
     """
     names = kin(lake.read(RAW_TICKERS), tickers)
     return {table.name: lake.read(table, tickers=names if "ticker" in table.names else None) for table in RAW}
+
+
+def followed_ever(lake: Lake) -> list[str]:
+    """List the tickers that were ever followed, and those that ever shared a security with one of them."""
+    return kin(lake.read(RAW_TICKERS), lake.read(RAW_UNIVERSE)["ticker"].unique().to_list())

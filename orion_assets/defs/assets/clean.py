@@ -44,7 +44,7 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         CLEAN_DAILY_BARS,
         sessions,
         "clean",
-        ins={"raw_daily_bars": dg.AssetIn()},
+        ins={"raw_daily_bars": dg.AssetIn(metadata={READS: "followed"})},
         check_specs=_specs(CLEAN_DAILY_BARS, bar_rules.BAR_RULES),
     )
     def clean_daily_bars(
