@@ -16,7 +16,6 @@ from orion_assets.sources.polygon.pages import number_of, text_of
 from orion_assets.tables import UTC_US
 
 Row = Mapping[str, Any]
-_EXCHANGE_TZ: Final = "America/New_York"
 
 
 def splits(found: Sequence[Row], span: tuple[date, date]) -> pl.DataFrame:
@@ -118,7 +117,7 @@ def listings(found: Sequence[Row], as_of: date) -> pl.DataFrame:
         **dict.fromkeys(("snapshot", "list_date", "delist_date"), pl.Date()),
     }
     frame = pl.DataFrame(rows, schema=schema).with_row_index("_row", 1)
-    midnight = pl.col("snapshot").cast(pl.Datetime("us")).dt.replace_time_zone(_EXCHANGE_TZ)
+    midnight = pl.col("snapshot").cast(pl.Datetime("us")).dt.replace_time_zone(calendars.NEW_YORK.key)
     told = frame.with_columns(ts_event=midnight.dt.convert_time_zone("UTC"), problem=pl.lit(None, pl.String))
     # One company stands twice where its registry number changed
     return told.unique(["ticker", "snapshot"], keep="last", maintain_order=True)

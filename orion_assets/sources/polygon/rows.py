@@ -4,12 +4,13 @@ A row that cannot be placed makes its page untrusted; a row that cannot be read 
 """
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import polars as pl
 
 from orion_assets import calendars
+from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import AnswerDistrusted
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, said_schema
 from orion_assets.tables import UTC_US, Table
@@ -28,7 +29,6 @@ _MS: Final = (1_000_000_000_000, 2_000_000_000_000)
 _MOST_PRICE: Final = 1e8
 _MOST_SHARES: Final = 1e12
 _TICKER: Final = r"^[A-Za-z0-9][A-Za-z0-9.:/-]{0,30}$"
-_NEW_YORK: Final = "America/New_York"
 
 
 def ticker_days(rows: pl.DataFrame, ticker: str, span: tuple[date, date], zone: str) -> pl.DataFrame:
@@ -56,6 +56,33 @@ def ticker_days(rows: pl.DataFrame, ticker: str, span: tuple[date, date], zone: 
     return once
 
 
+def ticker_minutes(rows: pl.DataFrame, ticker: str, span: tuple[date, date]) -> pl.DataFrame:
+    """Give the minutes of a range answer, each once, in order.
+
+    Args:
+        rows: BAR_FIELDS and `problem`, one row a minute, in the order of the answer.
+        ticker: Whom was asked for.
+        span: The New York dates [start, end) that were asked for.
+
+    Returns:
+        `ticker`, `ts_open` (UTC), `_row` (1-based), the fields, `problem`.
+
+    Raises:
+        AnswerDistrusted: A stamp is no full minute, or outside the span; one minute is told twice, differently.
+    """
+    at = _instants(rows)
+    _refuse_rows(rows.filter(at.dt.timestamp("ms") % 60_000 != 0), "a stamp that is no full minute")
+    first, end = (int(datetime(each.year, each.month, each.day, tzinfo=NEW_YORK).timestamp()) * 1000 for each in span)
+    is_inside = rows["t"].is_between(first, end, closed="left")
+    _refuse_rows(rows.filter(~is_inside), f"a minute outside [{span[0]}, {span[1]})")
+    placed = rows.with_columns(ticker=pl.lit(ticker), ts_open=at.cast(UTC_US)).with_row_index("_row", 1)
+    if at.is_sorted() and at.n_unique() == at.len():
+        return placed
+    once = placed.unique([name for name in placed.columns if name != "_row"], keep="first", maintain_order=True)
+    _refuse_rows(once.filter(pl.col("ts_open").is_duplicated()), "a minute that is told twice, differently")
+    return once.sort("ts_open")
+
+
 def market_days(rows: pl.DataFrame, session: date) -> pl.DataFrame:
     """Give the bars of a grouped answer: every ticker of one session.
 
@@ -69,7 +96,7 @@ def market_days(rows: pl.DataFrame, session: date) -> pl.DataFrame:
     Raises:
         AnswerDistrusted: A stamp is of another day.
     """
-    days = _instants(rows).dt.convert_time_zone(_NEW_YORK).dt.date()
+    days = _instants(rows).dt.convert_time_zone(NEW_YORK.key).dt.date()
     _refuse_rows(rows.filter(days != session), f"a stamp that is not of {session}")
     named = rows.with_row_index("_row", 1).with_columns(
         ticker=pl.col("T").fill_null(""),
@@ -159,4 +186,4 @@ def _joined(*problems: pl.Expr) -> pl.Expr:
 
 def _at_four(name: str = "session") -> pl.Expr:
     naive = pl.col(name).cast(pl.Datetime("us")) + timedelta(hours=16)
-    return naive.dt.replace_time_zone(_NEW_YORK).dt.convert_time_zone("UTC")
+    return naive.dt.replace_time_zone(NEW_YORK.key).dt.convert_time_zone("UTC")

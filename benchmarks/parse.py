@@ -1,0 +1,135 @@
+"""From a vendor's bytes to a validated frame, beside what the vendor's client and a bare reader make of the same bytes.
+
+`bars_json`: one answer of 50,000 minute bars, every truth check included, beside the client's own objects.
+`flat_file`: one day of minutes as a flat file, gzip, 1.8 million rows (400,000 with --quick), beside a bare
+`pl.read_csv` with a schema. Rounds interleave the contestants; medians; the values must agree.
+"""
+
+import argparse
+import gzip
+import io
+import json
+import sys
+import time
+from datetime import UTC, date, datetime
+from statistics import median
+
+import numpy as np
+import polars as pl
+from polygon import RESTClient
+
+from orion_assets.sources.polygon import flatfiles, rows
+from orion_assets.sources.polygon.pages import flat_page
+
+BARS = 50_000
+DAY = date(2026, 11, 18)
+
+
+class Told:
+    """Stands in for the client's connections and gives it the bytes."""
+
+    status = 200
+
+    def __init__(self, data):
+        self.data = data
+
+    def request(self, *_, **__):
+        return self
+
+
+def walk(count, seed):
+    draw = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(draw.normal(0, 0.0005, count)))
+    open_ = np.concatenate([[100.0], close[:-1]])
+    high = np.maximum(open_, close) * (1 + draw.random(count) * 0.001)
+    low = np.minimum(open_, close) * (1 - draw.random(count) * 0.001)
+    prices = {"o": open_, "c": close, "h": high, "l": low, "vw": (open_ + close) / 2}
+    return {name: np.round(value, 4) for name, value in prices.items()}, np.round(draw.random(count) * 10_000, 6)
+
+
+def page():
+    prices, volume = walk(BARS, 1)
+    first = int(datetime(2026, 8, 3, 8, tzinfo=UTC).timestamp() * 1000)
+    results = [
+        {"v": float(volume[n]), **{name: float(value[n]) for name, value in prices.items()},
+         "t": first + 60_000 * n, "n": n % 300 + 1}
+        for n in range(BARS)
+    ]  # fmt: skip
+    told = {"ticker": "AAA", "queryCount": BARS, "resultsCount": BARS, "adjusted": False, "results": results}
+    return json.dumps({**told, "status": "OK", "request_id": "0" * 32, "count": BARS}, separators=(",", ":")).encode()
+
+
+def orion_bars(body):
+    read = flat_page(body, rows.BAR_FIELDS, [name for name in rows.BAR_FIELDS if name not in {"vw", "n"}])
+    assert read.envelope["ticker"] == "AAA"
+    assert read.envelope["adjusted"] is False
+    return rows.ticker_minutes(read.rows, "AAA", (date(2026, 8, 1), date(2026, 9, 30)))
+
+
+def client_bars(body):
+    client = RESTClient(api_key="none")
+    client.client = Told(body)
+    return client.get_aggs("AAA", 1, "minute", "2026-08-01", "2026-09-29")
+
+
+def flat_file(count):
+    tickers = count // 360
+    prices, volume = walk(tickers * 360, 2)
+    first = datetime(2026, 11, 18, 14, 30, tzinfo=UTC)
+    frame = pl.DataFrame(
+        {
+            "ticker": np.repeat([f"T{n:05d}" for n in range(tickers)], 360),
+            "volume": volume, "open": prices["o"], "close": prices["c"], "high": prices["h"], "low": prices["l"],
+            "window_start": np.tile(int(first.timestamp()) * 10**9 + np.arange(360) * 60 * 10**9, tickers),
+            "transactions": np.tile(np.arange(360) % 50 + 1, tickers),
+        }
+    )  # fmt: skip
+    out = io.BytesIO()
+    frame.write_csv(out)
+    return gzip.compress(out.getvalue(), 6)
+
+
+def measured(contestants, rounds):
+    seconds, found = {name: [] for name in contestants}, {}
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            began = time.perf_counter()
+            found[name] = run()
+            seconds[name].append(time.perf_counter() - began)
+    return {name: median(each) for name, each in seconds.items()}, found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a smaller file and fewer rounds: within 50 s")
+    quick = parser.parse_args().quick
+    body, packed = page(), flat_file(400_000 if quick else 1_800_000)
+    rounds = 5 if quick else 9
+    json_s, bars = measured({"orion": lambda: orion_bars(body), "client": lambda: client_bars(body)}, rounds)
+    file_s, day = measured(
+        {
+            "orion": lambda: flatfiles.read_object("file", packed, DAY),
+            "read_csv": lambda: pl.read_csv(packed, schema=dict(flatfiles.COLUMNS)),
+        },
+        rounds,
+    )
+    agree = (
+        bars["orion"]["c"].to_list() == [bar.close for bar in bars["client"]]
+        and bars["orion"]["ts_open"].dt.timestamp("ms").to_list() == [bar.timestamp for bar in bars["client"]]
+        and day["orion"]["close"].equals(day["read_csv"]["close"])
+        and day["orion"].height == day["read_csv"].height
+    )
+    print(f"50,000 bars of JSON: orion {json_s['orion']:.3f} s, client objects {json_s['client']:.3f} s")
+    print(f"{day['orion'].height:,} rows of a file: orion {file_s['orion']:.3f} s, read_csv {file_s['read_csv']:.3f} s")
+    ratios = {
+        "bars_json/client_objects": round(json_s["orion"] / json_s["client"], 3),
+        "flat_file/read_csv": round(file_s["orion"] / file_s["read_csv"], 3),
+    }
+    if not agree:
+        print("the results disagree", file=sys.stderr)
+    print(json.dumps({"name": "parse", "ratios": ratios}))
+    return 0 if agree else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
