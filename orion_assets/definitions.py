@@ -61,6 +61,7 @@ def resources(settings: Settings) -> dict[str, Any]:
         "history": res.history(settings),
         "report_folder": res.report_folder(settings),
         "universe": res.universe(settings),
+        "allowance": res.allowance(),
         "store": res.store(settings),
         "source": res.source(settings),
         "moment": res.MomentResource(),

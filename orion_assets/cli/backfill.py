@@ -5,11 +5,13 @@ from datetime import date
 
 import typer
 
+from orion_assets import calendars
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
-from orion_assets.cli.launch import Launch, Outcome, merged
-from orion_assets.cli.options import From, Json, Only, TakesBack, To, Until
-from orion_assets.cli.output import OUT, Exit, refuse
+from orion_assets.cli.launch import RAW, Launch, Outcome, merged
+from orion_assets.cli.options import From, Json, MaxCalls, Only, TakesBack, To, Until
+from orion_assets.cli.output import ERR, OUT, Exit, refuse
+from orion_assets.cli.plan import Planning
 from orion_assets.cli.report import Report
 from orion_assets.ingest.ledger import stale_span
 from orion_assets.schemas import DERIVED
@@ -24,6 +26,7 @@ def backfill(
     tickers: Only = None,
     until: Until = None,
     takes_back: TakesBack = False,
+    max_calls: MaxCalls = None,
     json: Json = False,
 ) -> None:
     """Fill the sessions from --from up to, not including, --to: from raw to the feature store.
@@ -46,7 +49,19 @@ def backfill(
         )
     then = instant.isoformat() if until else ""
     launch = Launch("daily", *span, until=then, only=tuple(only), takes_back=takes_back)
+    routes = source.routes(instant.astimezone(calendars.NEW_YORK).date())
+    if not routes:
+        _finish(Report(call, launch, fill(call, settings, launch, show=not json)), as_json=json)
+        return
+    datasets = [name for name in RAW if name in source.datasets]
+    work = Planning(call, routes, instant).of(span, only or followed, datasets, max_calls=max_calls)
+    for line in work.lines():
+        ERR.print(line)
+    if max_calls is not None:
+        launch = replace(launch, max_calls={name: work.calls_of(name) for name in datasets})
     _finish(Report(call, launch, fill(call, settings, launch, show=not json)), as_json=json)
+    if work.cut.height:
+        refuse(f"--max-calls {max_calls}: {work.cut.height} calls of the plan remain; call it again", Exit.BUDGET)
 
 
 def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = False, json: Json = False) -> None:

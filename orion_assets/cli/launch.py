@@ -15,7 +15,8 @@ RAW = ("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
 class Launch:
     """One run of a job to make: the sessions [start, end), the instant to build for, what to limit it to.
 
-    `keys` are the first and the last ticker of a run of `history`, in the order of the instance.
+    `keys` are the first and the last ticker of a run of `history`, in the order of the instance. `max_calls` limits the
+    calls by raw table.
     """
 
     job: str
@@ -26,6 +27,7 @@ class Launch:
     assets: Sequence[str] = ()
     takes_back: bool = False
     keys: tuple[str, str] | None = None
+    max_calls: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def steps(self) -> int:
@@ -39,7 +41,9 @@ class Launch:
         clock = {"until": self.until} | ({"takes_back": True} if self.takes_back else {})
         moment = {"moment": {"config": clock}} if self.until or self.takes_back else {}
         universe = {"universe": {"config": {"only": list(self.only)}}} if self.only else {}
-        return {"resources": {**moment, **universe}} if moment or universe else {}
+        allowance = {"allowance": {"config": {"calls": dict(self.max_calls)}}} if self.max_calls else {}
+        told = {**moment, **universe, **allowance}
+        return {"resources": told} if told else {}
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ TakesBack = Annotated[
         " a ticker or of a file, is refused.",
     ),
 ]
+MaxCalls = Annotated[
+    int | None, typer.Option(min=0, help="Make no more calls than these; what remains is left for the next time.")
+]
 Tickers = Annotated[list[str] | None, typer.Argument(metavar="TICKER", help="Tickers; all when none is named.")]
 Named = Annotated[list[str], typer.Argument(metavar="TICKER", help="Tickers as the source lists them; case matters.")]
 Columns = Annotated[

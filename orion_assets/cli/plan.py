@@ -1,5 +1,7 @@
 """`orion plan`: what a backfill would ask for, call by call, before anything is spent."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Final, Literal
 
@@ -9,10 +11,11 @@ import typer
 from orion_assets import calendars
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
-from orion_assets.cli.options import From, Json, Only, To
+from orion_assets.cli.options import From, Json, MaxCalls, Only, To
 from orion_assets.cli.output import OUT, Exit, document, frame, refuse
 from orion_assets.ingest.execution import planned
 from orion_assets.ingest.landing import is_by_ticker
+from orion_assets.ingest.plan import Plan
 from orion_assets.schemas import TABLES
 from orion_assets.settings import Settings
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
@@ -29,6 +32,29 @@ DATASETS: Final = {
 _FIRST: Final = 12
 
 
+@dataclass(frozen=True)
+class Planning:
+    """What a plan is made for: the ledger of a call, the routes of a source, the time."""
+
+    call: Call
+    routes: Sequence[Route]
+    now: datetime
+
+    def of(
+        self,
+        span: tuple[date, date],
+        tickers: Sequence[str],
+        datasets: Sequence[str],
+        *,
+        max_calls: int | None = None,
+        max_tickers: int | None = None,
+    ) -> Plan:
+        """Plan what is missing in the sessions of a span."""
+        asks = [Ask(name, *span, tuple(tickers) if is_by_ticker(name) else (), self.now) for name in datasets]
+        state = self.call.state()
+        return planned(state, self.routes, asks, self.now, max_calls=max_calls, max_tickers=max_tickers)
+
+
 def plan(
     ctx: typer.Context,
     start: From = None,
@@ -41,7 +67,7 @@ def plan(
         Literal["free", "starter", "developer", "advanced"] | None,
         typer.Option("--plan", help="Plan for this subscription of Polygon, with or without a key."),
     ] = None,
-    max_calls: Annotated[int | None, typer.Option(min=0, help="Plan no more calls than these.")] = None,
+    max_calls: MaxCalls = None,
     max_tickers: Annotated[int | None, typer.Option(min=0, help="Plan for no more tickers than these.")] = None,
     json: Json = False,
 ) -> None:
@@ -58,8 +84,7 @@ def plan(
         refuse("plan: nobody is followed. Name tickers with --tickers, or set ORION_TICKERS")
     wanted = _datasets(datasets, routes)
     span = _span(settings, start, end, now)
-    asks = [Ask(name, *span, tuple(names) if is_by_ticker(name) else (), now) for name in wanted]
-    found = planned(call.state(), routes, asks, now, max_calls=max_calls, max_tickers=max_tickers)
+    found = Planning(call, routes, now).of(span, names, wanted, max_calls=max_calls, max_tickers=max_tickers)
     if json:
         document(found.as_json())
         return

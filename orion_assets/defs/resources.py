@@ -4,7 +4,7 @@ The parts close over the settings of their process. Dagster keeps and shows ever
 in the location's snapshot and in each run: nothing but what a run may override is one, never a key or a URL.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -144,6 +144,16 @@ def universe(settings: Settings) -> dg.ResourceDefinition:
 
     only = dg.Field([str], default_value=[], description="Followed tickers to ask for; empty asks for all followed.")
     return dg.ResourceDefinition(opened, {"only": only}, "The followed tickers: the state database, ORION_TICKERS.")
+
+
+def allowance() -> dg.ResourceDefinition:
+    """Define how many calls of its plan a raw asset may make in this run; without a number all of them."""
+
+    def opened(context: dg.InitResourceContext) -> Mapping[str, int]:
+        return dict(context.resource_config["calls"])
+
+    calls = dg.Field(dg.Map(str, int), default_value={}, description="Calls by raw table; absent ones have no limit.")
+    return dg.ResourceDefinition(opened, {"calls": calls}, "The calls that a run may make: orion backfill --max-calls.")
 
 
 class MomentResource(dg.ConfigurableResource[Moment]):

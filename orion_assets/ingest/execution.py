@@ -83,8 +83,16 @@ def planned(
     return plan(missing, routes, calendars.sessions(*span), max_calls=max_calls, max_tickers=max_tickers)
 
 
-def fill(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> Landed:
+def fill(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment, max_calls: int | None = None) -> Landed:
     """Land a range of one raw table: whole where asking costs nothing, else by the calls of a plan.
+
+    Args:
+        desk: Where to land.
+        source: Whom to ask.
+        ask: The range, the universe, the instant.
+        table: The raw table that `ask.dataset` names.
+        moment: The clock of the landing.
+        max_calls: Make no more requests than these, the first of the plan.
 
     A call that the vendor refuses for good leaves its cells in the state that says why, and the next one is made.
 
@@ -94,7 +102,7 @@ def fill(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
     routes = source.routes(moment.now.astimezone(NEW_YORK).date())
     if not routes:
         return land(desk, source, ask, table, moment)
-    work = planned(desk.state, routes, [ask], moment.now)
+    work = planned(desk.state, routes, [ask], moment.now, max_calls=max_calls)
     _record_unanswerable(desk.state, ask, table, work, moment)
     parts = [_made(desk, source, ask, call, table, moment) for call in work]
     not_due = calendars.sessions(ask.start, ask.end).filter(pl.col("ts_close_cutoff") > moment.now)["session"]

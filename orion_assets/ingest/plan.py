@@ -101,6 +101,10 @@ class Plan:
         """Count the requests that each budget has to bear, by name."""
         return _by(self.work, "budget")
 
+    def calls_of(self, dataset: str) -> int:
+        """Count the requests for one raw table."""
+        return _total(self.work.filter(pl.col("dataset") == dataset), "requests")
+
     @property
     def cells(self) -> int:
         """Count the holes that the calls were planned for."""

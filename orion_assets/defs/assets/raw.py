@@ -1,6 +1,6 @@
 """Raw assets: what the source says, landed once with its clocks. No cleaning here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import dagster as dg
@@ -55,6 +55,7 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
         source: dg.ResourceParam[Source],
         desk: dg.ResourceParam[Desk],
         universe: dg.ResourceParam[Universe],
+        allowance: dg.ResourceParam[Mapping[str, int]],
         moment: dg.ResourceParam[Moment],
     ) -> Iterator[Reported]:
         if table.name not in source.datasets:
@@ -66,7 +67,7 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
         land_universe(desk.lake, desk.state, universe.followed(), moment)
         # The rest is asked of the whole market: an answered session must hold the split of a ticker followed later
         ask = Ask(table.name, start, end, tickers if is_by_ticker(table.name) else (), moment.now, is_partial)
-        yield _landed(context, fill(desk, source, ask, table, moment), asked=True)
+        yield _landed(context, fill(desk, source, ask, table, moment, allowance.get(table.name)), asked=True)
 
     return raw
 
