@@ -128,6 +128,7 @@ RAW_COVERAGE: Final = Table(
         Column("evidence", pl.String(), "Hash or request id that proves the answer"),
         *_RAW_CLOCKS,
         Column("source", pl.String(), "Who answered"),
+        Column("is_market", pl.Boolean(), "The answer told of every ticker of the market", is_nullable=True),
     ),
 )
 # In place of a ticker: the answer is about all of them

@@ -15,16 +15,17 @@ from orion_assets import calendars
 from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import AnswerDistrusted, NotEntitled, NotFound, NotYet, OrionError, RequestRejected
 from orion_assets.ingest.landing import is_by_ticker
-from orion_assets.ingest.ledger import failed_cells, planned_cells
+from orion_assets.ingest.ledger import covered_cells, failed_cells, planned_cells
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.plan import HOLES, Call, Plan
 from orion_assets.ingest.planner import plan
 from orion_assets.ingest.runner import Desk, Landed, land
-from orion_assets.schemas import ANSWERED
+from orion_assets.schemas import ANSWERED, RAW_COVERAGE
 from orion_assets.sources.protocols import Ask, Source
 from orion_assets.sources.routes import Route
 from orion_assets.store.state import State
-from orion_assets.tables import Table
+from orion_assets.tables import UTC_US, Table
+from orion_assets.transforms.versions import visible
 
 LOG: Final = logging.getLogger(__name__)
 # Answered, for good or ill; what was quarantined or not listed is told again only on purpose
@@ -102,6 +103,7 @@ def fill(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment, max
     routes = source.routes(moment.now.astimezone(NEW_YORK).date())
     if not routes:
         return land(desk, source, ask, table, moment)
+    _from_the_market(desk, ask, table, moment)
     work = planned(desk.state, routes, [ask], moment.now, max_calls=max_calls)
     _record_unanswerable(desk.state, ask, table, work, moment)
     parts = [_made(desk, source, ask, call, table, moment) for call in work]
@@ -110,6 +112,41 @@ def fill(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment, max
     appended = pl.concat([table.empty(), *(part.appended for part in parts)])
     LOG.info("%s: %d calls made, %d versions landed", table.name, work.calls, appended.height)
     return Landed(table, appended, min(changes, default=None), tuple(not_due))
+
+
+def _from_the_market(desk: Desk, ask: Ask, table: Table, moment: Moment) -> None:
+    """Answer for tickers followed since, where an answer about the whole market was landed: that costs no call."""
+    if not is_by_ticker(table.name):
+        return
+    open_cells = holes(desk.state, ask, moment.now).select("ticker", "session")
+    told = desk.lake.read(RAW_COVERAGE, start=ask.start, end=ask.end).filter(
+        (pl.col("dataset") == table.name) & (pl.col("cutoff") == "close") & pl.col("is_market")
+    )
+    last = told.sort("ts_known").unique("session", keep="last")
+    cells = open_cells.join(last.drop("ticker"), on="session", how="inner")
+    if cells.is_empty():
+        return
+    tickers = cells["ticker"].unique().to_list()
+    held = visible(desk.lake.read(table, start=ask.start, end=ask.end, tickers=tickers), table.key)
+    counted = held.group_by("ticker", "session").agg(_rows=pl.len().cast(pl.Int64))
+    rows = pl.col("_rows").fill_null(0)
+    answered = RAW_COVERAGE.conform(
+        cells.join(counted, on=["ticker", "session"], how="left")
+        .with_columns(
+            rows=rows,
+            state=pl.when(rows > 0).then(pl.lit("data")).otherwise(pl.lit("empty_confirmed")),
+            ts_ingested=pl.lit(moment.landing(), UTC_US),
+            is_market=pl.lit(value=False),
+        )
+        .drop("_rows")
+    )
+
+    def fresh(known: pl.DataFrame) -> pl.DataFrame:
+        return answered.join(known, on=RAW_COVERAGE.key, how="anti")
+
+    desk.lake.append(RAW_COVERAGE, fresh, start=ask.start, end=ask.end)
+    desk.state.record(covered_cells(answered))
+    LOG.info("%s: %d cells answered from what was told of the whole market", table.name, answered.height)
 
 
 def _made(desk: Desk, source: Source, whole: Ask, call: Call, table: Table, moment: Moment) -> Landed:

@@ -268,12 +268,15 @@ class Landing:
         last = (
             coverage.sort("ts_known")
             .unique(RAW_COVERAGE.key, keep="last")
-            .select(*RAW_COVERAGE.key, _state="state", _last="ts_known")
+            .select(*RAW_COVERAGE.key, _state="state", _last="ts_known", _was_market="is_market")
         )
         is_observed = (pl.col("_last").is_not_null() | self._is_seen()) & pl.lit(not self.moment.is_replay)
         return (
             cells.join(last, on=RAW_COVERAGE.key, how="left")
-            .filter(~pl.col("state").eq_missing(pl.col("_state")))
+            .filter(
+                ~pl.col("state").eq_missing(pl.col("_state"))
+                | (pl.col("is_market") & ~pl.col("_was_market").fill_null(value=False))
+            )
             .with_columns(
                 ts_event="ts_cutoff",
                 ts_known=pl.when(pl.col("_last").is_not_null())
@@ -305,6 +308,7 @@ class Landing:
             rows=rows,
             state=pl.when(rows > 0).then(pl.lit("data")).otherwise(pl.lit("empty_confirmed")),
             source=pl.lit(self.answer.rows["source"].first() if self.answer.rows.height else ""),
+            is_market=(pl.col("ticker") == WHOLE_MARKET) & pl.lit(not (self.answer.tickers or self.is_partial)),
         )
 
     def _spoken(self, cells: pl.DataFrame) -> pl.DataFrame:

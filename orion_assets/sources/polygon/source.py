@@ -81,6 +81,10 @@ class PolygonSource:
             RAW_TICKERS.name: self._tickers,
         }
 
+    def close(self) -> None:
+        """End its connections; the next request opens new ones."""
+        self._transport.close()
+
     @property
     def datasets(self) -> frozenset[str]:
         """Names of the raw tables it fills."""

@@ -109,8 +109,8 @@ def test_a_call_is_what_a_source_is_asked():
     asks = [call.ask(now) for call in plan(frame, [grouped(), minute_window(2)], days(2))]
 
     assert asks == [
-        Ask(MINUTES, day(0), day(2), ("AAA",), now, is_partial=True),
-        Ask(BARS, day(0), day(1), (), now, is_partial=False),
+        Ask(MINUTES, day(0), day(2), ("AAA",), now, is_partial=True, route="minute_window"),
+        Ask(BARS, day(0), day(1), (), now, is_partial=False, route="grouped"),
     ]
 
 
