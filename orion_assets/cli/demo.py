@@ -146,7 +146,7 @@ def _leak(lake: Lake, days: list[date]) -> bool:
     when = [instant.astimezone(UTC) for instant in probes(raw, calendar, scope, 3)]
     found = leaks(raw, stored, calendar, when, scope, _centred)
     is_caught = set(found["feature"]) == {"sma_20"}
-    verdict = "refused, stored is not what could be known then" if is_caught else "NOT CAUGHT"
+    verdict = "caught by the search that gates every publication" if is_caught else "NOT CAUGHT"
     frame(found, as_json=False, title=f"A planted leak, sma_20 with a centred window: {verdict}")
     return is_caught
 

@@ -3,12 +3,13 @@
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import distributions, requires, version
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import typer
+from packaging.utils import canonicalize_name
 
 from orion_assets import settings as environment
 from orion_assets.cli.context import Call, now
@@ -21,6 +22,7 @@ from orion_assets.quality.health import (
     of_lake,
     of_names,
     of_places,
+    of_requirements,
     of_source,
     of_state,
     of_store,
@@ -67,9 +69,11 @@ def doctor(ctx: typer.Context, json: Json = False) -> None:
 
 
 def _of_installation() -> Iterator[Finding]:
-    parts = ", ".join(f"{name} {version(name)}" for name in _PARTS)
+    found = {str(canonicalize_name(each.name)): each.version for each in distributions()}
+    parts = ", ".join(f"{name} {found[name]}" for name in _PARTS if name in found)
     told = f"orion {version('orion-assets')} on Python {platform.python_version()}, {parts}"
     yield Finding("installation", "ok", told)
+    yield from of_requirements(requires("orion-assets") or (), found)
 
 
 def _examined(call: Call, settings: Settings) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ Examinations fetch and derive nothing; what a deployment can be at fault for is 
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any, Final, Literal
 from uuid import uuid4
 
 import polars as pl
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from orion_assets import calendars
 from orion_assets.errors import OrionError
@@ -45,6 +47,22 @@ class Finding:
     level: Level
     found: str
     remedy: str = ""
+
+
+def of_requirements(wanted: Iterable[str], found: Mapping[str, str]) -> Iterator[Finding]:
+    """Tell of packages that are absent, or of a version that the code was not made for.
+
+    Args:
+        wanted: Requirements as a distribution states them; those of extras are left out.
+        found: Versions of what is installed, by canonical name.
+    """
+    for each in map(Requirement, wanted):
+        if each.marker and not each.marker.evaluate({"extra": ""}):
+            continue
+        version = found.get(canonicalize_name(each.name))
+        if version is None or not each.specifier.contains(version, prereleases=True):
+            told = f"{each.name} {version or 'is absent'}; wanted is {each.name}{each.specifier}"
+            yield Finding("installation", "fault", told, "install what requirements.lock names; each make target does")
 
 
 def of_names(unread: Mapping[str, str]) -> Iterator[Finding]:

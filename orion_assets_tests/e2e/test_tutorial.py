@@ -4,10 +4,12 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from orion_assets import calendars
 from orion_assets_tests.dagster_servers import BIN, ROOT
 from orion_assets_tests.own_market import bare_environment
 
@@ -70,6 +72,28 @@ def test_the_page_holds_when_it_is_followed(page, tmp_path):
 
     for block in found:
         follow(block, tmp_path)
+
+
+def test_the_readme_holds_on_files_of_ones_own(tmp_path):
+    """Prices of two tickers, with a split, as the mapping in the README describes them."""
+    found = [block for block in blocks(ROOT / "README.md") if block.kind in ("toml", "console", "python")]
+    _, mapping, commands, reading = found
+    (tmp_path / "prices").mkdir()
+    for ticker in ("AAPL", "MSFT"):
+        days = calendars.sessions(date(2014, 5, 1), date(2014, 6, 11))["session"].to_list()
+        rows = [f"{ticker},{day},{90 + n},{92 + n},{89 + n},{91 + n},{1000 + n},1" for n, day in enumerate(days)]
+        head = "symbol,date,open,high,low,close,volume,split_ratio"
+        (tmp_path / "prices" / f"{ticker}.csv").write_text("\n".join([head, *rows]) + "\n")
+    (tmp_path / "mapping.toml").write_text(mapping.text)
+    (tmp_path / ".venv").symlink_to(BIN.parent)
+
+    script = "\n".join(line.removeprefix("$ ") for line in commands.text.splitlines())
+    said = run(["sh", "-ec", script], tmp_path)
+    run(
+        [str(BIN / "python"), "-c", f"{reading.text}\nassert features.height and then.height and bars.height"], tmp_path
+    )
+
+    assert "rsi_14" in said
 
 
 @pytest.mark.parametrize(
