@@ -1,9 +1,7 @@
 """What Polygon's bytes become: values as said, problems where they cannot be read, refusals where they lie."""
 
 import json
-import os
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -13,6 +11,7 @@ from orion_assets.sources.polygon import reference, rows
 from orion_assets.sources.polygon.pages import flat_page, listed
 from orion_assets.sources.polygon.words import judge
 from orion_assets.sources.transport import Passing, Response
+from orion_assets_tests.accept_runs import DATA
 
 NEW_YORK, CHICAGO = "America/New_York", "America/Chicago"
 REQUIRED = ("o", "h", "l", "c", "v", "t")
@@ -205,12 +204,12 @@ class TestReference:
             reference.news([{**friday_evening, "published_utc": "2026-10-09T20:30:00Z"}], window)
 
 
-DATA = Path(os.environ.get("EXAMPLE_DATA") or "absent") / "polygon"
+SAMPLES = DATA / "polygon"
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="EXAMPLE_DATA names no folder with the vendor's own samples")
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no samples of the vendor at {SAMPLES}; set EXAMPLE_DATA")
 class TestTheVendorsOwnSamples:
-    MOCKS = DATA / "client_python_mocks"
+    MOCKS = SAMPLES / "client_python_mocks"
 
     def test_a_range_of_days(self):
         raw = (self.MOCKS / "v2/aggs/ticker/AAPL/range/1/day/2005-04-01/2005-04-04.json").read_bytes()
@@ -233,7 +232,7 @@ class TestTheVendorsOwnSamples:
         ever = date(1990, 1, 2), date(2036, 1, 1)
 
         def found(name):
-            return listed((DATA / name).read_bytes())[1]
+            return listed((SAMPLES / name).read_bytes())[1]
 
         news = reference.news(found("client_python_mocks/v2/reference/news&ticker=NFLX.json"), always)
         listing = reference.listings(found("client_python_mocks/v3/reference/tickers.json"), date(2022, 4, 27))
@@ -249,7 +248,7 @@ class TestTheVendorsOwnSamples:
 
     @pytest.mark.parametrize("case", [0, 1, 2, 3, 4, 5, 6])
     def test_error_bodies_are_told_apart(self, case):
-        told = json.loads((DATA / "error_bodies.json").read_text())[case]
+        told = json.loads((SAMPLES / "error_bodies.json").read_text())[case]
         response = Response("https://api.massive.com/v2", told["http"], {}, json.dumps(told["body"]).encode())
 
         if "data timeframe" in json.dumps(told["body"]):
