@@ -122,7 +122,7 @@ class CallLog(Protocol):
 class Pause(Protocol):
     """Whoever can wait."""
 
-    def __call__(self, seconds: float) -> None:
+    def __call__(self, seconds: float, /) -> None:
         """Return after that many seconds."""
         ...
 
