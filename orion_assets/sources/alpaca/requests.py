@@ -43,7 +43,8 @@ def daily_bars(tickers: Sequence[str], start: date, end: date, feed: str) -> Req
         "limit": str(ROWS_PER_PAGE),
     }
     expected = len(tickers) * (end - start).days
-    return Request("/v2/stocks/bars", params, expected // ROWS_PER_PAGE + 2)
+    # Nobody promises full pages
+    return Request("/v2/stocks/bars", params, 2 * (expected // ROWS_PER_PAGE) + 10)
 
 
 def news(after: datetime, until: datetime) -> Request:

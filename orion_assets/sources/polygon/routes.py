@@ -83,6 +83,14 @@ def _bars(budget: Budget, minutes: int) -> tuple[Route, ...]:
             page=BARS_PER_PAGE,
         ),
         Route(
+            name="index_range",
+            dataset="raw_vix",
+            scope="market",
+            budget=budget,
+            rows_per_session=1,
+            page=BARS_PER_PAGE,
+        ),
+        Route(
             name="minute_window",
             dataset="raw_minute_bars",
             scope="ticker",
