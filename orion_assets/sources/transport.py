@@ -242,6 +242,11 @@ class Transport:
         except Passing:
             self._breaker.failed()
             raise
+        except KeyRefused as e:
+            # Not every vendor says it with a 401
+            self._breaker.succeeded()
+            self._refused = e
+            raise
         except AnswerDistrusted as e:
             told = f"{self._told(target)}: {e}. Nothing of the answer is landed"
             raise AnswerDistrusted(told, is_worth_asking=e.is_worth_asking) from e

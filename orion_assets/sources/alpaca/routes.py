@@ -1,23 +1,23 @@
-"""The routes of Alpaca: bars of many tickers in one call, filled ticker by ticker, page by page.
+"""The routes of Alpaca: bars of many tickers in one call, articles and actions of the whole market by time."""
 
-Docs: https://docs.alpaca.markets (read 2026-11-21 in summaries; no key was at hand). 10,000 rows a page, 200 calls a
-minute on the free plan; consolidated (SIP) bars there only when older than 15 minutes, so never of today.
-"""
-
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Final
 
 from orion_assets.sources.limiter import Rate
 from orion_assets.sources.routes import Budget, Route
 
 FREE: Final = Budget("alpaca", Rate(200))
+RATES: Final[Mapping[str, Rate]] = {"free": Rate(200), "plus": Rate(10_000)}
 ROWS_PER_PAGE: Final = 10_000
+ARTICLES_PER_PAGE: Final = 50
+ACTIONS_PER_PAGE: Final = 1_000
 # A second source: it is asked for what the first may not answer
 RANK: Final = 2
 
 
 def alpaca_routes(today: date, budget: Budget = FREE, *, rank: int = RANK) -> tuple[Route, ...]:
-    """Give the routes of a key; `today` is New York's date, `rank` 1 or less where Alpaca is the first source."""
+    """Give the routes to bars; `today` is New York's date, `rank` 1 or less where Alpaca is the first source."""
 
     def route(dataset: str, rows: int, half_day: int) -> Route:
         return Route(
@@ -33,3 +33,29 @@ def alpaca_routes(today: date, budget: Budget = FREE, *, rank: int = RANK) -> tu
         )
 
     return route("raw_daily_bars", 1, 1), route("raw_minute_bars", 960, 780)
+
+
+def alpaca_reference_routes(today: date, budget: Budget = FREE, *, rank: int = RANK) -> tuple[Route, ...]:
+    """Give the routes to articles and actions; rows of a session are estimates, `today` is New York's date."""
+
+    def route(name: str, dataset: str, rows: float, page: int, size: float) -> Route:
+        return Route(
+            name=name,
+            dataset=dataset,
+            scope="market",
+            budget=budget,
+            rows_per_session=rows,
+            page=page,
+            # Pages follow one another, so that windows need not fit one
+            window=5,
+            rank=rank,
+            bytes_per_row=size,
+            disk_per_row=size / 2,
+            not_yet_from=today + timedelta(days=1),
+        )
+
+    return (
+        route("alpaca_news", "raw_news", 800, ARTICLES_PER_PAGE, 900.0),
+        route("alpaca_splits", "raw_splits", 10, ACTIONS_PER_PAGE, 250.0),
+        route("alpaca_dividends", "raw_dividends", 200, ACTIONS_PER_PAGE, 250.0),
+    )

@@ -1,7 +1,6 @@
 """From the bytes of a page to an envelope and a frame of its rows, each value held to its type. No meaning of rows."""
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +8,12 @@ from typing import Any, Final, cast
 
 import polars as pl
 
+from orion_assets.sources.bodies import loaded, number_of, object_of
 from orion_assets.sources.polygon.words import refuse_status
 from orion_assets.sources.transport import Passing
 
 _RESULTS: Final = re.compile(rb'"results"\s*:\s*')
 _BETWEEN: Final = re.compile(rb"\}\s*,\s*\{")
-_CAUSES: Final = {"NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def flat_page(body: bytes, fields: Mapping[str, pl.DataType], required: Sequence
         rows = pl.read_ndjson(lines, schema=dict(fields)) if lines.strip() else pl.DataFrame(schema=fields)
         rows = rows.with_columns(problem=_missing(rows, required))
     except pl.exceptions.PolarsError:
-        rows = _row_by_row(_list(_loaded(array)), fields, required)
+        rows = _row_by_row(_list(loaded(array)), fields, required)
     _refuse_miscount(envelope, rows.height)
     return Page(envelope, rows)
 
@@ -67,25 +66,12 @@ def listed(body: bytes) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
     Raises:
         Passing: As `flat_page`; or a result is not an object.
     """
-    envelope = _object(_loaded(body))
+    envelope = object_of(loaded(body))
     refuse_status(envelope)
     found = _list(envelope.pop("results", []))
     if not all(isinstance(each, dict) for each in found):
         raise Passing("results are not objects")
     return envelope, found
-
-
-def text_of(row: Mapping[str, Any], name: str) -> str | None:
-    """Give a text of a result; None where it is absent, empty or something else."""
-    value = row.get(name)
-    return value.strip() or None if isinstance(value, str) else None
-
-
-def number_of(value: object) -> float | None:
-    """Give a finite number, and None for anything else: texts, flags, NaN."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
 
 
 def _parted(body: bytes) -> tuple[dict[str, Any], bytes]:
@@ -101,7 +87,7 @@ def _parted(body: bytes) -> tuple[dict[str, Any], bytes]:
             end = 0
         else:
             return _without_results(envelope), body[start:end]
-    envelope = _object(_loaded(body))
+    envelope = object_of(loaded(body))
     return _without_results(envelope), json.dumps(_list(envelope.get("results", []))).encode()
 
 
@@ -109,24 +95,11 @@ def _without_results(envelope: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     return {name: value for name, value in envelope.items() if name != "results"}
 
 
-def _object(found: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    if not isinstance(found, dict):
-        raise Passing(f"the body is {json.dumps(found)[:40]}, not an object")
-    return cast("dict[str, Any]", found)
-
-
 def _list(found: Any) -> list[Any]:  # noqa: ANN401 - JSON
     if not isinstance(found, list):
         # Null was seen as a false empty that asking again filled
         raise Passing(f"results are {json.dumps(found)[:40]}, not a list")
     return cast("list[Any]", found)
-
-
-def _loaded(text: bytes) -> Any:  # noqa: ANN401 - JSON
-    try:
-        return json.loads(text, parse_constant=_CAUSES.__getitem__)
-    except ValueError as e:
-        raise Passing(f"the body is not JSON: {e}") from e
 
 
 def _missing(rows: pl.DataFrame, required: Sequence[str]) -> pl.Expr:

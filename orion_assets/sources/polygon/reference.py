@@ -3,19 +3,17 @@
 As in rows.py: what cannot be placed makes its page untrusted, what cannot be read keeps its place with a problem.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
-from fractions import Fraction
 from typing import Any, Final, cast
 
 import polars as pl
 
-from orion_assets import calendars
+from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import AnswerDistrusted
-from orion_assets.sources.polygon.pages import number_of, text_of
+from orion_assets.sources import filing
+from orion_assets.sources.bodies import Row, day_of, instant_of, number_of, ratio_of, text_of
 from orion_assets.tables import UTC_US
-
-Row = Mapping[str, Any]
 
 
 def splits(found: Sequence[Row], span: tuple[date, date]) -> pl.DataFrame:
@@ -29,7 +27,7 @@ def splits(found: Sequence[Row], span: tuple[date, date]) -> pl.DataFrame:
         AnswerDistrusted: A result has no ticker, no date, or a date outside the span.
     """
     rows = [_action(row, "execution_date", span) for row in found]
-    shares = [_ratio(row) for row in found]
+    shares = [ratio_of(row.get("split_to"), row.get("split_from")) for row in found]
     told = [
         None
         if after and before
@@ -84,9 +82,7 @@ def news(found: Sequence[Row], window: tuple[datetime, datetime]) -> pl.DataFram
         **dict.fromkeys(("title", "description", "publisher", "url", "problem"), pl.String()),
     }
     frame = pl.DataFrame(rows, schema=schema, orient="row").with_row_index("_row", 1)
-    cutoffs = calendars.sessions()
-    at = cutoffs["ts_close_cutoff"].cast(pl.Int64).search_sorted(frame["ts_event"].cast(pl.Int64), side="left")
-    filed = frame.with_columns(session=cutoffs["session"].gather(at))
+    filed = filing.articles(frame)
     # The last of an id stands: pages overlap where an article came in while they were read
     return filed.unique("article_id", keep="last", maintain_order=True)
 
@@ -108,7 +104,7 @@ def listings(found: Sequence[Row], as_of: date) -> pl.DataFrame:
         ticker = text_of(row, "ticker")
         if ticker is None:
             raise AnswerDistrusted(f"a listing without a ticker: {str(row)[:160]}", is_worth_asking=True)
-        ended = _day(row.get("delisted_utc"))
+        ended = day_of(row.get("delisted_utc"))
         words = {name: text_of(row, theirs) for name, theirs in _LISTED.items()}
         snapshot = min(as_of, ended) if ended else as_of
         rows.append({"ticker": ticker, **words, "snapshot": snapshot, "list_date": None, "delist_date": ended})
@@ -117,7 +113,7 @@ def listings(found: Sequence[Row], as_of: date) -> pl.DataFrame:
         **dict.fromkeys(("snapshot", "list_date", "delist_date"), pl.Date()),
     }
     frame = pl.DataFrame(rows, schema=schema).with_row_index("_row", 1)
-    midnight = pl.col("snapshot").cast(pl.Datetime("us")).dt.replace_time_zone(calendars.NEW_YORK.key)
+    midnight = pl.col("snapshot").cast(pl.Datetime("us")).dt.replace_time_zone(NEW_YORK.key)
     told = frame.with_columns(ts_event=midnight.dt.convert_time_zone("UTC"), problem=pl.lit(None, pl.String))
     # One company stands twice where its registry number changed
     return told.unique(["ticker", "snapshot"], keep="last", maintain_order=True)
@@ -127,7 +123,7 @@ _LISTED: Final = {"figi": "composite_figi", "name": "name", "type": "type", "exc
 
 
 def _action(row: Row, name: str, span: tuple[date, date]) -> tuple[str, str, date]:
-    ticker, day = text_of(row, "ticker"), _day(row.get(name))
+    ticker, day = text_of(row, "ticker"), day_of(row.get(name))
     if ticker is None or day is None or not span[0] <= day < span[1]:
         raise AnswerDistrusted(
             f"an action without a ticker or with no {name} in [{span[0]}, {span[1]}): {str(row)[:160]}",
@@ -139,9 +135,7 @@ def _action(row: Row, name: str, span: tuple[date, date]) -> tuple[str, str, dat
 
 def _dated(rows: Sequence[tuple[str, str, date]]) -> pl.DataFrame:
     schema = {"event_id": pl.String(), "ticker": pl.String(), "ex_date": pl.Date()}
-    frame = pl.DataFrame(rows, schema=schema, orient="row").with_row_index("_row", 1)
-    known = calendars.sessions().select(session="session", ts_event="ts_open").sort("session")
-    return frame.join_asof(known, left_on="ex_date", right_on="session", strategy="forward", check_sortedness=False)
+    return filing.actions(pl.DataFrame(rows, schema=schema, orient="row").with_row_index("_row", 1))
 
 
 def _each_once(frame: pl.DataFrame) -> pl.DataFrame:
@@ -152,7 +146,7 @@ def _each_once(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _article(row: Row, window: tuple[datetime, datetime]) -> tuple[Any, ...]:
-    name, published = text_of(row, "id"), _instant(row.get("published_utc"))
+    name, published = text_of(row, "id"), instant_of(row.get("published_utc"))
     if name is None or published is None or not window[0] < published <= window[1]:
         raise AnswerDistrusted(
             f"an article without an id, or not published in ({window[0].isoformat()}, {window[1].isoformat()}]:"
@@ -175,28 +169,3 @@ def _article(row: Row, window: tuple[datetime, datetime]) -> tuple[Any, ...]:
         text_of(row, "article_url"),
         problem,
     )
-
-
-def _day(value: object) -> date | None:
-    try:
-        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        read = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return read if read is not None and read.tzinfo is not None else None
-
-
-def _ratio(row: Row) -> tuple[int | None, int | None]:
-    """Give the shares after and before as whole numbers; 1.5 for 1 is 3 for 2."""
-    after, before = (number_of(row.get(name)) for name in ("split_to", "split_from"))
-    if after is None or before is None or after <= 0 or before <= 0:
-        return None, None
-    exact = (Fraction(str(after)) / Fraction(str(before))).limit_denominator(10_000)
-    is_whole = after.is_integer() and before.is_integer()
-    return (int(after), int(before)) if is_whole else (exact.numerator, exact.denominator)

@@ -9,14 +9,13 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets import calendars
 from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import AnswerDistrusted
-from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, said_schema
+from orion_assets.sources import filing
 from orion_assets.tables import UTC_US, Table
 
 SOURCE: Final = "polygon"
-DELAY: Final = timedelta(minutes=15)
+DELAY: Final = filing.DELAY
 BAR_FIELDS: Final[Mapping[str, pl.DataType]] = {
     **dict.fromkeys(("o", "h", "l", "c", "v", "vw", "n"), pl.Float64()),
     "t": pl.Int64(),
@@ -26,8 +25,6 @@ PRICES: Final = ("o", "h", "l", "c")
 _NAMES: Final = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume", "vw": "vwap", "n": "trade_count"}
 # 2001 to 2033 in milliseconds; in seconds, micro- or nanoseconds it would be another century
 _MS: Final = (1_000_000_000_000, 2_000_000_000_000)
-_MOST_PRICE: Final = 1e8
-_MOST_SHARES: Final = 1e12
 _TICKER: Final = r"^[A-Za-z0-9][A-Za-z0-9.:/-]{0,30}$"
 
 
@@ -101,7 +98,7 @@ def market_days(rows: pl.DataFrame, session: date) -> pl.DataFrame:
     named = rows.with_row_index("_row", 1).with_columns(
         ticker=pl.col("T").fill_null(""),
         session=pl.lit(session),
-        problem=_joined(
+        problem=filing.joined(
             pl.when(~pl.col("T").str.contains(_TICKER).fill_null(value=False)).then(pl.lit("T: is not a ticker")),
             pl.col("problem"),
         ),
@@ -110,56 +107,26 @@ def market_days(rows: pl.DataFrame, session: date) -> pl.DataFrame:
     is_twice = pl.col("ticker").is_duplicated()
     blank = [pl.when(~is_twice).then(pl.col(name)).alias(name) for name in _NAMES]
     told = pl.when(is_twice).then(pl.lit("told twice in one answer, differently"))
-    marked = once.with_columns(*blank, problem=_joined(told, pl.col("problem")))
+    marked = once.with_columns(*blank, problem=filing.joined(told, pl.col("problem")))
     return marked.unique("ticker", keep="first", maintain_order=True)
 
 
 def bars(days: pl.DataFrame) -> pl.DataFrame:
     """Give RAW_DAILY_BARS rows of placed days, without provenance; bounds that no bar can pass make problems."""
-    known = calendars.sessions().select("session", "ts_close")
-    beyond = [
-        pl.when(pl.col(name).abs() > most).then(pl.format(f"{name}: {{}} is beyond any {word}", pl.col(name)))
-        for names, most, word in (((*PRICES, "vw"), _MOST_PRICE, "price"), (("v", "n"), _MOST_SHARES, "volume"))
-        for name in names
-    ]
-    shut = pl.when(pl.col("ts_close").is_null()).then(pl.format("session: {} is not a trading session", "session"))
-    rows = days.join(known, on="session", how="left", maintain_order="left")
-    return rows.with_columns(
-        problem=_joined(shut, *beyond, pl.col("problem")),
-        ts_event=pl.coalesce("ts_close", _at_four()),
-        **{name: pl.col(short) for short, name in _NAMES.items()},
-    )
+    beyond = filing.beyond_any((*PRICES, "vw"), ("v", "n"))
+    rows = filing.bars(days.with_columns(problem=filing.joined(*beyond, pl.col("problem"))))
+    return rows.with_columns(**{name: pl.col(short) for short, name in _NAMES.items()})
 
 
 def vix_days(days: pl.DataFrame) -> pl.DataFrame:
     """Give RAW_VIX rows of placed days, without provenance; a day without a session is filed under the next one."""
-    known = calendars.sessions().select("ts_close", date="session")
-    coming = calendars.sessions().select(filed="session").sort("filed")
-    dated = days.rename({"session": "date"}).sort("date")
-    rows = dated.join_asof(coming, left_on="date", right_on="filed", strategy="forward").join(
-        known, on="date", how="left", maintain_order="left"
-    )
-    return rows.with_columns(
-        session="filed",
-        ts_event=pl.coalesce("ts_close", _at_four("date")) + timedelta(minutes=15),
-        **{_NAMES[short]: pl.col(short) for short in PRICES},
-    )
+    rows = filing.vix(days.rename({"session": "date"}))
+    return rows.with_columns(**{_NAMES[short]: pl.col(short) for short in PRICES})
 
 
 def said(table: Table, rows: pl.DataFrame, name: str, sha256: str, delay: timedelta = DELAY) -> pl.DataFrame:
     """Give rows the provenance of their page and the clocks of the source."""
-    return (
-        rows.with_columns(
-            pl.col("ts_event").dt.convert_time_zone("UTC").cast(UTC_US),
-            is_deleted=pl.lit(value=False),
-            source=pl.lit(SOURCE),
-            source_file=pl.lit(name),
-            source_row=pl.col("_row").cast(pl.Int64),
-            source_hash=pl.lit(sha256),
-        )
-        .with_columns((pl.col("ts_event") + delay).alias(TS_ASSUMED), pl.lit(None, UTC_US).alias(TS_STATED))
-        .select(pl.col(column).cast(dtype) for column, dtype in said_schema(table).items())
-    )
+    return filing.said(table, rows, source=SOURCE, name=name, sha256=sha256, delay=delay)
 
 
 def _instants(rows: pl.DataFrame) -> pl.Series:
@@ -177,13 +144,3 @@ def _refuse_rows(wrong: pl.DataFrame, what: str) -> None:
     if wrong.height:
         shown = {name: value for name, value in wrong.row(0, named=True).items() if value is not None}
         raise AnswerDistrusted(f"{wrong.height} rows have {what}, the first {str(shown)[:160]}", is_worth_asking=True)
-
-
-def _joined(*problems: pl.Expr) -> pl.Expr:
-    told = pl.concat_str(*problems, separator="; ", ignore_nulls=True)
-    return pl.when(told != "").then(told)
-
-
-def _at_four(name: str = "session") -> pl.Expr:
-    naive = pl.col(name).cast(pl.Datetime("us")) + timedelta(hours=16)
-    return naive.dt.replace_time_zone(NEW_YORK.key).dt.convert_time_zone("UTC")

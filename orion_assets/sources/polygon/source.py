@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any, ClassVar, Final, TypeVar
 
 import polars as pl
@@ -19,6 +20,7 @@ from orion_assets.schemas import (
     RAW_VIX,
     TABLES,
 )
+from orion_assets.sources import filing
 from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.polygon import reference, requests, rows
 from orion_assets.sources.polygon.pages import flat_page, listed
@@ -133,11 +135,8 @@ class PolygonSource:
         return self._range(ask, ticker, ask.tickers, rows.bars, calendars.NEW_YORK.key)
 
     def _vix(self, ask: Ask) -> Answer:
-        # A day of VIX on which the exchange rests is filed under the session after it
-        before = calendars.sessions(end=ask.start)["session"].tail(1).to_list()
-        early = (before[0] + timedelta(days=1)) if before else ask.start
-        whole = Ask(ask.dataset, early, ask.end, ask.tickers, ask.now, ask.is_partial, ask.route)
-        return self._range(whole, requests.VIX, (), rows.vix_days, "America/Chicago")
+        first, last = filing.days(ask.start, ask.end)
+        return self._range(replace(ask, start=first, end=last), requests.VIX, (), rows.vix_days, "America/Chicago")
 
     def _range(
         self,
@@ -178,16 +177,15 @@ class PolygonSource:
         return self._answer(ask, request, read, spoken_of)
 
     def _news(self, ask: Ask) -> Answer:
-        cutoffs = calendars.sessions(end=ask.end).tail(1 + calendars.sessions(ask.start, ask.end).height)
-        window: tuple[datetime, datetime] = (cutoffs["ts_close_cutoff"][0], cutoffs["ts_close_cutoff"][-1])
+        window = filing.window(ask.start, ask.end)
         return self._listed(ask, requests.news(*window), lambda found: reference.news(found, window))
 
     def _splits(self, ask: Ask) -> Answer:
-        span = _ex_dates(ask)
+        span = filing.days(ask.start, ask.end)
         return self._listed(ask, requests.splits(*span), lambda found: reference.splits(found, span), _NOTHING)
 
     def _dividends(self, ask: Ask) -> Answer:
-        span = _ex_dates(ask)
+        span = filing.days(ask.start, ask.end)
         return self._listed(ask, requests.dividends(*span), lambda found: reference.dividends(found, span), _NOTHING)
 
     def _tickers(self, ask: Ask) -> Answer:
@@ -271,9 +269,3 @@ def _refuse_another(envelope: Any, ticker: str) -> None:  # noqa: ANN401 - JSON
     said = envelope.get("ticker")
     if said is not None and said != ticker:
         raise AnswerDistrusted(f"it is about {said!r}, and {ticker} was asked for", is_worth_asking=True)
-
-
-def _ex_dates(ask: Ask) -> tuple[date, date]:
-    """Give the ex-dates that are filed under the sessions of an ask: those of closed days under the next session."""
-    before = calendars.sessions(end=ask.start)["session"].tail(1).to_list()
-    return (before[0] + timedelta(days=1) if before else ask.start), ask.end

@@ -1,9 +1,9 @@
 """What Polygon's statuses and error texts mean, whatever the route; texts as third parties have seen them."""
 
-import json
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from orion_assets.errors import NotEntitled, NotYet
+from orion_assets.sources.bodies import message_of, refuse_no_json
 from orion_assets.sources.transport import Passing, Response
 
 _TOO_EARLY: Final = "before end of day"
@@ -21,11 +21,9 @@ def judge(response: Response) -> None:
         Passing: It is no JSON object: a page of a proxy, or nothing.
     """
     if response.status == 200:
-        if response.body[:1] not in {b"{", b"["} or response.body.rstrip()[-1:] not in {b"}", b"]"}:
-            shown = response.body[:40].decode("utf-8", "replace")
-            raise Passing(f"HTTP 200 without JSON: {shown!r}" if shown else "HTTP 200 and an empty body")
+        refuse_no_json(response)
         return
-    said = _said(response.body)
+    said = message_of(response.body, "message", "error")
     if response.status == 403 and _TOO_EARLY in said:
         raise NotYet(f"polygon: {response.url}: {said}")
     if response.status == 403 and _OUT_OF_DATES in said:
@@ -42,12 +40,3 @@ def refuse_status(envelope: dict[str, Any]) -> None:
     if status not in _GOOD:
         told = envelope.get("error") or envelope.get("message") or "no reason given"
         raise Passing(f"HTTP 200 with status {status!r}: {str(told)[:120]}")
-
-
-def _said(body: bytes) -> str:
-    try:
-        told = json.loads(body)
-    except ValueError:
-        return ""
-    said = cast("dict[str, object]", told) if isinstance(told, dict) else {}
-    return str(said.get("message") or said.get("error") or "")

@@ -1,0 +1,87 @@
+"""What is asked of Alpaca: paths and queries; the key is in the headers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from orion_assets.calendars import NEW_YORK
+from orion_assets.sources.alpaca.routes import ACTIONS_PER_PAGE, ARTICLES_PER_PAGE, ROWS_PER_PAGE
+
+SPLITS: Final = ("forward_splits", "reverse_splits")
+DIVIDENDS: Final = ("cash_dividends",)
+# Dividends are found by the day of payment: paid later than this after its ex-date, one is not found
+PAID_WITHIN: Final = timedelta(days=120)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A path below the base URL, its query, and how many pages the answer may have at most."""
+
+    path: str
+    params: Mapping[str, str]
+    most_pages: int = field(default=1_000)
+
+    def page(self, token: str) -> "Request":
+        """Give the same request for the page that a token names."""
+        return replace(self, params={**self.params, "page_token": token})
+
+
+def daily_bars(tickers: Sequence[str], start: date, end: date, feed: str) -> Request:
+    """Ask for the daily bars of sessions [start, end), as traded and each under the ticker of its time."""
+    params = {
+        "symbols": ",".join(tickers),
+        "timeframe": "1Day",
+        "start": _midnight(start),
+        # The last bar's own stamp: any later, and an ask for yesterday would reach into the last 15 minutes
+        "end": _midnight(end - timedelta(days=1)),
+        "adjustment": "raw",
+        "asof": "-",
+        "feed": feed,
+        "currency": "USD",
+        "sort": "asc",
+        "limit": str(ROWS_PER_PAGE),
+    }
+    expected = len(tickers) * (end - start).days
+    # Nobody promises full pages
+    return Request("/v2/stocks/bars", params, 2 * (expected // ROWS_PER_PAGE) + 10)
+
+
+def news(after: datetime, until: datetime) -> Request:
+    """Ask for all articles from an instant to another; both ends are included."""
+    params = {
+        "start": _zulu(after),
+        "end": _zulu(until),
+        "sort": "asc",
+        "include_content": "false",
+        "exclude_contentless": "false",
+        "limit": str(ARTICLES_PER_PAGE),
+    }
+    return Request("/v1beta1/news", params)
+
+
+def actions(kinds: Sequence[str], start: date, end: date) -> Request:
+    """Ask for the actions with an ex-date in [start, end), by the dates at which they are processed.
+
+    Args:
+        kinds: SPLITS, or DIVIDENDS, which are paid after their ex-date.
+        start: First ex-date.
+        end: First ex-date no longer asked for.
+    """
+    last = end - timedelta(days=1) + (PAID_WITHIN if kinds == DIVIDENDS else timedelta())
+    params = {
+        "types": ",".join(kind.removesuffix("s") for kind in kinds),
+        "start": start.isoformat(),
+        "end": last.isoformat(),
+        "sort": "asc",
+        "limit": str(ACTIONS_PER_PAGE),
+    }
+    return Request("/v1/corporate-actions", params)
+
+
+def _midnight(day: date) -> str:
+    return _zulu(datetime.combine(day, time(), NEW_YORK))
+
+
+def _zulu(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,184 @@
+"""Alpaca as a `Source`: which request answers an ask, page by page, and what of the answer is landed."""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, ClassVar, Final
+
+import polars as pl
+
+from orion_assets.clock import Clock
+from orion_assets.errors import AnswerDistrusted, SettingsError
+from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, TABLES
+from orion_assets.sources import filing
+from orion_assets.sources.alpaca import requests, rows
+from orion_assets.sources.alpaca.requests import DIVIDENDS, SPLITS, Request
+from orion_assets.sources.alpaca.routes import RANK, RATES, alpaca_reference_routes, alpaca_routes
+from orion_assets.sources.alpaca.words import judge
+from orion_assets.sources.bodies import loaded, object_of
+from orion_assets.sources.gathering import Gathering
+from orion_assets.sources.limiter import Limiter, Rate
+from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask
+from orion_assets.sources.routes import Budget, Route
+from orion_assets.sources.transport import Policy, Response, Transport, Vendor
+
+BASE_URL: Final = "https://data.alpaca.markets"
+FEEDS: Final = ("sip", "iex", "delayed_sip", "otc", "boats", "overnight")
+# Beyond its deadline a call may take this long to be given up
+_GRACE_S: Final = 5.0
+# Spelled alike everywhere; preferred shares, warrants and units are not, and would seem to have no bars
+_COMMON: Final = re.compile(r"[A-Z]{1,5}(\.[A-Z])?")
+_Reading = Callable[[Mapping[str, Any]], pl.DataFrame]
+
+
+def open_alpaca(
+    keys: tuple[str, str],
+    limited: Callable[[Rate, float], Limiter],
+    clock: Clock,
+    *,
+    base_url: str = BASE_URL,
+    plan: str = "free",
+    feed: str = "sip",
+) -> "AlpacaSource":
+    """Open Alpaca with a pair of keys.
+
+    Args:
+        keys: The key's id and its secret; both travel in headers and nowhere else.
+        limited: Makes the limiter for the plan's rate and for the seconds within which any call has ended.
+        clock: Tells the time.
+        base_url: Another host; http on this machine alone.
+        plan: free or plus.
+        feed: One of FEEDS; sip is the whole market, iex one exchange of it.
+
+    Raises:
+        SettingsError: The plan or the feed is unknown, or the base URL would send the key in the clear.
+    """
+    if plan not in RATES or feed not in FEEDS:
+        known = f"plan {' or '.join(RATES)}, feed {', '.join(FEEDS)}"
+        raise SettingsError(f"alpaca: plan {plan!r} with feed {feed!r} is unknown; choose {known}")
+    policy = Policy()
+    headers = {"APCA-API-KEY-ID": keys[0], "APCA-API-SECRET-KEY": keys[1]}
+    vendor = Vendor(AlpacaSource.name, base_url, judge, headers=headers)
+    limiter = limited(RATES[plan], policy.deadline_s + _GRACE_S)
+    return AlpacaSource(Transport(vendor, limiter, policy, clock, time.sleep), Budget("alpaca", RATES[plan]), feed)
+
+
+class AlpacaSource:
+    """Alpaca with one pair of keys; every row is as the vendor said it, as traded."""
+
+    name: ClassVar[str] = "alpaca"
+    is_local: ClassVar[bool] = False
+
+    def __init__(self, transport: Transport, budget: Budget, feed: str = "sip", *, rank: int = RANK) -> None:
+        """Ask by a transport.
+
+        Args:
+            transport: The way out.
+            budget: What its calls are counted against, for plans.
+            feed: One of FEEDS.
+            rank: Of its routes; 1 or less where it is the first source.
+        """
+        self._transport = transport
+        self._budget = budget
+        self._feed = feed
+        self._rank = rank
+        self._readers: Final[dict[str, Callable[[Ask], Answer]]] = {
+            RAW_DAILY_BARS.name: self._daily_bars,
+            RAW_NEWS.name: self._news,
+            RAW_SPLITS.name: self._splits,
+            RAW_DIVIDENDS.name: self._dividends,
+        }
+
+    @property
+    def datasets(self) -> frozenset[str]:
+        """Names of the raw tables it fills."""
+        return frozenset(self._readers)
+
+    def routes(self, today: date) -> Sequence[Route]:
+        """Give its routes, the best first; `today` is New York's date."""
+        bars = alpaca_routes(today, self._budget, rank=self._rank)
+        others = alpaca_reference_routes(today, self._budget, rank=self._rank)
+        return [route for route in (*bars, *others) if route.dataset in self._readers]
+
+    def read(self, ask: Ask) -> Answer:
+        """Answer one call of a plan.
+
+        Raises:
+            ValueError: The dataset is not one of its own, or bars are asked of no ticker in particular.
+            OrionError: As `Transport.get`.
+        """
+        if ask.dataset not in self._readers:
+            raise ValueError(f"alpaca: {ask.dataset} is not supplied; supplied are {', '.join(sorted(self._readers))}")
+        return self._readers[ask.dataset](ask)
+
+    def last_session(self, dataset: str) -> date | None:  # noqa: ARG002
+        """None: the market goes on."""
+        return None
+
+    def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:  # noqa: ARG002
+        """Give no rows: it tells prices as traded, which are landed and not compared with."""
+        return pl.DataFrame(schema=RECONCILIATION)
+
+    def listed_tickers(self) -> tuple[str, ...]:
+        """Refuse: a whole market is too much to follow unasked.
+
+        Raises:
+            SettingsError: Always.
+        """
+        raise SettingsError(
+            "alpaca: nobody said which tickers to follow. Set ORION_TICKERS=AAPL,MSFT or call: orion tickers add AAPL"
+        )
+
+    def _daily_bars(self, ask: Ask) -> Answer:
+        if not ask.tickers:
+            raise ValueError("alpaca: daily bars are asked by ticker; name them")
+        asked = tuple(ticker for ticker in ask.tickers if _COMMON.fullmatch(ticker))
+        # Spelled otherwise by this vendor: its silence says nothing of them
+        unknown = {ticker: ask.start - timedelta(days=1) for ticker in ask.tickers if ticker not in asked}
+        gathering = Gathering(RAW_DAILY_BARS, self.name)
+        span = (ask.start, ask.end)
+        if asked and span[0] < span[1]:
+            request = requests.daily_bars(asked, *span, self._feed)
+            self._gather(gathering, request, lambda page: rows.bars(page, asked, span))
+        return gathering.answer(ask, asked, ends=unknown)
+
+    def _news(self, ask: Ask) -> Answer:
+        window = filing.window(ask.start, ask.end)
+        return self._market(ask, requests.news(*window), lambda page: rows.news(page, window), filing.DELAY)
+
+    def _splits(self, ask: Ask) -> Answer:
+        span = filing.days(ask.start, ask.end)
+        request = requests.actions(SPLITS, *span)
+        return self._market(ask, request, lambda page: rows.splits(page, SPLITS, span), filing.NO_DELAY)
+
+    def _dividends(self, ask: Ask) -> Answer:
+        span = filing.days(ask.start, ask.end)
+        request = requests.actions(DIVIDENDS, *span)
+        return self._market(ask, request, lambda page: rows.dividends(page, DIVIDENDS, span), filing.NO_DELAY)
+
+    def _market(self, ask: Ask, request: Request, reading: _Reading, delay: timedelta) -> Answer:
+        gathering = Gathering(TABLES[ask.dataset], self.name, delay)
+        if ask.start < ask.end:
+            self._gather(gathering, request, reading)
+        return gathering.answer(ask)
+
+    def _gather(self, gathering: Gathering, request: Request, reading: _Reading) -> None:
+        """Read all pages of a request."""
+
+        def taken(response: Response) -> str | None:
+            envelope = object_of(loaded(response.body))
+            token = rows.token_of(envelope)
+            gathering.add(reading(envelope), response)
+            return token
+
+        seen: set[str] = set()
+        token = self._transport.get(request.path, request.params, taken)
+        while token is not None:
+            if token in seen or len(seen) >= request.most_pages:
+                raise AnswerDistrusted(
+                    f"alpaca: {request.path}: its pages go round, or are more than {request.most_pages}; nothing of the"
+                    " answer is landed"
+                )
+            seen.add(token)
+            token = self._transport.get(request.path, request.page(token).params, taken)

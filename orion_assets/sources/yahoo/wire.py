@@ -1,0 +1,76 @@
+"""The way to Yahoo: yfinance's session, within a budget; every answer is whole, or an error says why there is none."""
+
+import hashlib
+from collections.abc import Mapping
+from importlib import import_module
+from types import ModuleType
+from typing import Final, Protocol
+from urllib.parse import quote, urlencode
+
+from orion_assets.errors import SettingsError, SourceUnavailable
+from orion_assets.sources.limiter import LONGEST_CLOSE_S, Limiter
+from orion_assets.sources.transport import Response
+
+URL: Final = "https://query2.finance.yahoo.com/v8/finance/chart/"
+DEADLINE_S: Final = 30.0
+
+
+class ChartWire(Protocol):
+    """Whoever can get the body of a chart."""
+
+    def __call__(self, symbol: str, params: Mapping[str, str]) -> Response:
+        """Ask for a chart; an answer of 404 is an answer.
+
+        Raises:
+            SourceUnavailable: There is none now.
+            SettingsError: What it takes is not installed.
+        """
+        ...
+
+
+class YfinanceWire:
+    """yfinance's cookie, crumb and fingerprint; its parsing and its caches of answers are not used."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        """Prepare; yfinance is loaded with the first request.
+
+        Args:
+            limiter: The budget; one ask may cost yfinance several requests.
+        """
+        self._limiter = limiter
+
+    def __call__(self, symbol: str, params: Mapping[str, str]) -> Response:
+        """Ask for a chart; as `ChartWire`."""
+        data, exceptions = _loaded("yfinance.data"), _loaded("yfinance.exceptions")
+        url = URL + quote(symbol, safe="")
+        with self._limiter.slot():
+            try:
+                got = data.YfData().get(url=url, params=dict(params), timeout=DEADLINE_S)
+            except exceptions.YFRateLimitError as e:
+                raise self._spent(symbol) from e
+            except (OSError, exceptions.YFException) as e:
+                raise SourceUnavailable(f"yahoo: {symbol}: {type(e).__name__}: {e}. The next run asks again") from e
+        if got.status_code == 429:
+            raise self._spent(symbol)
+        if got.status_code not in {200, 404}:
+            raise SourceUnavailable(f"yahoo: {symbol}: HTTP {got.status_code}. The next run asks again")
+        body = bytes(got.content)
+        # Without the crumb, which is as good as a key
+        told = f"{url}?{urlencode(params)}"
+        return Response(told, got.status_code, {}, body, hashlib.sha256(body).hexdigest())
+
+    def _spent(self, symbol: str) -> SourceUnavailable:
+        self._limiter.refused(None)
+        return SourceUnavailable(
+            f"yahoo: {symbol}: it wants to be left alone (HTTP 429). The next run asks again",
+            retry_after_s=LONGEST_CLOSE_S,
+        )
+
+
+def _loaded(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ImportError as e:
+        raise SettingsError(
+            f"yahoo: {e.name or name} is not installed; install the extra: pip install 'orion-assets[yahoo]'"
+        ) from e
