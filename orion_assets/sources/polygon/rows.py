@@ -16,11 +16,11 @@ from orion_assets.tables import UTC_US, Table
 
 SOURCE: Final = "polygon"
 DELAY: Final = timedelta(minutes=15)
-BAR_FIELDS: Final[Mapping[str, pl.DataType]] = {
+FIELDS: Final[Mapping[str, pl.DataType]] = {
+    "T": pl.String(),
     **dict.fromkeys(("o", "h", "l", "c", "v", "vw", "n"), pl.Float64()),
     "t": pl.Int64(),
 }
-MARKET_FIELDS: Final[Mapping[str, pl.DataType]] = {"T": pl.String(), **BAR_FIELDS}
 PRICES: Final = ("o", "h", "l", "c")
 _NAMES: Final = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume", "vw": "vwap", "n": "trade_count"}
 # 2001 to 2033 in milliseconds; in seconds, micro- or nanoseconds it would be another century
@@ -35,7 +35,8 @@ def ticker_days(rows: pl.DataFrame, ticker: str, span: tuple[date, date], zone: 
     """Give the days of a range answer.
 
     Args:
-        rows: BAR_FIELDS and `problem`, one row a day, in the order of the answer.
+        rows: FIELDS and `problem`, one row a day, in the order of the answer; T is null but for a vendor that
+            errs.
         ticker: Whom was asked for.
         span: The days [start, end) that were asked for.
         zone: In which its days begin at midnight.
@@ -44,8 +45,10 @@ def ticker_days(rows: pl.DataFrame, ticker: str, span: tuple[date, date], zone: 
         `ticker`, `session`, `_row` (1-based), the fields, `problem`; a day that is told twice alike stands once.
 
     Raises:
-        AnswerDistrusted: A stamp is no midnight of the zone within the span, or one day is told twice differently.
+        AnswerDistrusted: A stamp is no midnight of the zone within the span, one day is told twice differently, or a
+            row names another ticker.
     """
+    _refuse_rows(rows.filter(pl.col("T") != ticker), f"another ticker, and {ticker} was asked for")
     at = _instants(rows).dt.convert_time_zone(zone)
     _refuse_rows(rows.filter(at.dt.time() != pl.time(0)), f"a stamp that is not midnight in {zone}")
     placed = rows.with_columns(ticker=pl.lit(ticker), session=at.dt.date()).with_row_index("_row", 1)
@@ -60,7 +63,7 @@ def market_days(rows: pl.DataFrame, session: date) -> pl.DataFrame:
     """Give the bars of a grouped answer: every ticker of one session.
 
     Args:
-        rows: MARKET_FIELDS and `problem`.
+        rows: FIELDS and `problem`.
         session: The day that was asked for.
 
     Returns:

@@ -124,24 +124,19 @@ class PolygonSource:
     def _daily_bars(self, ask: Ask) -> Answer:
         if ask.route == "grouped":
             request = requests.market_bars(ask.start)
-            return self._flat(ask, request, rows.MARKET_FIELDS, lambda page, _: rows.market_days(page, ask.start), ())
+            return self._flat(ask, request, lambda page, _: rows.market_days(page, ask.start), rows.bars, ("T", "v"))
         (ticker,) = ask.tickers
-        return self._range(ask, ticker, ask.tickers, rows.bars, "America/New_York")
+        return self._range(ask, ticker, rows.bars, "America/New_York", ("v",))
 
     def _vix(self, ask: Ask) -> Answer:
         # A day of VIX on which the exchange rests is filed under the session after it
         before = calendars.sessions(end=ask.start)["session"].tail(1).to_list()
         early = (before[0] + timedelta(days=1)) if before else ask.start
         whole = Ask(ask.dataset, early, ask.end, ask.tickers, ask.now, ask.is_partial, ask.route)
-        return self._range(whole, requests.VIX, (), rows.vix_days, "America/Chicago")
+        return self._range(whole, requests.VIX, rows.vix_days, "America/Chicago", ())
 
     def _range(
-        self,
-        ask: Ask,
-        ticker: str,
-        spoken_of: tuple[str, ...],
-        meaning: Callable[[pl.DataFrame], pl.DataFrame],
-        zone: str,
+        self, ask: Ask, ticker: str, meaning: Callable[[pl.DataFrame], pl.DataFrame], zone: str, more: Sequence[str]
     ) -> Answer:
         span = (ask.start, ask.end)
         request = requests.range_bars(ticker, "day", span[0], span[1] - timedelta(days=1))
@@ -150,28 +145,25 @@ class PolygonSource:
             _refuse_another(envelope, ticker)
             return rows.ticker_days(page, ticker, span, zone)
 
-        return self._flat(ask, request, rows.BAR_FIELDS, placed, spoken_of, meaning)
+        return self._flat(ask, request, placed, meaning, more)
 
     def _flat(
         self,
         ask: Ask,
         request: Request,
-        fields: Any,  # noqa: ANN401
         place: Callable[[pl.DataFrame, Any], pl.DataFrame],
-        spoken_of: tuple[str, ...],
-        meaning: Callable[[pl.DataFrame], pl.DataFrame] = rows.bars,
+        meaning: Callable[[pl.DataFrame], pl.DataFrame],
+        more: Sequence[str],
     ) -> Answer:
-        required = [
-            name for name in fields if name not in {"vw", "n"} and not (name == "v" and meaning is rows.vix_days)
-        ]
+        """Read pages of bars; each must have its prices, its stamp and what `more` names."""
 
-        def read(response: Response) -> tuple[pl.DataFrame, str | None]:
-            page = flat_page(response.body, fields, required)
+        def read(response: Response) -> _Page:
+            page = flat_page(response.body, rows.FIELDS, (*rows.PRICES, "t", *more))
             if page.envelope.get("adjusted") is True:
                 raise AnswerDistrusted("its prices are adjusted, and as traded were asked for", is_worth_asking=True)
             return meaning(place(page.rows, page.envelope)), page.next_url
 
-        return self._answer(ask, request, read, spoken_of)
+        return self._answer(ask, request, read, ask.tickers if ask.route != "grouped" else ())
 
     def _news(self, ask: Ask) -> Answer:
         cutoffs = calendars.sessions(end=ask.end).tail(1 + calendars.sessions(ask.start, ask.end).height)
