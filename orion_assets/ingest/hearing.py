@@ -5,7 +5,7 @@ was landed around it, and from the calendar. No writing here, and no judgement o
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
@@ -15,11 +15,12 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import AnswerDistrusted, NotEntitled
-from orion_assets.ingest.landing import is_by_ticker
+from orion_assets.ingest.landing import MOST_GONE, is_by_ticker
 from orion_assets.ingest.plan import HOLES
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_NEWS, RAW_VIX, TABLES, WHOLE_MARKET
 from orion_assets.sources.protocols import Answer, Ask, Source
 from orion_assets.store.lake import Lake
+from orion_assets.transforms.bars import BAR_RULES, UNREADABLE, VIX_RULES, Rule
 from orion_assets.transforms.versions import visible
 
 LOG: Final = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ LOG: Final = logging.getLogger(__name__)
 _MOST_MISSING: Final = 0.05
 # How far around a session of the market another one is looked for, to compare with
 _AROUND: Final = timedelta(days=7)
+_RULES: Final[Mapping[str, Sequence[Rule]]] = {RAW_DAILY_BARS.name: BAR_RULES, RAW_VIX.name: VIX_RULES}
 _EVERY_SESSION: Final = (RAW_VIX.name, RAW_NEWS.name)
 HELD_BACK: Final = {**HOLES, "problem": pl.String(), "evidence": pl.String()}
 
@@ -48,24 +50,17 @@ class Hearing:
         self.unreached = pl.DataFrame(schema=HOLES)
 
     def read(self, ask: Ask) -> Answer:
-        """Answer a call of a plan; where the answer leaves out what should be there, by two answers.
+        """Answer a call of a plan; by two answers where one leaves out what should be there, or holds bad rows.
 
         Raises:
-            AnswerDistrusted: Both leave out a part of a market that traded the session before or after.
+            AnswerDistrusted: Both leave out a part of a market that traded in the session beside it.
             OrionError: As `Source.read`.
         """
         answer = self._source.read(ask)
         expected = self._expected(ask, answer)
-        if _is_doubtful(expected, answer):
-            answer = _together(answer, self._source.read(ask), TABLES[ask.dataset].key)
-            missing = _missing(expected, answer)
-            if missing.height:
-                LOG.warning(
-                    "%s: %d of %d cells of [%s, %s) are absent from two answers, the first %s",
-                    *(ask.dataset, missing.height, expected.height, ask.start, ask.end, missing.row(0)),
-                )
-            if not answer.tickers and is_by_ticker(ask.dataset) and answer.rows.height:
-                self._refuse_half(ask, expected, answer)
+        if _is_doubtful(expected, answer, ask.dataset):
+            answer = _together(answer, self._source.read(ask), expected, ask.dataset)
+            self._tell(ask, expected, answer)
             answer = self._from_the_floor(ask, answer)
         self._note_problems(ask, answer)
         return answer
@@ -89,13 +84,20 @@ class Hearing:
         near = others.filter((pl.col("session") - session).abs() == (pl.col("session") - session).abs().min())
         return near["ticker"].unique().sort().to_list()
 
-    def _refuse_half(self, ask: Ask, expected: pl.DataFrame, answer: Answer) -> None:
+    def _tell(self, ask: Ask, expected: pl.DataFrame, answer: Answer) -> None:
+        """Say what two answers lack; of a market that is there in part, refuse the part."""
         missing = _missing(expected, answer)
-        if missing.height > _MOST_MISSING * expected.height:
+        if missing.is_empty():
+            return
+        told = f"{missing.height} of {expected.height} cells that should have rows, the first {missing.row(0)}"
+        LOG.warning("%s: two answers lack %s", ask.dataset, told)
+        is_market = is_by_ticker(ask.dataset) and not answer.tickers
+        # A few of a small market may well have ended on one day
+        if is_market and answer.rows.height and missing.height > max(MOST_GONE, _MOST_MISSING * expected.height):
+            names = ", ".join(missing["ticker"].head(3))
             raise AnswerDistrusted(
                 f"{self._source.name}: {ask.dataset} of {ask.start}: two answers lack {missing.height} of"
-                f" {expected.height} tickers that traded in the session beside it, the first {missing['ticker'][0]}."
-                " Nothing of them is landed"
+                f" {expected.height} tickers that traded in the session beside it ({names}). Nothing of it is landed"
             )
 
     def _from_the_floor(self, ask: Ask, answer: Answer) -> Answer:
@@ -131,7 +133,7 @@ class Hearing:
             return False
 
     def _note_problems(self, ask: Ask, answer: Answer) -> None:
-        wrong = answer.rows.filter(pl.col("problem").is_not_null())
+        wrong = answer.rows.with_columns(problem=_problem(ask.dataset)).filter(pl.col("problem").is_not_null())
         ticker = pl.col("ticker") if is_by_ticker(ask.dataset) else pl.lit(WHOLE_MARKET)
         found = wrong.select(
             dataset=pl.lit(ask.dataset),
@@ -143,20 +145,36 @@ class Hearing:
         self.held_back = pl.concat([self.held_back, found.unique(HOLES.keys(), keep="first", maintain_order=True)])
 
 
-def _is_doubtful(expected: pl.DataFrame, answer: Answer) -> bool:
-    if answer.rows.is_empty():
-        return True
-    return _missing(expected, answer).height > _MOST_MISSING * expected.height
+def _is_doubtful(expected: pl.DataFrame, answer: Answer, dataset: str) -> bool:
+    is_short = _missing(expected, answer).height > _MOST_MISSING * expected.height
+    return is_short or answer.rows.is_empty() or answer.rows.select(_problem(dataset).is_not_null().any()).item()
+
+
+def _problem(dataset: str) -> pl.Expr:
+    """Say what is wrong with a row that will be held back; null where nothing is."""
+    rules = _RULES.get(dataset, (UNREADABLE,))
+    told = [
+        pl.when(rule.is_broken.fill_null(value=False)).then(pl.format(f"{rule.name}: {{}}", rule.found))
+        for rule in rules
+    ]
+    return pl.coalesce(told)
 
 
 def _missing(expected: pl.DataFrame, answer: Answer) -> pl.DataFrame:
-    is_market = expected["ticker"].eq(WHOLE_MARKET).any()
-    told = answer.rows.select(ticker=pl.lit(WHOLE_MARKET) if is_market else "ticker", session="session")
+    who = pl.col("ticker") if "ticker" in answer.rows.columns else pl.lit(WHOLE_MARKET)
+    told = answer.rows.select(ticker=who, session="session")
     return expected.join(told, on=["ticker", "session"], how="anti").sort("session", "ticker")
 
 
-def _together(first: Answer, second: Answer, key: Sequence[str]) -> Answer:
-    """Put two answers to one question together: what either has is there, and the second one's word is the last."""
-    rows = pl.concat([first.rows, second.rows]).unique(key, keep="last", maintain_order=True)
+def _together(first: Answer, second: Answer, expected: pl.DataFrame, dataset: str) -> Answer:
+    """Put two answers to one question together.
+
+    The second one's word is the last where it is whole; else what either has in good order is there.
+    """
     evidence = f"{first.evidence} {second.evidence}"
-    return replace(second, rows=rows, documents=(*first.documents, *second.documents), evidence=evidence)
+    whole = replace(second, documents=(*first.documents, *second.documents), evidence=evidence)
+    if not _is_doubtful(expected, second, dataset):
+        return whole
+    is_good = _problem(dataset).is_null()
+    parts = [second.rows.filter(~is_good), first.rows.filter(is_good), second.rows.filter(is_good)]
+    return replace(whole, rows=pl.concat(parts).unique(TABLES[dataset].key, keep="last", maintain_order=True))

@@ -4,13 +4,13 @@ Time is virtual: the vendor, the budget, the breaker and every wait go by one cl
 """
 
 import gzip
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+import pytest
 from polars.testing import assert_frame_equal
 
 from orion_assets import calendars
@@ -19,6 +19,8 @@ from orion_assets.ingest.execution import fill, planned
 from orion_assets.ingest.landing import NOT_VALUES, is_by_ticker
 from orion_assets.ingest.ledger import planned_cells
 from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.plan import HOLES
+from orion_assets.ingest.planner import plan
 from orion_assets.ingest.runner import Desk, Landed
 from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_VIX
 from orion_assets.sources.limiter import Limiter, Rate, budget_of
@@ -45,8 +47,22 @@ NOW = datetime(2026, 11, 21, 18, tzinfo=UTC)
 RATE = Rate(5)
 DAY_S = 25 * 3600.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Calls go from the newest session back
+PLACES = {"first call": -1, "middle call": -2, "last call": -3}
 TABLES = {each.name: each for each in (RAW_DAILY_BARS, RAW_VIX, RAW_NEWS, RAW_SPLITS, RAW_DIVIDENDS)}
 PATIENCE = Policy(deadline_s=5.0, attempts=3, refusals=3, most_bytes=8 * 1024**2)
+
+
+def at_places(names, places) -> list:
+    """Give every name at every place; the daily suite has each name once and the places in turn, `accept` the rest."""
+    return [
+        pytest.param(name, place, id=f"{name} on the {place}", marks=() if number % len(places) == turn else _LONG)
+        for number, name in enumerate(names)
+        for turn, place in enumerate(places)
+    ]
+
+
+_LONG = pytest.mark.accept
 
 
 @dataclass
@@ -65,6 +81,7 @@ class World:
         rights: What it believes that its key may ask.
         key: Its key.
         told: Every error that came out of it.
+        base_url: Whom it asks; empty for the fake vendor.
     """
 
     folder: Path
@@ -78,6 +95,7 @@ class World:
     rights: Rights = field(default_factory=lambda: Rights(RATE, years=None, has_flat_files=False, has_today=True))
     key: str = KEY
     told: list[OrionError] = field(default_factory=list)
+    base_url: str = ""
 
     def pause(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -88,7 +106,7 @@ class World:
     def source(self) -> PolygonSource:
         vendor = Vendor(
             "polygon",
-            self.vendor.base_url,
+            self.base_url or self.vendor.base_url,
             judge,
             frozenset({"api.massive.com", "api.polygon.io"}),
             {"Authorization": f"Bearer {self.key}"},
@@ -105,6 +123,12 @@ class World:
 
     def plan(self):
         return planned(self.desk.state, self.source(), [self.ask], self.clock.now())
+
+    def plan_of(self, session: date):
+        """Give the calls that a session takes, whatever the ledger knows."""
+        cells = planned_cells(self.table.name, self.ask.tickers, session, session + timedelta(days=1))
+        routes = self.source().routes(self.clock.now().date())
+        return plan(cells.select(HOLES.keys()), routes, calendars.sessions(session, session + timedelta(days=1)))
 
     def run(self) -> Landed | OrionError:
         """Fill once; give what it raised, as a run of Dagster would meet it."""
@@ -176,8 +200,8 @@ def truth_rows(made: World) -> pl.DataFrame:
     within = pl.col("session").is_between(start, end, closed="left")
     if made.table is RAW_DAILY_BARS:
         bars = truth.daily_bars.filter(within)
-        is_grouped = any(entry.route == "grouped" and entry.rows for entry in made.vendor.journal)
-        return bars if is_grouped else bars.filter(pl.col("ticker").is_in(list(made.tickers)))
+        is_by_range = any(entry.route == "range" for entry in made.vendor.journal)
+        return bars.filter(pl.col("ticker").is_in(list(made.tickers))) if is_by_range else bars
     days = calendars.sessions(end=end)
     before = days.filter(pl.col("session") < start).tail(1)
     if made.table is RAW_VIX:
@@ -242,7 +266,9 @@ def assert_one_line(texts: Sequence[str], *subjects: str) -> None:
         assert "\n" not in text
         assert len(text) < 700
         assert any(subject in text for subject in subjects or ("polygon",)), text
-        assert any(word in text for word in ("asked for again", "asks again", "set a valid one", "due in", "lower")), text
+        assert any(word in text for word in ("asked for again", "asks again", "set a valid one", "due in", "lower")), (
+            text
+        )
 
 
 def assert_whole(made: World, log: str = "", *, at_most: int | None = None) -> None:
@@ -266,8 +292,7 @@ def _plain(file: Path) -> bytes:
     return file.read_bytes()
 
 
-def in_thread(work):
-    """Run something beside the test."""
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread
+def few_seconds(made: World, entries: Sequence[int]) -> list[float]:
+    """Give the seconds of the vendor's clock between requests, by their place in the journal."""
+    starts = [entry.ts_start for entry in made.vendor.journal]
+    return [starts[place + 1] - starts[place] for place in entries]
