@@ -12,7 +12,7 @@ from orion_assets.errors import SettingsError, SourceUnavailable
 from orion_assets.ingest.runner import Landed
 from orion_assets.schemas import RAW_DAILY_BARS
 from orion_assets.sources.transport import Policy
-from orion_assets_tests.faults.world import PLACES, assert_cells, assert_one_line, assert_secret, at_places
+from orion_assets_tests.faults.world import PLACES, assert_cells, assert_one_line, assert_secret, in_threes
 from orion_assets_tests.scripted_server import answer, scripted
 
 SHORT = Policy(deadline_s=0.3, attempts=3, refusals=3, most_bytes=8 * 1024**2)
@@ -41,7 +41,20 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize(("fault", "place"), at_places(FAULTS, PLACES))
+# One of each kind; the others with `accept`
+KINDS = ("03 drip", "04 reset", "06 gzip cut after a row", "13 503", "14 a page of HTML", "15 null", "16 status ERROR")
+
+
+@pytest.mark.parametrize(
+    ("fault", "place"),
+    [
+        pytest.param(
+            fault, place, marks=() if fault in KINDS and KINDS.index(fault) % 3 == turn else pytest.mark.accept
+        )
+        for fault in FAULTS
+        for turn, place in enumerate(PLACES)
+    ],
+)
 def test_a_call_that_stays_broken_fails_alone_and_heals(worlds, whole, truth, fault, place):
     name, more = FAULTS[fault]
     made = worlds(RAW_DAILY_BARS, policy=SHORT)
@@ -62,7 +75,7 @@ def test_a_call_that_stays_broken_fails_alone_and_heals(worlds, whole, truth, fa
     whole(made, at_most=2 + SHORT.attempts + 1)
 
 
-@pytest.mark.parametrize("three", [list(FAULTS)[at : at + 3] for at in range(0, len(FAULTS), 3)], ids=" and ".join)
+@pytest.mark.parametrize("three", in_threes(FAULTS))
 def test_faults_that_pass_leave_nothing_behind(worlds, whole, three):
     made = worlds(RAW_DAILY_BARS, policy=SHORT)
     # Each of the three calls fails once, by a fault of its own, and comes through when it is asked again

@@ -62,6 +62,20 @@ def at_places(names, places) -> list:
     ]
 
 
+def in_threes(names) -> list:
+    """Give the names three at a time, for the three places of a world; turned, so that each comes to each place.
+
+    The daily suite has each name once, `accept` the other turns.
+    """
+    names = list(names)
+    threes = [(names + names)[at : at + 3] for at in range(0, len(names), 3)]
+    return [
+        pytest.param(three[turn:] + three[:turn], id=" and ".join(three[turn:] + three[:turn]), marks=marks)
+        for turn, marks in enumerate(((), _LONG, _LONG))
+        for three in threes
+    ]
+
+
 _LONG = pytest.mark.accept
 
 

@@ -4,7 +4,7 @@ A row that cannot be placed makes its page untrusted; a row that cannot be read 
 """
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from typing import Final
 
 import polars as pl
@@ -16,6 +16,8 @@ from orion_assets.tables import UTC_US, Table
 
 SOURCE: Final = "polygon"
 DELAY: Final = timedelta(minutes=15)
+# Midnight of UTC to the second is a date without a time: the article came at some time of that day
+NEWS_DELAY: Final = pl.when(pl.col("ts_event").dt.time() == time(0)).then(timedelta(days=1)).otherwise(DELAY)
 FIELDS: Final[Mapping[str, pl.DataType]] = {
     "T": pl.String(),
     **dict.fromkeys(("o", "h", "l", "c", "v", "vw", "n"), pl.Float64()),
@@ -122,7 +124,7 @@ def vix_days(days: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def said(table: Table, rows: pl.DataFrame, name: str, sha256: str, delay: timedelta = DELAY) -> pl.DataFrame:
+def said(table: Table, rows: pl.DataFrame, name: str, sha256: str, delay: timedelta | pl.Expr = DELAY) -> pl.DataFrame:
     """Give rows the provenance of their page and the clocks of the source."""
     return (
         rows.with_columns(

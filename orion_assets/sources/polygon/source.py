@@ -168,7 +168,7 @@ class PolygonSource:
     def _news(self, ask: Ask) -> Answer:
         cutoffs = calendars.sessions(end=ask.end).tail(1 + calendars.sessions(ask.start, ask.end).height)
         window: tuple[datetime, datetime] = (cutoffs["ts_close_cutoff"][0], cutoffs["ts_close_cutoff"][-1])
-        return self._listed(ask, requests.news(*window), lambda found: reference.news(found, window))
+        return self._listed(ask, requests.news(*window), lambda found: reference.news(found, window), rows.NEWS_DELAY)
 
     def _splits(self, ask: Ask) -> Answer:
         span = _ex_dates(ask)
@@ -206,7 +206,7 @@ class PolygonSource:
         ask: Ask,
         request: Request,
         meaning: Callable[[list[dict[str, Any]]], pl.DataFrame],
-        delay: timedelta = rows.DELAY,
+        delay: timedelta | pl.Expr = rows.DELAY,
     ) -> Answer:
         def read(response: Response) -> _Page:
             envelope, found = listed(response.body)
@@ -221,7 +221,7 @@ class PolygonSource:
         request: Request,
         read: Callable[[Response], _Page],
         spoken_of: tuple[str, ...],
-        delay: timedelta = rows.DELAY,
+        delay: timedelta | pl.Expr = rows.DELAY,
     ) -> Answer:
         """Read all pages of a request."""
         table = TABLES[ask.dataset]
@@ -232,6 +232,7 @@ class PolygonSource:
 
         def taken(response: Response) -> str | None:
             page, following = read(response)
+            _refuse_idle(page, following, found, table.key)
             name = response.url.partition("://")[2].partition("/")[2]
             if page.height:
                 found.append(rows.said(table, page, f"/{name}", response.sha256, delay))
@@ -253,6 +254,15 @@ class PolygonSource:
                 raise AnswerDistrusted(f"polygon: {request.path}: two pages tell {clashes.row(0)[:2]} differently")
             said = one
         return Answer(said, tuple(documents), documents[0].sha256, spoken_of)
+
+
+def _refuse_idle(page: pl.DataFrame, following: str | None, found: Sequence[pl.DataFrame], key: Sequence[str]) -> None:
+    """Refuse a page in place of which another one should stand: one that brings nothing new and goes on."""
+    if page.is_empty() and following is not None:
+        raise AnswerDistrusted("it is empty, and says that another page follows", is_worth_asking=True)
+    before = pl.concat([each.select(key) for each in found])
+    if page.height and page.select(key).join(before, on=key, how="anti").is_empty():
+        raise AnswerDistrusted("it repeats what the pages before it told", is_worth_asking=True)
 
 
 def _refuse_another(envelope: Any, ticker: str) -> None:  # noqa: ANN401 - JSON
