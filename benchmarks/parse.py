@@ -60,7 +60,7 @@ def page():
 
 
 def orion_bars(body):
-    read = flat_page(body, rows.BAR_FIELDS, [name for name in rows.BAR_FIELDS if name not in {"vw", "n"}])
+    read = flat_page(body, rows.FIELDS, [name for name in rows.FIELDS if name not in {"T", "vw", "n"}])
     assert read.envelope["ticker"] == "AAA"
     assert read.envelope["adjusted"] is False
     return rows.ticker_minutes(read.rows, "AAA", (date(2026, 8, 1), date(2026, 9, 30)))

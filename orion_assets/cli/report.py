@@ -92,7 +92,10 @@ def line(finding: Finding) -> str:
         f"{name} {first[name]}" for name in ("ticker", "session", "date", "row_key", "found") if first.get(name)
     )
     more = f", first: {where}" if where else ""
-    gone = " withdrawn, the source no longer has them" if finding.check == "complete" and finding.accused else ""
+    if state := first.get("state"):
+        more = f" asked for in vain{more}, {str(state).replace('_', ' ')}: {first['detail']}"
+    is_gone = finding.check == "complete" and finding.accused and not state
+    gone = " withdrawn, the source no longer has them" if is_gone else ""
     return f"  check {finding.asset}.{finding.check.replace('_', ' ')}: {counted(finding.rows, 'row')}{gone}{more}"
 
 

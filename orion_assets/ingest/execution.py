@@ -4,18 +4,30 @@ What a call comes to is in the ledger before the next one is made, so that a run
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
 
 from orion_assets import calendars
 from orion_assets.calendars import NEW_YORK
-from orion_assets.errors import AnswerDistrusted, NotEntitled, NotFound, NotYet, OrionError, RequestRejected
+from orion_assets.errors import (
+    AnswerDistrusted,
+    KeyRefused,
+    NotEntitled,
+    NotFound,
+    NotYet,
+    OrionError,
+    RequestRejected,
+    SettingsError,
+    SourceRejected,
+    SourceUnavailable,
+)
+from orion_assets.ingest.hearing import Hearing
 from orion_assets.ingest.landing import is_by_ticker
-from orion_assets.ingest.ledger import covered_cells, failed_cells, planned_cells
+from orion_assets.ingest.ledger import covered_cells, planned_cells, told_cells
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.plan import HOLES, Call, Plan
 from orion_assets.ingest.planner import plan
@@ -28,16 +40,18 @@ from orion_assets.tables import UTC_US, Table
 from orion_assets.transforms.versions import visible
 
 LOG: Final = logging.getLogger(__name__)
-# Answered, for good or ill; what was quarantined or not listed is told again only on purpose
-_SETTLED: Final = (*ANSWERED, "quarantined", "not_listed")
-# A right that is missing today may be there tomorrow
+# What the vendor could not, or would not, tell today may be there tomorrow
 _ASK_AGAIN_AFTER: Final = timedelta(days=1)
-_STATES: Final[dict[type[OrionError], str]] = {
-    NotEntitled: "not_entitled",
-    NotYet: "not_yet",
-    NotFound: "not_listed",
-    AnswerDistrusted: "quarantined",
-    RequestRejected: "failed",
+_ASKED_DAILY: Final = ("not_entitled", "not_listed", "quarantined")
+# Of an answer that stays bad, after a few days it is believed that it stays so
+_MOST_ATTEMPTS: Final = 8
+_STATES: Final[Mapping[type[OrionError], tuple[str, str]]] = {
+    NotEntitled: ("not_entitled", "It is asked for again tomorrow; a larger plan is set by ORION_POLYGON_PLAN"),
+    NotYet: ("not_yet", "The next run asks again"),
+    NotFound: ("not_listed", "It is asked for again tomorrow; is the ticker right?"),
+    AnswerDistrusted: ("quarantined", "It is asked for again tomorrow"),
+    RequestRejected: ("failed", "The next run asks again; if this stays, report it"),
+    SourceRejected: ("failed", "The next run asks again"),
 }
 
 
@@ -54,9 +68,9 @@ def holes(state: State, ask: Ask, now: datetime) -> pl.DataFrame:
     """
     closed = calendars.sessions(ask.start, ask.end).filter(pl.col("ts_close_cutoff") <= now).select("session")
     wanted = planned_cells(ask.dataset, ask.tickers, ask.start, ask.end).join(closed, on="session", how="semi")
-    known = state.cells(ask.dataset, start=ask.start, end=ask.end)
-    is_fresh = (pl.col("state") == "not_entitled") & (pl.col("ts_updated") > now - _ASK_AGAIN_AFTER)
-    settled = known.filter(pl.col("state").is_in(_SETTLED) | is_fresh)
+    known = state.cells(ask.dataset, start=ask.start, end=ask.end, states=(*ANSWERED, *_ASKED_DAILY))
+    is_fresh = (pl.col("ts_updated") > now - _ASK_AGAIN_AFTER) | (pl.col("attempts") >= _MOST_ATTEMPTS)
+    settled = known.filter(pl.col("state").is_in(ANSWERED) | is_fresh)
     return wanted.join(settled, on=list(HOLES), how="anti").select(HOLES.keys())
 
 
@@ -95,23 +109,25 @@ def fill(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment, max
         moment: The clock of the landing.
         max_calls: Make no more requests than these, the first of the plan.
 
-    A call that the vendor refuses for good leaves its cells in the state that says why, and the next one is made.
+    A call that the vendor refuses for good leaves its cells in the state that says why, and the next one is made. So
+    does one that it cannot answer now; after two in a row, or when it refuses the key, no further one is made.
 
     Raises:
-        KeyRefused, SourceUnavailable, SettingsError: No further call makes sense; what was landed stays.
+        KeyRefused, SourceUnavailable, SettingsError: Some calls, or all further ones, were in vain; their cells are
+            failed, and what was landed stays.
     """
     routes = source.routes(moment.now.astimezone(NEW_YORK).date())
     if not routes:
         return land(desk, source, ask, table, moment)
     _from_the_market(desk, ask, table, moment)
     work = planned(desk.state, routes, [ask], moment.now, max_calls=max_calls)
-    _record_unanswerable(desk.state, ask, table, work, moment)
-    parts = [_made(desk, source, ask, call, table, moment) for call in work]
-    not_due = calendars.sessions(ask.start, ask.end).filter(pl.col("ts_close_cutoff") > moment.now)["session"]
+    not_due = calendars.sessions(ask.start, ask.end).filter(pl.col("ts_close_cutoff") > moment.now).select("session")
+    _record_unasked(desk.state, ask, work, not_due, moment)
+    parts = _Filling(desk, source, ask, table, moment).made(list(work))
     changes = [part.first_change for part in parts if part.first_change is not None]
     appended = pl.concat([table.empty(), *(part.appended for part in parts)])
     LOG.info("%s: %d calls made, %d versions landed", table.name, work.calls, appended.height)
-    return Landed(table, appended, min(changes, default=None), tuple(not_due))
+    return Landed(table, appended, min(changes, default=None), tuple(not_due["session"]))
 
 
 def _from_the_market(desk: Desk, ask: Ask, table: Table, moment: Moment) -> None:
@@ -149,29 +165,82 @@ def _from_the_market(desk: Desk, ask: Ask, table: Table, moment: Moment) -> None
     LOG.info("%s: %d cells answered from what was told of the whole market", table.name, answered.height)
 
 
-def _made(desk: Desk, source: Source, whole: Ask, call: Call, table: Table, moment: Moment) -> Landed:
-    mine = call.ask(moment.now)
-    if is_by_ticker(table.name) and not mine.tickers:
+@dataclass(frozen=True)
+class _Filling:
+    desk: Desk
+    source: Source
+    whole: Ask
+    table: Table
+    moment: Moment
+
+    def made(self, calls: Sequence[Call]) -> list[Landed]:
+        """Make calls in their order."""
+        hearing, parts = Hearing(self.source, self.desk.lake), list[Landed]()
+        unanswered: SourceUnavailable | None = None
+        is_silent = False
+        for number, call in enumerate(calls):
+            try:
+                parts.append(self._made(call, hearing))
+                is_silent = False
+            except (KeyRefused, SettingsError, SourceUnavailable) as e:
+                if is_silent or not isinstance(e, SourceUnavailable):
+                    self._give_up(calls[number:], e)
+                    raise
+                unanswered, is_silent = e, True
+        if unanswered is not None:
+            raise unanswered
+        return parts
+
+    def _made(self, call: Call, hearing: Hearing) -> Landed:
+        ask = self._ask(call)
+        try:
+            landed = land(self.desk, self.source, ask, self.table, self.moment, read=hearing.read)
+        except tuple(_STATES) as e:
+            state, then = _STATES[type(e)]
+            LOG.warning("%s. %s", e, then)
+            self._record(self._open_cells(ask), f"{e}. {then}", state)
+            return Landed.nothing(self.table)
+        self._record_doubts(ask, hearing)
+        return landed
+
+    def _ask(self, call: Call) -> Ask:
+        mine = call.ask(self.moment.now)
         # An answer about the market tells of everybody who is followed, with bars or without
-        mine = replace(mine, tickers=whole.tickers)
-    try:
-        return land(desk, source, mine, table, moment)
-    except (NotEntitled, NotYet, NotFound, AnswerDistrusted, RequestRejected) as e:
-        LOG.warning("%s", e)
-        known = desk.state.cells(table.name, start=mine.start, end=mine.end)
-        answered = known.filter(pl.col("state").is_in(_SETTLED))
-        desk.state.record(failed_cells(mine, table, moment, str(e), answered, state=_STATES[type(e)]))
-        return Landed.nothing(table)
+        is_market = is_by_ticker(self.table.name) and not mine.tickers
+        return replace(mine, tickers=self.whole.tickers) if is_market else mine
+
+    def _record_doubts(self, ask: Ask, hearing: Hearing) -> None:
+        cells = planned_cells(self.table.name, ask.tickers, ask.start, ask.end)
+        for (detail, evidence), wrong in hearing.held_back.partition_by("problem", "evidence", as_dict=True).items():
+            mine = told_cells(
+                wrong.join(cells, on=list(HOLES), how="semi"), self.moment, str(detail), state="quarantined"
+            )
+            self.desk.state.record(mine.with_columns(evidence=pl.lit(str(evidence)), rows=pl.lit(1, pl.Int64)))
+        told = (
+            "the vendor answered, and left out all before its first session: outside what the plan of the key includes"
+        )
+        self._record(hearing.unreached.join(cells, on=list(HOLES), how="semi"), told, "not_entitled")
+
+    def _give_up(self, calls: Sequence[Call], error: OrionError) -> None:
+        """Say of every call that is no longer made that it was in vain: what nobody asks for must not look answered."""
+        for call in calls:
+            self._record(self._open_cells(self._ask(call)), f"not asked, since {error}", "failed")
+
+    def _open_cells(self, ask: Ask) -> pl.DataFrame:
+        """Give the cells of a call that hold no answer of before."""
+        known = self.desk.state.cells(self.table.name, start=ask.start, end=ask.end, states=ANSWERED)
+        planned = planned_cells(self.table.name, ask.tickers, ask.start, ask.end)
+        return planned.join(known, on=list(HOLES), how="anti")
+
+    def _record(self, cells: pl.DataFrame, reason: str, state: str) -> None:
+        self.desk.state.record(told_cells(cells, self.moment, reason, state=state))
 
 
-def _record_unanswerable(state: State, ask: Ask, table: Table, work: Plan, moment: Moment) -> None:
+def _record_unasked(state: State, ask: Ask, work: Plan, not_due: pl.DataFrame, moment: Moment) -> None:
     """Say of the cells that nobody may be asked for why that is so."""
+    told = {"not_yet": "the source has no answer yet", "not_entitled": "outside what the subscription allows"}
     for (reason,), cells in work.unanswerable.partition_by("reason", as_dict=True).items():
-        if reason == "no_route":
-            continue
-        told = {"not_yet": "the source has no answer yet", "not_entitled": "outside what the subscription allows"}
-        days: list[date] = cells["session"].sort().to_list()
-        mine = replace(ask, start=days[0], end=days[-1] + timedelta(days=1))
-        planned = planned_cells(table.name, mine.tickers, mine.start, mine.end)
-        others = planned.join(cells, on=list(HOLES), how="anti")
-        state.record(failed_cells(mine, table, moment, told[str(reason)], others, state=str(reason)))
+        if reason in told:
+            state.record(told_cells(cells, moment, told[str(reason)], state=str(reason)))
+    open_cells = planned_cells(ask.dataset, ask.tickers, ask.start, ask.end).join(not_due, on="session", how="semi")
+    state.record(told_cells(open_cells, moment, "the close cut-off has not come", state="not_yet"))

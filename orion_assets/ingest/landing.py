@@ -296,7 +296,7 @@ class Landing:
         due = self._with_next_open(self._instants()).filter(pl.col("ts_cutoff") <= self.moment.now)
         if self.answer.through is not None:
             due = due.filter(pl.col("session") <= self.answer.through)
-        market = due.with_columns(ticker=pl.lit(WHOLE_MARKET))
+        market = self._spoken(due.with_columns(ticker=pl.lit(WHOLE_MARKET)))
         counted = [market.join(self._counts(["session"]), on="session", how="inner" if self.is_partial else "left")]
         if self.cell == ["ticker", "session"]:
             followed = pl.DataFrame({"ticker": sorted(asked)}, schema={"ticker": pl.String})
@@ -312,10 +312,16 @@ class Landing:
         )
 
     def _spoken(self, cells: pl.DataFrame) -> pl.DataFrame:
-        """Leave out the cells after the end of a ticker whose rows may only be late."""
-        ends = {"ticker": list(self.answer.ends), "_end": list(self.answer.ends.values())}
-        late = cells.join(pl.DataFrame(ends, {"ticker": pl.String, "_end": pl.Date}), on="ticker", how="left")
-        return late.filter((pl.col("session") <= pl.col("_end")).fill_null(value=True)).drop("_end")
+        """Leave out the cells after the end of a ticker whose rows may only be late, and those left out unsaid."""
+        bounded = cells
+        for name, bounds in (("_end", self.answer.ends), ("_start", self.answer.starts)):
+            told = pl.DataFrame(
+                {"ticker": list(bounds), name: list(bounds.values())}, {"ticker": pl.String, name: pl.Date}
+            )
+            bounded = bounded.join(told, on="ticker", how="left")
+        is_spoken = (pl.col("session") <= pl.col("_end")).fill_null(value=True)
+        is_reached = (pl.col("session") >= pl.col("_start")).fill_null(value=True)
+        return bounded.filter(is_spoken & is_reached).drop("_end", "_start")
 
     def _instants(self) -> pl.DataFrame:
         asked = self.sessions.head(-1)

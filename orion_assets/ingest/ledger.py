@@ -23,6 +23,8 @@ NEAR_SESSIONS: Final = 20
 RECENT: Final = 5
 # States in which a source has spoken of a cell, for good or ill
 _KNOWN: Final = (*ANSWERED, "quarantined")
+# States of what was asked for and did not come
+IN_VAIN: Final = ("failed", "quarantined", "not_entitled", "not_listed")
 _CELL: Final = ("dataset", "ticker", "session")
 _BY_TICKER: Final = [name for name in TABLES if is_by_ticker(name)]
 
@@ -79,7 +81,21 @@ def failed_cells(
 ) -> pl.DataFrame:
     """Give the ledger rows of an ask that came to nothing; the cells of `known` were answered before and stay so."""
     planned = planned_cells(table.name, ask.tickers, ask.start, ask.end).join(known, on=_CELL, how="anti")
-    return _conformed(_filled(planned.with_columns(state=pl.lit(state), detail=pl.lit(reason)), moment))
+    return told_cells(planned, moment, reason, state=state)
+
+
+def told_cells(cells: pl.DataFrame, moment: Moment, reason: str, *, state: str = "failed") -> pl.DataFrame:
+    """Give the ledger rows of cells (`dataset`, `ticker`, `session`) that nothing was landed of, and why."""
+    return _conformed(_filled(cells.with_columns(state=pl.lit(state), detail=pl.lit(reason)), moment))
+
+
+def unfilled_cells(state: State, dataset: str, start: date, end: date) -> pl.DataFrame:
+    """Give the cells of [start, end) that were asked for in vain: `ticker`, `session`, `state`, `detail`.
+
+    Those of which a row was landed that is held back are the quarantine's to tell.
+    """
+    told = state.cells(dataset, start=start, end=end, states=IN_VAIN).filter(pl.col("rows") == 0)
+    return told.select("ticker", "session", "state", "detail").sort("session", "ticker")
 
 
 def quarantined_cells(held: pl.DataFrame, raw: pl.DataFrame, clean: pl.DataFrame) -> pl.DataFrame:

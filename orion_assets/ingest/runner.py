@@ -4,6 +4,7 @@ A crash between two steps leaves what is repeated at the next run; nothing is co
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
@@ -86,7 +87,15 @@ def refuse_mixture(desk: Desk, source: Source) -> None:
         )
 
 
-def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> Landed:
+def land(
+    desk: Desk,
+    source: Source,
+    ask: Ask,
+    table: Table,
+    moment: Moment,
+    *,
+    read: Callable[[Ask], Answer] | None = None,
+) -> Landed:
     """Ask and land one raw table for a range of sessions; a repeated call lands nothing.
 
     Args:
@@ -95,6 +104,7 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
         ask: The range, the universe, the instant.
         table: The raw table that `ask.dataset` names.
         moment: The clock of the landing.
+        read: How to ask; None asks the source itself.
 
     Raises:
         SourceRejected, SourceUnavailable, SettingsError: Nothing was written but the failed cells in the ledger.
@@ -103,7 +113,7 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
     refuse_mixture(desk, source)
     try:
         # A cell of the whole market would be answered falsely by some tickers only
-        answer = source.read(ask if is_by_ticker(table.name) else replace(ask, tickers=()))
+        answer = (read or source.read)(ask if is_by_ticker(table.name) else replace(ask, tickers=()))
         appended, held = _append(desk, ask, table, answer, moment)
     except (SourceRejected, SourceUnavailable, SettingsError) as e:
         answered = covered_cells(_coverage(desk.lake, table, ask))

@@ -96,7 +96,7 @@ def said(
     source: str,
     name: str,
     sha256: str,
-    delay: timedelta = DELAY,
+    delay: timedelta | pl.Expr = DELAY,
 ) -> pl.DataFrame:
     """Give rows their provenance and the clocks of their source.
 

@@ -67,6 +67,8 @@ class Answer:
         through: Last session the source can speak of; later ones stay unanswered. None where it has no such end.
         ends: Last session of the tickers whose rows end so shortly before that they may only be late: what comes after
             it is not yet confirmed to be absent.
+        starts: First session that the answer can speak of, by ticker, `*` for the whole market; what comes before it
+            was left out unsaid.
     """
 
     rows: pl.DataFrame
@@ -75,6 +77,7 @@ class Answer:
     tickers: tuple[str, ...] = ()
     through: date | None = None
     ends: Mapping[str, date] = field(default_factory=dict[str, date])
+    starts: Mapping[str, date] = field(default_factory=dict[str, date])
 
 
 class Source(Protocol):

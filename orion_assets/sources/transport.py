@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from orion_assets.clock import Clock, uptime
+from orion_assets.clock import Clock, Uptime, uptime
 from orion_assets.errors import (
     AnswerDistrusted,
     KeyRefused,
@@ -116,7 +116,16 @@ class Vendor:
 class Transport:
     """Asks one vendor with one key; safe for threads, which share its connections, its budget and its breaker."""
 
-    def __init__(self, vendor: Vendor, limiter: Limiter, policy: Policy, clock: Clock, pause: Pause) -> None:
+    def __init__(
+        self,
+        vendor: Vendor,
+        limiter: Limiter,
+        policy: Policy,
+        clock: Clock,
+        pause: Pause,
+        *,
+        uptime: Uptime = uptime,
+    ) -> None:
         """Prepare; nothing is opened before the first request.
 
         Args:
@@ -125,6 +134,7 @@ class Transport:
             policy: How patient to be.
             clock: Tells the time, to read a date in Retry-After.
             pause: Waits.
+            uptime: Seconds that nobody sets, for the breaker; they go by while `pause` waits.
 
         Raises:
             SettingsError: The base URL would send the key in the clear.

@@ -167,6 +167,8 @@ class State:
         tickers: Sequence[str] | None = None,
         start: date | None = None,
         end: date | None = None,
+        *,
+        states: Sequence[str] | None = None,
     ) -> pl.DataFrame:
         """Give the recorded cells, sorted by dataset, ticker and session.
 
@@ -175,6 +177,7 @@ class State:
             tickers: Only these; none at all gives no cells.
             start: First session.
             end: First session not given.
+            states: Only in these.
 
         Returns:
             LEDGER_SCHEMA. Cells that nobody recorded have no row.
@@ -186,6 +189,7 @@ class State:
             None if tickers is None or len(tickers) > _MANY else c.ticker.in_(tickers),
             None if start is None else c.session >= start,
             None if end is None else c.session < end,
+            None if states is None else c.state.in_(states),
         )
         query = query.where(*(bound for bound in bounds if bound is not None))
         with self._database.begin() as connection:

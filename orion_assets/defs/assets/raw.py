@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import dagster as dg
+import polars as pl
 
 from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Reported, days_of, plotted, reported
@@ -11,6 +12,7 @@ from orion_assets.defs.metadata import by_session, columns_of
 from orion_assets.defs.partitions import span_of
 from orion_assets.ingest.execution import fill
 from orion_assets.ingest.landing import is_by_ticker
+from orion_assets.ingest.ledger import unfilled_cells
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Desk, Landed
 from orion_assets.ingest.universe import Universe, land_universe
@@ -20,7 +22,9 @@ from orion_assets.tables import Table
 
 _COMPLETE: Final = "complete"
 _LANDED: Final = "versions_landed"
-_COMPLETE_TEXT: Final = "Every session asked for has closed, and the source still has every row it had"
+_COMPLETE_TEXT: Final = (
+    "Every session asked for has closed, every cell was answered, and the source still has every row it had"
+)
 GRAINS = {
     RAW_DAILY_BARS: "One daily bar per ticker and session, every version the source ever stated.",
     RAW_VIX: "One VIX day per date; a day on which the exchange is closed stands in the next session.",
@@ -59,7 +63,7 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
         moment: dg.ResourceParam[Moment],
     ) -> Iterator[Reported]:
         if table.name not in source.datasets:
-            yield _landed(context, Landed.nothing(table), asked=False)
+            yield _landed(context, Landed.nothing(table), pl.DataFrame(), asked=False)
             return
         start, end = span_of(context.partition_key_range)
         tickers = universe.asked(source, moment.now)
@@ -67,17 +71,18 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
         land_universe(desk.lake, desk.state, universe.followed(), moment)
         # The rest is asked of the whole market: an answered session must hold the split of a ticker followed later
         ask = Ask(table.name, start, end, tickers if is_by_ticker(table.name) else (), moment.now, is_partial)
-        yield _landed(context, fill(desk, source, ask, table, moment, allowance.get(table.name)), asked=True)
+        landed = fill(desk, source, ask, table, moment, allowance.get(table.name))
+        yield _landed(context, landed, unfilled_cells(desk.state, table.name, start, end), asked=True)
 
     return raw
 
 
-def _landed(context: dg.AssetExecutionContext, landed: Landed, *, asked: bool) -> Reported:
+def _landed(context: dg.AssetExecutionContext, landed: Landed, in_vain: pl.DataFrame, *, asked: bool) -> Reported:
     told = by_session(landed.appended, days_of(context), _LANDED)
     plotted(context, landed.table.name, told, _LANDED)
     shown = {"dagster/row_count": landed.rows, "asked": asked, "first_change": str(landed.first_change)}
-    told = landed.withdrawn.select(*landed.table.key, "ts_known", "source_file", "source_row")
-    complete = checks.result(_COMPLETE, told)
+    gone = landed.withdrawn.select(*landed.table.key, "ts_known", "source_file", "source_row")
+    complete = checks.result(_COMPLETE, pl.concat([in_vain, gone], how="diagonal") if in_vain.height else gone)
     not_yet = {"not_yet": [str(session) for session in landed.not_due]}
     passed = complete.passed and not landed.not_due
     return reported(shown, [complete._replace(passed=passed, metadata={**complete.metadata, **not_yet})])

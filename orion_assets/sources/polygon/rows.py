@@ -4,7 +4,7 @@ A row that cannot be placed makes its page untrusted; a row that cannot be read 
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
 
 import polars as pl
@@ -16,11 +16,13 @@ from orion_assets.tables import UTC_US, Table
 
 SOURCE: Final = "polygon"
 DELAY: Final = filing.DELAY
-BAR_FIELDS: Final[Mapping[str, pl.DataType]] = {
+# Midnight of UTC to the second is a date without a time: the article came at some time of that day
+NEWS_DELAY: Final = pl.when(pl.col("ts_event").dt.time() == time(0)).then(timedelta(days=1)).otherwise(DELAY)
+FIELDS: Final[Mapping[str, pl.DataType]] = {
+    "T": pl.String(),
     **dict.fromkeys(("o", "h", "l", "c", "v", "vw", "n"), pl.Float64()),
     "t": pl.Int64(),
 }
-MARKET_FIELDS: Final[Mapping[str, pl.DataType]] = {"T": pl.String(), **BAR_FIELDS}
 PRICES: Final = ("o", "h", "l", "c")
 _NAMES: Final = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume", "vw": "vwap", "n": "trade_count"}
 # 2001 to 2033 in milliseconds; in seconds, micro- or nanoseconds it would be another century
@@ -32,7 +34,8 @@ def ticker_days(rows: pl.DataFrame, ticker: str, span: tuple[date, date], zone: 
     """Give the days of a range answer.
 
     Args:
-        rows: BAR_FIELDS and `problem`, one row a day, in the order of the answer.
+        rows: FIELDS and `problem`, one row a day, in the order of the answer; T is null but for a vendor that
+            errs.
         ticker: Whom was asked for.
         span: The days [start, end) that were asked for.
         zone: In which its days begin at midnight.
@@ -41,8 +44,10 @@ def ticker_days(rows: pl.DataFrame, ticker: str, span: tuple[date, date], zone: 
         `ticker`, `session`, `_row` (1-based), the fields, `problem`; a day that is told twice alike stands once.
 
     Raises:
-        AnswerDistrusted: A stamp is no midnight of the zone within the span, or one day is told twice differently.
+        AnswerDistrusted: A stamp is no midnight of the zone within the span, one day is told twice differently, or a
+            row names another ticker.
     """
+    _refuse_rows(rows.filter(pl.col("T") != ticker), f"another ticker, and {ticker} was asked for")
     at = _instants(rows).dt.convert_time_zone(zone)
     _refuse_rows(rows.filter(at.dt.time() != pl.time(0)), f"a stamp that is not midnight in {zone}")
     placed = rows.with_columns(ticker=pl.lit(ticker), session=at.dt.date()).with_row_index("_row", 1)
@@ -57,7 +62,7 @@ def ticker_minutes(rows: pl.DataFrame, ticker: str, span: tuple[date, date]) -> 
     """Give the minutes of a range answer, each once, in order.
 
     Args:
-        rows: BAR_FIELDS and `problem`, one row a minute, in the order of the answer.
+        rows: FIELDS and `problem`, one row a minute, in the order of the answer.
         ticker: Whom was asked for.
         span: The New York dates [start, end) that were asked for.
 
@@ -84,7 +89,7 @@ def market_days(rows: pl.DataFrame, session: date) -> pl.DataFrame:
     """Give the bars of a grouped answer: every ticker of one session.
 
     Args:
-        rows: MARKET_FIELDS and `problem`.
+        rows: FIELDS and `problem`.
         session: The day that was asked for.
 
     Returns:
@@ -124,7 +129,7 @@ def vix_days(days: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(**{_NAMES[short]: pl.col(short) for short in PRICES})
 
 
-def said(table: Table, rows: pl.DataFrame, name: str, sha256: str, delay: timedelta = DELAY) -> pl.DataFrame:
+def said(table: Table, rows: pl.DataFrame, name: str, sha256: str, delay: timedelta | pl.Expr = DELAY) -> pl.DataFrame:
     """Give rows the provenance of their page and the clocks of the source."""
     return filing.said(table, rows, source=SOURCE, name=name, sha256=sha256, delay=delay)
 

@@ -130,21 +130,16 @@ class PolygonSource:
     def _daily_bars(self, ask: Ask) -> Answer:
         if ask.route == "grouped":
             request = requests.market_bars(ask.start)
-            return self._flat(ask, request, rows.MARKET_FIELDS, lambda page, _: rows.market_days(page, ask.start), ())
+            return self._flat(ask, request, lambda page, _: rows.market_days(page, ask.start), rows.bars, ("T", "v"))
         (ticker,) = ask.tickers
-        return self._range(ask, ticker, ask.tickers, rows.bars, calendars.NEW_YORK.key)
+        return self._range(ask, ticker, rows.bars, calendars.NEW_YORK.key, ("v",))
 
     def _vix(self, ask: Ask) -> Answer:
         first, last = filing.days(ask.start, ask.end)
-        return self._range(replace(ask, start=first, end=last), requests.VIX, (), rows.vix_days, "America/Chicago")
+        return self._range(replace(ask, start=first, end=last), requests.VIX, rows.vix_days, "America/Chicago", ())
 
     def _range(
-        self,
-        ask: Ask,
-        ticker: str,
-        spoken_of: tuple[str, ...],
-        meaning: Callable[[pl.DataFrame], pl.DataFrame],
-        zone: str,
+        self, ask: Ask, ticker: str, meaning: Callable[[pl.DataFrame], pl.DataFrame], zone: str, more: Sequence[str]
     ) -> Answer:
         span = (ask.start, ask.end)
         request = requests.range_bars(ticker, "day", span[0], span[1] - timedelta(days=1))
@@ -153,32 +148,29 @@ class PolygonSource:
             _refuse_another(envelope, ticker)
             return rows.ticker_days(page, ticker, span, zone)
 
-        return self._flat(ask, request, rows.BAR_FIELDS, placed, spoken_of, meaning)
+        return self._flat(ask, request, placed, meaning, more)
 
     def _flat(
         self,
         ask: Ask,
         request: Request,
-        fields: Any,  # noqa: ANN401
         place: Callable[[pl.DataFrame, Any], pl.DataFrame],
-        spoken_of: tuple[str, ...],
-        meaning: Callable[[pl.DataFrame], pl.DataFrame] = rows.bars,
+        meaning: Callable[[pl.DataFrame], pl.DataFrame],
+        more: Sequence[str],
     ) -> Answer:
-        required = [
-            name for name in fields if name not in {"vw", "n"} and not (name == "v" and meaning is rows.vix_days)
-        ]
+        """Read pages of bars; each must have its prices, its stamp and what `more` names."""
 
-        def read(response: Response) -> tuple[pl.DataFrame, str | None]:
-            page = flat_page(response.body, fields, required)
+        def read(response: Response) -> _Page:
+            page = flat_page(response.body, rows.FIELDS, (*rows.PRICES, "t", *more))
             if page.envelope.get("adjusted") is True:
                 raise AnswerDistrusted("its prices are adjusted, and as traded were asked for", is_worth_asking=True)
             return meaning(place(page.rows, page.envelope)), page.next_url
 
-        return self._answer(ask, request, read, spoken_of)
+        return self._answer(ask, request, read, ask.tickers if ask.route != "grouped" else ())
 
     def _news(self, ask: Ask) -> Answer:
         window = filing.window(ask.start, ask.end)
-        return self._listed(ask, requests.news(*window), lambda found: reference.news(found, window))
+        return self._listed(ask, requests.news(*window), lambda found: reference.news(found, window), rows.NEWS_DELAY)
 
     def _splits(self, ask: Ask) -> Answer:
         span = filing.days(ask.start, ask.end)
@@ -216,7 +208,7 @@ class PolygonSource:
         ask: Ask,
         request: Request,
         meaning: Callable[[list[dict[str, Any]]], pl.DataFrame],
-        delay: timedelta = rows.DELAY,
+        delay: timedelta | pl.Expr = rows.DELAY,
     ) -> Answer:
         def read(response: Response) -> _Page:
             envelope, found = listed(response.body)
@@ -231,7 +223,7 @@ class PolygonSource:
         request: Request,
         read: Callable[[Response], _Page],
         spoken_of: tuple[str, ...],
-        delay: timedelta = rows.DELAY,
+        delay: timedelta | pl.Expr = rows.DELAY,
     ) -> Answer:
         """Read all pages of a request."""
         table = TABLES[ask.dataset]
@@ -242,6 +234,7 @@ class PolygonSource:
 
         def taken(response: Response) -> str | None:
             page, following = read(response)
+            _refuse_idle(page, following, found, table.key)
             name = response.url.partition("://")[2].partition("/")[2]
             if page.height:
                 found.append(rows.said(table, page, f"/{name}", response.sha256, delay))
@@ -263,6 +256,15 @@ class PolygonSource:
                 raise AnswerDistrusted(f"polygon: {request.path}: two pages tell {clashes.row(0)[:2]} differently")
             said = one
         return Answer(said, tuple(documents), documents[0].sha256, spoken_of)
+
+
+def _refuse_idle(page: pl.DataFrame, following: str | None, found: Sequence[pl.DataFrame], key: Sequence[str]) -> None:
+    """Refuse a page in place of which another one should stand: one that brings nothing new and goes on."""
+    if page.is_empty() and following is not None:
+        raise AnswerDistrusted("it is empty, and says that another page follows", is_worth_asking=True)
+    before = pl.concat([each.select(key) for each in found])
+    if page.height and page.select(key).join(before, on=key, how="anti").is_empty():
+        raise AnswerDistrusted("it repeats what the pages before it told", is_worth_asking=True)
 
 
 def _refuse_another(envelope: Any, ticker: str) -> None:  # noqa: ANN401 - JSON

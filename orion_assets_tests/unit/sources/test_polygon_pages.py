@@ -30,12 +30,12 @@ def body(*results, **more):
 
 
 def days(*results, zone=NEW_YORK):
-    page = flat_page(body(*results), rows.BAR_FIELDS, REQUIRED)
+    page = flat_page(body(*results), rows.FIELDS, REQUIRED)
     return rows.ticker_days(page.rows, "AAA", SPAN, zone)
 
 
 def market(*results, session=date(2026, 3, 6)):
-    page = flat_page(body(*results), rows.MARKET_FIELDS, ("T", *REQUIRED))
+    page = flat_page(body(*results), rows.FIELDS, ("T", *REQUIRED))
     return rows.bars(rows.market_days(page.rows, session))
 
 
@@ -69,7 +69,7 @@ class TestDays:
         (told,) = days(bar()).to_dicts()
         raw = body(bar()).replace(b"9099.618093", b"1.029145e+06")
 
-        assert flat_page(raw, rows.BAR_FIELDS, REQUIRED).rows["v"].to_list() == [1_029_145.0]
+        assert flat_page(raw, rows.FIELDS, REQUIRED).rows["v"].to_list() == [1_029_145.0]
         assert told["problem"] is None
 
     @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ class TestDays:
     def test_a_number_beyond_all_numbers_is_a_problem(self):
         raw = body(bar()).replace(b"10.3", b"1e400")
 
-        assert flat_page(raw, rows.BAR_FIELDS, REQUIRED).rows["problem"].to_list() == ["h: 'inf' is not a number"]
+        assert flat_page(raw, rows.FIELDS, REQUIRED).rows["problem"].to_list() == ["h: 'inf' is not a number"]
 
 
 class TestMarket:
@@ -140,16 +140,16 @@ class TestPages:
     )
     def test_what_is_no_answer_is_asked_for_again(self, raw, says):
         with pytest.raises(Passing, match=says):
-            flat_page(raw, rows.BAR_FIELDS, REQUIRED)
+            flat_page(raw, rows.FIELDS, REQUIRED)
 
     @pytest.mark.parametrize("raw", [b'{"status":"OK","resultsCount":0}', b'{"status":"DELAYED","results":[]}'])
     def test_nothing_is_an_answer(self, raw):
-        assert flat_page(raw, rows.BAR_FIELDS, REQUIRED).rows.height == 0
+        assert flat_page(raw, rows.FIELDS, REQUIRED).rows.height == 0
 
     def test_rows_that_are_written_with_blanks_and_new_lines_are_the_same(self):
         plain, pretty = body(bar(), bar(MONDAY)), json.dumps(json.loads(body(bar(), bar(MONDAY))), indent=2).encode()
 
-        frames = [flat_page(raw, rows.BAR_FIELDS, REQUIRED).rows for raw in (plain, pretty)]
+        frames = [flat_page(raw, rows.FIELDS, REQUIRED).rows for raw in (plain, pretty)]
 
         assert frames[0].equals(frames[1])
 
@@ -214,14 +214,14 @@ class TestTheVendorsOwnSamples:
     def test_a_range_of_days(self):
         raw = (self.MOCKS / "v2/aggs/ticker/AAPL/range/1/day/2005-04-01/2005-04-04.json").read_bytes()
 
-        page = flat_page(raw, rows.BAR_FIELDS, REQUIRED)
+        page = flat_page(raw, rows.FIELDS, REQUIRED)
         told = rows.ticker_days(page.rows, "AAPL", (date(2005, 4, 1), date(2005, 4, 5)), NEW_YORK)
 
         assert told.select("session", "c").rows() == [(date(2005, 4, 1), 1.4604), (date(2005, 4, 4), 1.4675)]
 
     def test_a_market_day_whose_stamp_is_of_another_year_is_refused(self):
         name = "v2/aggs/grouped/locale/us/market/stocks/2005-04-04&adjusted=true.json"
-        page = flat_page((self.MOCKS / name).read_bytes(), rows.MARKET_FIELDS, ("T", *REQUIRED))
+        page = flat_page((self.MOCKS / name).read_bytes(), rows.FIELDS, ("T", *REQUIRED))
 
         with pytest.raises(AnswerDistrusted, match="not of 2005-04-04"):
             rows.market_days(page.rows, date(2005, 4, 4))
@@ -260,7 +260,7 @@ class TestTheVendorsOwnSamples:
 
 
 def test_a_frame_of_no_rows_is_placed_without_a_complaint():
-    page = flat_page(b'{"status":"OK"}', rows.BAR_FIELDS, REQUIRED)
+    page = flat_page(b'{"status":"OK"}', rows.FIELDS, REQUIRED)
 
     assert rows.bars(rows.ticker_days(page.rows, "AAA", SPAN, NEW_YORK)).height == 0
     assert rows.ticker_minutes(page.rows, "AAA", SPAN).height == 0

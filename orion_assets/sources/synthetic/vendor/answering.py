@@ -47,7 +47,7 @@ class Answering:
         """Answer one request and write it down; give its number in the journal and what is to be sent."""
         now = self._clock.now()
         request_id = hashlib.sha256(f"{self._terms.seed} {next(self._ids)}".encode()).hexdigest()[:32]
-        request = Request.of(asked.target, now, request_id)
+        request = self._paged(Request.of(asked.target, now, request_id))
         key = request.key
         if asked.authorization.lower().startswith(_BEARER):
             key = asked.authorization[len(_BEARER) :].strip()
@@ -74,6 +74,13 @@ class Answering:
     def accepts(self) -> bool:
         """Say whether a new connection is let in."""
         return self._faults.accepts(self._clock.now().timestamp())
+
+    def _paged(self, request: Request) -> Request:
+        """Lower the limit that is asked for to that of the terms; a cursor holds the lowered one already."""
+        most, asked = self._terms.page, request.params.get("limit", "")
+        if most is None or not asked.isdecimal() or int(asked) <= most:
+            return request
+        return replace(request, params={**request.params, "limit": str(most)})
 
     def _follow(self, target: str, request: Request) -> Reply:
         return self._routes.answer(Request.of(target, request.now, request.request_id))

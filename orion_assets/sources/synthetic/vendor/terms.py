@@ -68,6 +68,7 @@ class Terms:
         retry_after: Header of a 429.
         final_after: From a session's close to its bars being final, for a plan with today's data.
         end_of_day: From a session's close to its bars being told, for a plan without; four hours is 20:00 New York.
+        page: Results of a page at most, whatever limit is asked for; None for the limits of the routes.
         seed: Of request ids.
     """
 
@@ -80,6 +81,7 @@ class Terms:
     retry_after: RetryAfter = "none"
     final_after: timedelta = timedelta(minutes=15)
     end_of_day: timedelta = timedelta(hours=4)
+    page: int | None = None
     seed: int = 0
 
 
