@@ -21,7 +21,7 @@ from orion_assets.ingest.ledger import planned_cells
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.plan import HOLES
 from orion_assets.ingest.planner import plan
-from orion_assets.ingest.runner import Desk, Landed
+from orion_assets.ingest.runner import Desk, Landed, land
 from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_VIX
 from orion_assets.sources.limiter import Limiter, Rate, budget_of
 from orion_assets.sources.polygon.source import PolygonSource
@@ -138,11 +138,14 @@ class World:
     def plan(self):
         return planned(self.desk.state, self.source().routes(self.clock.now().date()), [self.ask], self.clock.now())
 
-    def plan_of(self, session: date):
-        """Give the calls that a session takes, whatever the ledger knows."""
-        cells = planned_cells(self.table.name, self.ask.tickers, session, session + timedelta(days=1))
-        routes = self.source().routes(self.clock.now().date())
-        return plan(cells.select(HOLES.keys()), routes, calendars.sessions(session, session + timedelta(days=1)))
+    def ask_again(self, *sessions: date) -> None:
+        """Ask every question of some sessions, or of all, once more, as an audit does."""
+        span = (min(sessions), max(sessions) + timedelta(days=1)) if sessions else self.span
+        cells = planned_cells(self.table.name, self.ask.tickers, *span).select(HOLES.keys())
+        source, moment = self.source(), Moment(self.clock.now())
+        for call in plan(cells, source.routes(moment.now.date()), calendars.sessions(*span)):
+            land(self.desk, source, call.ask(moment.now), self.table, moment)
+        source._transport.close()
 
     def run(self) -> Landed | OrionError:
         """Fill once; give what it raised, as a run of Dagster would meet it."""
