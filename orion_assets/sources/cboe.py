@@ -67,6 +67,10 @@ class CboeSource:
         """Ask by a transport."""
         self._transport = transport
 
+    def close(self) -> None:
+        """End its connections; the next request opens new ones."""
+        self._transport.close()
+
     @property
     def datasets(self) -> frozenset[str]:
         """Name of the raw table it fills: the VIX alone."""

@@ -119,6 +119,16 @@ class NetworkSourceContract:
             hidden += later.rows.height - then.height
         assert hidden, "EARLIER hides nothing, so this test could not fail"
 
+    def test_a_closed_source_opens_again(self, far):
+        self.owed(far, "closing")
+        dataset = far.datasets[0]
+
+        before = told(far.source.read(self.ask(far, dataset)))
+        far.source.close()
+        after = told(far.source.read(self.ask(far, dataset)))
+
+        assert_frame_equal(before, after)
+
     def test_an_empty_range_has_no_rows(self, far):
         self.owed(far, "an empty range")
 

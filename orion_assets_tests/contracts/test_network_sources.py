@@ -286,6 +286,7 @@ class TestPolygon(NetworkSourceContract):
     NOT_OWED: ClassVar = {
         **{f"another ticker: raw_{name}": "it is asked of all tickers" for name in ("news", "splits", "dividends")},
         **{f"days nobody asked for: raw_{name}": "the fake vendor cannot do it" for name in ("splits", "dividends")},
+        "closing": "its transport is closed by whoever opened it",
         "an empty range": "no plan has one, and the vendor calls it an error",
     }
 

@@ -9,12 +9,11 @@ from typing import Any, Final, cast
 
 import polars as pl
 
+from orion_assets import calendars
 from orion_assets.errors import AnswerDistrusted
 from orion_assets.sources import filing
 from orion_assets.sources.bodies import Row, day_of, instant_of, number_of, ratio_of, text_of
 from orion_assets.tables import UTC_US
-
-_EXCHANGE_TZ: Final = "America/New_York"
 
 
 def splits(found: Sequence[Row], span: tuple[date, date]) -> pl.DataFrame:
@@ -114,7 +113,7 @@ def listings(found: Sequence[Row], as_of: date) -> pl.DataFrame:
         **dict.fromkeys(("snapshot", "list_date", "delist_date"), pl.Date()),
     }
     frame = pl.DataFrame(rows, schema=schema).with_row_index("_row", 1)
-    midnight = pl.col("snapshot").cast(pl.Datetime("us")).dt.replace_time_zone(_EXCHANGE_TZ)
+    midnight = pl.col("snapshot").cast(pl.Datetime("us")).dt.replace_time_zone(calendars.NEW_YORK.key)
     told = frame.with_columns(ts_event=midnight.dt.convert_time_zone("UTC"), problem=pl.lit(None, pl.String))
     # One company stands twice where its registry number changed
     return told.unique(["ticker", "snapshot"], keep="last", maintain_order=True)

@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import AnswerDistrusted
 from orion_assets.sources import filing
 from orion_assets.tables import Table
@@ -25,7 +26,6 @@ _NAMES: Final = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volum
 # 2001 to 2033 in milliseconds; in seconds, micro- or nanoseconds it would be another century
 _MS: Final = (1_000_000_000_000, 2_000_000_000_000)
 _TICKER: Final = r"^[A-Za-z0-9][A-Za-z0-9.:/-]{0,30}$"
-_NEW_YORK: Final = "America/New_York"
 
 
 def ticker_days(rows: pl.DataFrame, ticker: str, span: tuple[date, date], zone: str) -> pl.DataFrame:
@@ -66,7 +66,7 @@ def market_days(rows: pl.DataFrame, session: date) -> pl.DataFrame:
     Raises:
         AnswerDistrusted: A stamp is of another day.
     """
-    days = _instants(rows).dt.convert_time_zone(_NEW_YORK).dt.date()
+    days = _instants(rows).dt.convert_time_zone(NEW_YORK.key).dt.date()
     _refuse_rows(rows.filter(days != session), f"a stamp that is not of {session}")
     named = rows.with_row_index("_row", 1).with_columns(
         ticker=pl.col("T").fill_null(""),

@@ -99,7 +99,7 @@ class PolygonSource:
             request = requests.market_bars(ask.start)
             return self._flat(ask, request, rows.MARKET_FIELDS, lambda page, _: rows.market_days(page, ask.start), ())
         (ticker,) = ask.tickers
-        return self._range(ask, ticker, ask.tickers, rows.bars, "America/New_York")
+        return self._range(ask, ticker, ask.tickers, rows.bars, calendars.NEW_YORK.key)
 
     def _vix(self, ask: Ask) -> Answer:
         first, last = filing.days(ask.start, ask.end)
