@@ -224,7 +224,7 @@ class Alpaca:
             empty = {"bars": {}, "news": [], "corporate_actions": {}}
             told.update({name: value for name, value in empty.items() if name in told}, next_page_token=None)
         elif fault == "another ticker":
-            told["bars"]["WRONG"] = self.bars("IBM")[:1]
+            told["bars"]["WRONG"] = [bar for bar in self.bars("IBM") if bar["t"] == zulu(DAYS[0])]
         elif "bars" in told:
             told["bars"]["AAPL"] = [{**self.bars("AAPL")[0], "t": "2024-11-25T05:00:00Z"}]
         else:
