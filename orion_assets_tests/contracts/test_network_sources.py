@@ -64,7 +64,7 @@ class TestCboe(NetworkSourceContract):
         truth = truth.with_columns(pl.col("date").str.to_date("%m/%d/%Y"))
         more = {"routes": {"raw_vix": "vix_file"}, "truths": {"raw_vix": truth}}
         with scripted_far(
-            CboeSource, "cboe", cboe._judge, {}, reply=lambda *_: body, spoil=lambda _, body: body, **more
+            CboeSource, "cboe", cboe.judge, {}, reply=lambda *_: body, spoil=lambda _, body: body, **more
         ) as running:
             yield running
 

@@ -69,7 +69,7 @@ def test_the_vix_of_thanksgiving_is_landed_once_however_the_range_is_cut_and_the
         (FRIDAY, date(2025, 12, 3)),
         (WEDNESDAY, date(2025, 12, 3)),
     ]
-    with transport_to(server.url, "cboe", cboe._judge, {}) as transport:
+    with transport_to(server.url, "cboe", cboe.judge, {}) as transport:
         asks = [Ask("raw_vix", *span, (), NOW) for span in spans]
         rows = [land(desk, CboeSource(transport), ask, RAW_VIX, Moment(NOW)).rows for ask in asks]
 

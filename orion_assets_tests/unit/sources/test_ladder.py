@@ -11,8 +11,8 @@ from orion_assets import calendars
 from orion_assets.errors import AnswerDistrusted, KeyRefused, NotEntitled, NotYet, SettingsError, SourceUnavailable
 from orion_assets.ingest.planner import plan
 from orion_assets.schemas import RAW_VIX
-from orion_assets.sources import filing
-from orion_assets.sources.cboe import CboeSource, _judge, open_cboe
+from orion_assets.sources import cboe, filing
+from orion_assets.sources.cboe import CboeSource, open_cboe
 from orion_assets.sources.ladder import VixLadder, with_vix
 from orion_assets.sources.limiter import Rate
 from orion_assets.sources.polygon.routes import RIGHTS
@@ -196,7 +196,7 @@ def test_a_stocks_only_key_gets_the_vix_from_cboe(caplog):
         cdn.say(answer(file))
         with (
             transport_to(vendor.url, "polygon", judge, headers) as one,
-            transport_to(cdn.url, "cboe", _judge, {}) as two,
+            transport_to(cdn.url, "cboe", cboe.judge, {}) as two,
         ):
             ladder = VixLadder([PolygonSource(one, RIGHTS["advanced"]), CboeSource(two)])
 
