@@ -83,6 +83,10 @@ class AlphaVantageSource:
         self._transport = transport
         self._is_full = is_full
 
+    def close(self) -> None:
+        """End its connections; the next request opens new ones."""
+        self._transport.close()
+
     @property
     def datasets(self) -> frozenset[str]:
         """Name of the raw table it fills."""

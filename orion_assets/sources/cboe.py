@@ -52,7 +52,7 @@ def open_cboe(limited: Callable[[Rate, float], Limiter], clock: Clock, *, base_u
         SettingsError: The base URL is not https://host.
     """
     policy = Policy(most_bytes=_MOST_BYTES)
-    vendor = Vendor(CboeSource.name, base_url, _judge)
+    vendor = Vendor(CboeSource.name, base_url, judge)
     limiter = limited(RATE, policy.deadline_s + _GRACE_S)
     return CboeSource(Transport(vendor, limiter, policy, clock, time.sleep))
 
@@ -66,6 +66,10 @@ class CboeSource:
     def __init__(self, transport: Transport) -> None:
         """Ask by a transport."""
         self._transport = transport
+
+    def close(self) -> None:
+        """End its connections; the next request opens new ones."""
+        self._transport.close()
 
     @property
     def datasets(self) -> frozenset[str]:
@@ -150,6 +154,17 @@ def parse(body: bytes) -> pl.DataFrame:
     return pl.DataFrame({"date": dates, **values, "problem": problems}).with_row_index("_row", 1)
 
 
+def judge(response: Response) -> None:
+    """Refuse a page of a proxy.
+
+    Raises:
+        Passing: An answer of 200 is empty, or is HTML.
+    """
+    if response.status == 200 and not response.body.lstrip().upper().startswith(b"DATE"):
+        shown = response.body[:40].decode("utf-8", "replace")
+        raise Passing(f"HTTP 200 without the file: {shown!r}" if shown else "HTTP 200 and an empty body")
+
+
 def _refuse_cut(body: bytes, fields: Sequence[Sequence[str]]) -> None:
     for number, row in enumerate(fields[1:], 1):
         if len(row) != len(_HEADER):
@@ -188,14 +203,3 @@ def _numbers(rows: Sequence[Sequence[str]]) -> tuple[dict[str, pl.Series], pl.Se
 def _last_session(last: date) -> date | None:
     known = calendars.sessions()["session"]
     return known.filter(known <= last).max()  # pyright: ignore[reportReturnType] - the maximum of dates is a date
-
-
-def _judge(response: Response) -> None:
-    """Refuse a page of a proxy.
-
-    Raises:
-        Passing: An answer of 200 is empty, or is HTML.
-    """
-    if response.status == 200 and not response.body.lstrip().upper().startswith(b"DATE"):
-        shown = response.body[:40].decode("utf-8", "replace")
-        raise Passing(f"HTTP 200 without the file: {shown!r}" if shown else "HTTP 200 and an empty body")

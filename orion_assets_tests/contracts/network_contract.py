@@ -14,9 +14,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from orion_assets.errors import AnswerDistrusted, KeyRefused, OrionError, SourceUnavailable
+from orion_assets.errors import AnswerDistrusted, KeyRefused, OrionError, SettingsError, SourceUnavailable
 from orion_assets.schemas import TABLES
-from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, said_schema
+from orion_assets.sources.protocols import RECONCILIATION, TS_ASSUMED, TS_STATED, Answer, Ask, said_schema
 from orion_assets_tests.far_sides import KEY, FarSide
 
 # What the other side does, and what a caller must learn of it
@@ -118,6 +118,30 @@ class NetworkSourceContract:
             assert_frame_equal(then, told(later).filter(_KNOWN <= self.EARLIER), check_row_order=False)
             hidden += later.rows.height - then.height
         assert hidden, "EARLIER hides nothing, so this test could not fail"
+
+    def test_it_says_what_it_is_not_for(self, far):
+        with pytest.raises(ValueError, match=rf"{far.source.name}: raw_universe"):
+            far.source.read(Ask("raw_universe", self.START, self.END, self.TICKERS, self.NOW))
+        with pytest.raises(SettingsError, match=rf"{far.source.name}: .*ORION_TICKERS"):
+            far.source.listed_tickers()
+        assert not far.targets, "a wrong call is not sent"
+        assert far.source.is_local is False
+        assert {far.source.last_session(dataset) for dataset in far.datasets} == {None}
+
+    def test_what_it_gives_to_compare_with_has_the_shape_of_it(self, far):
+        told = far.source.reconciliation(self.TICKERS, self.START, self.END)
+
+        assert dict(told.schema) == dict(RECONCILIATION)
+
+    def test_a_closed_source_opens_again(self, far):
+        self.owed(far, "closing")
+        dataset = far.datasets[0]
+
+        before = told(far.source.read(self.ask(far, dataset)))
+        far.source.close()
+        after = told(far.source.read(self.ask(far, dataset)))
+
+        assert_frame_equal(before, after)
 
     def test_an_empty_range_has_no_rows(self, far):
         self.owed(far, "an empty range")

@@ -64,7 +64,7 @@ class TestCboe(NetworkSourceContract):
         truth = truth.with_columns(pl.col("date").str.to_date("%m/%d/%Y"))
         more = {"routes": {"raw_vix": "vix_file"}, "truths": {"raw_vix": truth}}
         with scripted_far(
-            CboeSource, "cboe", cboe._judge, {}, reply=lambda *_: body, spoil=lambda _, body: body, **more
+            CboeSource, "cboe", cboe.judge, {}, reply=lambda *_: body, spoil=lambda _, body: body, **more
         ) as running:
             yield running
 
@@ -224,7 +224,7 @@ class Alpaca:
             empty = {"bars": {}, "news": [], "corporate_actions": {}}
             told.update({name: value for name, value in empty.items() if name in told}, next_page_token=None)
         elif fault == "another ticker":
-            told["bars"]["WRONG"] = self.bars("IBM")[:1]
+            told["bars"]["WRONG"] = [bar for bar in self.bars("IBM") if bar["t"] == zulu(DAYS[0])]
         elif "bars" in told:
             told["bars"]["AAPL"] = [{**self.bars("AAPL")[0], "t": "2024-11-25T05:00:00Z"}]
         else:
@@ -286,6 +286,7 @@ class TestPolygon(NetworkSourceContract):
     NOT_OWED: ClassVar = {
         **{f"another ticker: raw_{name}": "it is asked of all tickers" for name in ("news", "splits", "dividends")},
         **{f"days nobody asked for: raw_{name}": "the fake vendor cannot do it" for name in ("splits", "dividends")},
+        "closing": "its transport is closed by whoever opened it",
         "an empty range": "no plan has one, and the vendor calls it an error",
     }
 

@@ -1,7 +1,7 @@
 """What is asked of Alpaca: paths and queries; the key is in the headers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
@@ -20,7 +20,7 @@ class Request:
 
     path: str
     params: Mapping[str, str]
-    most_pages: int = field(default=1_000)
+    most_pages: int = 300
 
     def page(self, token: str) -> "Request":
         """Give the same request for the page that a token names."""

@@ -38,7 +38,7 @@ def alpaca_routes(today: date, budget: Budget = FREE, *, rank: int = RANK) -> tu
 def alpaca_reference_routes(today: date, budget: Budget = FREE, *, rank: int = RANK) -> tuple[Route, ...]:
     """Give the routes to articles and actions; rows of a session are estimates, `today` is New York's date."""
 
-    def route(name: str, dataset: str, rows: float, page: int, size: float) -> Route:
+    def route(name: str, dataset: str, rows: float, page: int, window: int, size: float) -> Route:
         return Route(
             name=name,
             dataset=dataset,
@@ -47,7 +47,7 @@ def alpaca_reference_routes(today: date, budget: Budget = FREE, *, rank: int = R
             rows_per_session=rows,
             page=page,
             # Pages follow one another, so that windows need not fit one
-            window=5,
+            window=window,
             rank=rank,
             bytes_per_row=size,
             disk_per_row=size / 2,
@@ -55,7 +55,8 @@ def alpaca_reference_routes(today: date, budget: Budget = FREE, *, rank: int = R
         )
 
     return (
-        route("alpaca_news", "raw_news", 800, ARTICLES_PER_PAGE, 900.0),
-        route("alpaca_splits", "raw_splits", 10, ACTIONS_PER_PAGE, 250.0),
-        route("alpaca_dividends", "raw_dividends", 200, ACTIONS_PER_PAGE, 250.0),
+        route("alpaca_news", "raw_news", 800, ARTICLES_PER_PAGE, 5, 900.0),
+        route("alpaca_splits", "raw_splits", 10, ACTIONS_PER_PAGE, 250, 250.0),
+        # Each call reads on to the day of payment: of a year a third more, of one session some twenty pages
+        route("alpaca_dividends", "raw_dividends", 270, ACTIONS_PER_PAGE, 250, 250.0),
     )

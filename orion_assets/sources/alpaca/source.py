@@ -90,6 +90,10 @@ class AlpacaSource:
             RAW_DIVIDENDS.name: self._dividends,
         }
 
+    def close(self) -> None:
+        """End its connections; the next request opens new ones."""
+        self._transport.close()
+
     @property
     def datasets(self) -> frozenset[str]:
         """Names of the raw tables it fills."""

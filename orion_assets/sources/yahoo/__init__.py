@@ -7,7 +7,7 @@ Here the body is archived as it came and read by chart.py.
 
 Days are stamped at the exchange's open, in seconds; the zone stands in the answer. `period2` is not included. Every
 price is adjusted for the splits up to the day of asking, so a bar as traded cannot be had: bars are refused. Dividends
-are taken out in `adjclose` only, which is not used. Prices are single precision, widened. Delay: 15 min assumed. No
-limit is stated; 20 asks a minute are kept, each of which may cost yfinance several requests. yfinance keeps cookies in
-the user's cache folder.
+are taken out in `adjclose` only, which is not used. Prices come as single precision, widened, and are read as the
+shorter decimals that they were. Delay: 15 min assumed. No limit is stated; 20 asks a minute are kept, each of which may
+cost yfinance several requests. yfinance keeps cookies in the user's cache folder.
 """

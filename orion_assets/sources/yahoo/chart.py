@@ -102,7 +102,8 @@ def _days(stamps: Sequence[int], values: Mapping[str, Sequence[Any]], zone: str)
     at = pl.from_epoch(pl.Series("at", stamps, dtype=pl.Int64), time_unit="s")
     schema = {**dict.fromkeys(VALUES, pl.Float64()), "problem": pl.String()}
     frame = pl.DataFrame({**read, "problem": told}, schema=schema).with_row_index("_row", 1)
-    dated = frame.with_columns(date=at.dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.date())
+    exact = frame.with_columns(_narrowed(name) for name in VALUES)
+    dated = exact.with_columns(date=at.dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.date())
     once = dated.unique(["date", *VALUES], keep="first", maintain_order=True)
     # The live quote of the day may stand behind the day itself
     is_twice = pl.col("date").is_duplicated()
@@ -110,6 +111,13 @@ def _days(stamps: Sequence[int], values: Mapping[str, Sequence[Any]], zone: str)
     twice = pl.when(is_twice).then(pl.lit("told twice in one answer, differently"))
     marked = once.with_columns(*blank, problem=joined(twice, pl.col("problem")))
     return marked.unique("date", keep="first", maintain_order=True)
+
+
+def _narrowed(name: str) -> pl.Expr:
+    """Give prices that were widened from single precision as they were meant: 17.42, not 17.420000076293945."""
+    single = pl.col(name).cast(pl.Float32, strict=False)
+    is_widened = single.cast(pl.Float64) == pl.col(name)
+    return pl.when(is_widened).then(single.cast(pl.String).cast(pl.Float64)).otherwise(pl.col(name)).alias(name)
 
 
 def _problem(row: Mapping[str, Any]) -> str | None:

@@ -318,6 +318,14 @@ def test_a_split_without_a_ratio_keeps_its_row_with_a_problem(rate, after, says)
     assert (row["problem"] is None) if says is None else (says in row["problem"])
 
 
+@pytest.mark.parametrize("changed", [{"id": None}, {"symbol": ""}, {"ex_date": None}, {"ex_date": "24 Nov"}])
+def test_an_action_that_cannot_be_placed_makes_its_page_untrusted(changed):
+    action = {"id": "a", "symbol": "IBM", "ex_date": "2025-11-24", "rate": 0.5} | changed
+
+    with pytest.raises(AnswerDistrusted, match="without an id, a symbol or an ex_date"):
+        rows.dividends({"corporate_actions": {"cash_dividends": [action]}}, requests.DIVIDENDS, (MONDAY, TUESDAY))
+
+
 def test_what_it_does_not_supply_is_a_wrong_call(source):
     for asked in (bars(), Ask("raw_vix", MONDAY, TUESDAY, (), NOW)):
         with pytest.raises(ValueError, match="alpaca"):

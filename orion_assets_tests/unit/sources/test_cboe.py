@@ -42,7 +42,7 @@ def server():
 
 @pytest.fixture
 def source(server):
-    with transport_to(server.url, "cboe", cboe._judge, {}) as transport:
+    with transport_to(server.url, "cboe", cboe.judge, {}) as transport:
         yield CboeSource(transport)
 
 

@@ -7,10 +7,12 @@ from typing import ClassVar
 import polars as pl
 import pytest
 
+from orion_assets import calendars
 from orion_assets.errors import AnswerDistrusted, KeyRefused, NotEntitled, NotYet, SettingsError, SourceUnavailable
+from orion_assets.ingest.planner import plan
 from orion_assets.schemas import RAW_VIX
-from orion_assets.sources import filing
-from orion_assets.sources.cboe import CboeSource, _judge
+from orion_assets.sources import cboe, filing
+from orion_assets.sources.cboe import CboeSource, open_cboe
 from orion_assets.sources.ladder import VixLadder, with_vix
 from orion_assets.sources.limiter import Rate
 from orion_assets.sources.polygon.routes import RIGHTS
@@ -18,7 +20,8 @@ from orion_assets.sources.polygon.source import PolygonSource
 from orion_assets.sources.polygon.words import judge
 from orion_assets.sources.protocols import Answer, Ask
 from orion_assets.sources.routes import Budget, Route
-from orion_assets_tests.far_sides import KEY, transport_to
+from orion_assets.sources.yahoo.source import open_yahoo
+from orion_assets_tests.far_sides import CLOCK, KEY, limited, transport_to
 from orion_assets_tests.scripted_server import answer, scripted
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -193,7 +196,7 @@ def test_a_stocks_only_key_gets_the_vix_from_cboe(caplog):
         cdn.say(answer(file))
         with (
             transport_to(vendor.url, "polygon", judge, headers) as one,
-            transport_to(cdn.url, "cboe", _judge, {}) as two,
+            transport_to(cdn.url, "cboe", cboe.judge, {}) as two,
         ):
             ladder = VixLadder([PolygonSource(one, RIGHTS["advanced"]), CboeSource(two)])
 
@@ -203,3 +206,17 @@ def test_a_stocks_only_key_gets_the_vix_from_cboe(caplog):
     assert (vendor.requests, cdn.requests) == (1, 2)
     assert "HTTP 403" in caplog.text
     assert all(KEY not in head for head in cdn.heads)
+
+
+def test_a_plan_asks_the_key_for_its_years_and_cboes_file_once_for_all_before():
+    today, sessions = date(2026, 11, 20), calendars.sessions(date(2010, 1, 4), date(2026, 11, 20))
+    ladder = VixLadder([PolygonSource(None, RIGHTS["free"]), open_cboe(limited, CLOCK), open_yahoo(limited)])
+    holes = sessions.select(dataset=pl.lit("raw_vix"), ticker=pl.lit("*"), session="session")
+
+    made = plan(holes, ladder.routes(today), sessions)
+
+    assert made.work.select("route", "start", "end", "requests").rows() == [
+        ("index_range", date(2024, 11, 20), date(2026, 11, 20), 1),
+        ("vix_file", date(2010, 1, 4), date(2024, 11, 20), 1),
+    ]
+    assert made.unanswerable.is_empty()

@@ -55,7 +55,7 @@ class Wire:
 @pytest.mark.parametrize(
     ("name", "currency", "zone", "days", "last"),
     [
-        ("chart-AAPL-2020-01-01-to-2020-01-03.json", "USD", "America/New_York", [date(2020, 1, 2)], 75.0875015258789),
+        ("chart-AAPL-2020-01-01-to-2020-01-03.json", "USD", "America/New_York", [date(2020, 1, 2)], 75.0875),
         ("chart-WSU.DE-2023-08-04-to-2023-08-09.json", "EUR", "Europe/Berlin",
          [date(2023, 8, 4), date(2023, 8, 7), date(2023, 8, 8)], None),
     ],
@@ -126,6 +126,21 @@ def test_a_chart_without_days_is_an_answer():
 def test_what_is_no_chart_is_refused(body, error, says):
     with pytest.raises(error, match=says):
         parse(body)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (17.420000076293945, 17.42),
+        (75.0875015258789, 75.0875),
+        (17.42, 17.42),
+        (10.0, 10.0),
+        (1e300, 1e300),
+        (0.1, 0.1),
+    ],
+)
+def test_prices_widened_from_single_precision_are_read_as_they_were_meant(said, meant):
+    assert parse(chart(closes=(said, 1.0))).days["close"][0] == meant
 
 
 @pytest.mark.parametrize("value", [None, "11", float("nan"), float("inf"), True])
