@@ -305,14 +305,16 @@ def _base(vendor: Vendor) -> SplitResult:
     parts = urlsplit(vendor.base_url.rstrip("/"))
     if parts.scheme == "https" and parts.hostname:
         return parts
-    if parts.scheme == "http" and parts.hostname and _is_loopback(parts.hostname):
+    if parts.scheme == "http" and is_on_this_machine(vendor.base_url):
         return parts
     raise SettingsError(
         f"{vendor.name}: {vendor.base_url} is not https://host; beyond this machine the key would travel in the clear"
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_on_this_machine(url: str) -> bool:
+    """Say whether a URL names this machine: a fake vendor, not a real one."""
+    host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback
     except ValueError:
