@@ -4,6 +4,7 @@ A crash between two steps leaves what is repeated at the next run; nothing is co
 """
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
@@ -15,6 +16,7 @@ from orion_assets.errors import SettingsError, SourceRejected, SourceUnavailable
 from orion_assets.ingest.landing import Landing, is_by_ticker
 from orion_assets.ingest.ledger import covered_cells, failed_cells, ledger_cells, mark_histories, mark_stale
 from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.pieces import pieces
 from orion_assets.schemas import RAW_COVERAGE, RAW_TICKERS, TABLES
 from orion_assets.settings import SYNTHETIC
 from orion_assets.sources.protocols import Answer, Ask, Source
@@ -52,11 +54,6 @@ class Landed:
     appended: pl.DataFrame
     first_change: date | None = None
     not_due: tuple[date, ...] = ()
-
-    @classmethod
-    def nothing(cls, table: Table) -> "Landed":
-        """Give what comes of not asking."""
-        return cls(table, table.empty())
 
     @property
     def rows(self) -> int:
@@ -117,6 +114,15 @@ def land(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> 
     return Landed(table, appended, first_change, tuple(not_due))
 
 
+def land_all(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> Iterator[Landed]:
+    """Ask and land as `land`, a long range of minutes in pieces: yields what came of each, oldest first.
+
+    A piece that was landed stays landed, whatever becomes of the next; a repeated call goes on from there.
+    """
+    for start, end in pieces(table, len(ask.tickers), ask.start, ask.end):
+        yield land(desk, source, replace(ask, start=start, end=end), table, moment)
+
+
 def restated(lake: Lake, source: Source, ask: Ask, moment: Moment) -> list[date]:
     """List the sessions of a range whose rows the source tells otherwise than they were landed; nothing is written.
 
@@ -130,6 +136,15 @@ def restated(lake: Lake, source: Source, ask: Ask, moment: Moment) -> list[date]
         SourceRejected: The source cannot be read, or lacks most of what was landed.
     """
     table = TABLES[ask.dataset]
+    parts = pieces(table, len(ask.tickers), ask.start, ask.end)
+    return [
+        day
+        for start, end in parts
+        for day in _restated_in(lake, source, replace(ask, start=start, end=end), table, moment)
+    ]
+
+
+def _restated_in(lake: Lake, source: Source, ask: Ask, table: Table, moment: Moment) -> list[date]:
     answer = source.read(ask)
     start, end = _span(lake, table, ask, answer)
     fresh = _landing(table, ask, answer, moment).new_versions(
@@ -154,7 +169,7 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
         if appended.height:
             # Before the rows: a run that dies in between must not leave later features looking fresh
             mark_stale(desk.state, _first_touched(appended, held), moment)
-            mark_histories(desk.state, desk.lake, appended, moment)
+            _mark_histories(desk, table, appended, moment)
         return appended
 
     def cells(held: pl.DataFrame) -> pl.DataFrame:
@@ -168,9 +183,15 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
     if appended.height:
         # Again, for who began in between: he may have read what was there before
         mark_stale(desk.state, _first_touched(appended, before), moment)
-        mark_histories(desk.state, desk.lake, appended, moment)
+        _mark_histories(desk, table, appended, moment)
     desk.lake.append(RAW_COVERAGE, cells, start=ask.start, end=ask.end)
     return appended, before
+
+
+def _mark_histories(desk: Desk, table: Table, appended: pl.DataFrame, moment: Moment) -> None:
+    # Files of tickers hold nothing of a minute
+    if not table.is_intraday:
+        mark_histories(desk.state, desk.lake, appended, moment)
 
 
 def _landing(table: Table, ask: Ask, answer: Answer, moment: Moment) -> Landing:
@@ -180,7 +201,7 @@ def _landing(table: Table, ask: Ask, answer: Answer, moment: Moment) -> Landing:
 
 def _span(lake: Lake, table: Table, ask: Ask, answer: Answer) -> tuple[date, date]:
     """Find the sessions that hold every row the answer may be about: one that moved stays where it was first filed."""
-    if "session" in table.key:
+    if is_by_ticker(table.name):
         return ask.start, ask.end
     if "ex_date" not in table.names:
         return ask.start - MOVES_WITHIN, ask.end + MOVES_WITHIN
