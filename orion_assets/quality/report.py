@@ -178,7 +178,12 @@ def reader(lake: Lake, end: date) -> Read:
         until = None if table == QUARANTINE else end
         return lake.read(table, start=since, end=until) if has_sessions(table) else lake.read(table)
 
-    return lambda table, since: read(table.name, since if has_sessions(table) else None)
+    def given(table: Table, since: date | None, until: date | None = None, /) -> pl.DataFrame:
+        if until is not None:
+            return lake.read(table, start=since, end=until)
+        return read(table.name, since if has_sessions(table) else None)
+
+    return given
 
 
 def gather(read: Read, sessions: pl.DataFrame, span: tuple[date, date], filled: Coverage) -> Report:

@@ -5,11 +5,13 @@ Two years of fifty tickers do not fit into memory; what a row means stays in row
 
 import hashlib
 import logging
+import shutil
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from time import perf_counter
 from typing import Final, overload
 
@@ -76,7 +78,7 @@ class Minutes:
     def __init__(self) -> None:
         self._state: object = None
         self._pages: list[_Page] = []
-        self._folder: TemporaryDirectory[str] | None = None
+        self._forget: Callable[[], object] = list
 
     def read(self, plans: Sequence[Plan]) -> None:
         """Read the files where they changed since the last call.
@@ -89,8 +91,12 @@ class Minutes:
         if state == self._state:
             return
         began = perf_counter()
-        folder = TemporaryDirectory(prefix="orion-minutes-")
-        self._pages, self._folder = list(_pages(plans, Path(folder.name))), folder
+        self._state = None
+        self._forget()
+        folder = Path(mkdtemp(prefix="orion-minutes-"))
+        # Gone with this object, with the process at the latest
+        self._forget = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._pages = list(_pages(plans, folder))
         self._state = state
         _LOG.info("files: minutes of %d sheets read in %.2f s", len(self._pages), perf_counter() - began)
 

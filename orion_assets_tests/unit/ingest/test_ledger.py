@@ -288,7 +288,7 @@ def test_the_ledger_can_be_made_anew_from_the_lake(tmp_path):
     lake.replace(CLEAN_DAILY_BARS, rows(CLEAN_DAILY_BARS, bar(MON, 10.0, utc(MON, 20))), **span)
     state.record(failed_cells(ask("ZZZ"), RAW_DAILY_BARS, MOMENT, "refused", NOBODY))
 
-    count = rebuild(lake, state, RAW_DAILY_BARS, CLEAN_DAILY_BARS)
+    count = rebuild(lake, state)
 
     assert count == 3
     assert told(state.cells(), "ticker", "session", "state") == [
