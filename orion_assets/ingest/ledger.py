@@ -100,7 +100,9 @@ def quarantined_cells(
     standing = visible(raw, origin.key).select(*cell, "ts_known", row_key=key_text(origin))
     is_standing = held.join(standing, on=[*cell, "ts_known", "row_key"], how="semi")
     lost = is_standing.join(visible(clean, origin.key), on=cell, how="anti")
-    counted = lost.with_columns(rows=pl.col("row_key").n_unique().over(cell).cast(pl.Int64))
+    # A row of a closed day is held too, but there is no cell that it could fill
+    planned = lost.join(calendars.sessions().select("session"), on="session", how="semi")
+    counted = planned.with_columns(rows=pl.col("row_key").n_unique().over(cell).cast(pl.Int64))
     one_each = counted.sort("rule", "row_key").unique(cell, keep="first", maintain_order=True)
     return _conformed(
         one_each.with_columns(

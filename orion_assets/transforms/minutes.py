@@ -8,23 +8,28 @@ from orion_assets.schemas import CLEAN_MINUTE_BARS, RAW_MINUTE_BARS
 from orion_assets.transforms.bars import BAR_RULES, Cleaned, Rule, screen, with_intervals
 
 MINUTE: Final = pl.duration(minutes=1)
-_SHOWN: Final = pl.col("ts_open").dt.convert_time_zone("America/New_York").dt.strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _shown(clock: str) -> pl.Expr:
+    return pl.col(clock).dt.convert_time_zone("America/New_York").dt.strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
 _OFF_CALENDAR: Final = Rule(
     "on_the_calendar",
     pl.col("ts_close").is_null(),
-    pl.format("{} is of {}, which is not an XNYS session", _SHOWN, "session"),
+    pl.format("{} is of {}, which is not an XNYS session", _shown("ts_open"), "session"),
     "check the stamps, their format, zone and bar_label; the exchange was shut",
 )
 _OUT_OF_HOURS: Final = Rule(
     "within_hours",
     ~pl.col("ts_open").is_between("ts_first", "ts_last", closed="left"),
-    pl.format("{} is outside of the hours in which {} is traded", _SHOWN, "session"),
+    pl.format("{} is outside of the hours in which {} is traded", _shown("ts_open"), "session"),
     "check the zone and bar_label of the source; where it trades longer, state the hours in calendars.EXTENDED_HOURS",
 )
 _OFF_GRID: Final = Rule(
     "on_the_minute",
     (pl.col("ts_open") != pl.col("ts_open").dt.truncate("1m")) | (pl.col("ts_event") != pl.col("ts_open") + MINUTE),
-    pl.format("[{}, {}) is not a minute", "ts_open", "ts_event"),
+    pl.format("{} to {} is not a minute", _shown("ts_open"), _shown("ts_event")),
     "check that the source gives bars of one minute, and the format of their stamps",
 )
 # Those of daily bars, and where a minute may lie

@@ -125,7 +125,9 @@ class FilesSource:
         minutes = self._minutes_now()
         rows, held = minutes.rows(ask.start, ask.end, ask.tickers)
         rows = _checked(spoken_by(rows, ask.now), RAW_MINUTE_BARS)
-        through, ends = self.last_session(ask.dataset), _lagging(minutes.last)
+        is_said = any(isinstance(b, MinuteBars) and b.complete_through for b in self._blocks("minute_bars"))
+        # Whoever says up to when his files are complete has no late ones
+        through, ends = self.last_session(ask.dataset), {} if is_said else _lagging(minutes.last)
         return Answer(rows, held, self._evidence(minutes.hashes), ask.tickers, through, ends)
 
     def _minutes_now(self) -> Minutes:

@@ -130,6 +130,15 @@ def test_a_cell_whose_only_row_is_held_back_is_quarantined_and_one_with_a_good_v
     ]
 
 
+def test_a_row_of_a_closed_day_is_held_and_is_no_cell_that_anybody_waits_for():
+    saturday = date(2014, 6, 7)
+    raw = rows(RAW_DAILY_BARS, bar(saturday, 10.0))
+
+    found = quarantined_cells(rows(QUARANTINE, held(session=saturday)), raw, CLEAN_DAILY_BARS.empty())
+
+    assert found.is_empty()
+
+
 def test_a_cell_held_twice_is_quarantined_for_the_last_reason():
     later = held(rule="readable", found="x", ts_known=close_cutoff(MON) + HOUR)
     raw = rows(RAW_DAILY_BARS, bar(MON, -1.0), bar(MON, -2.0, close_cutoff(MON) + HOUR))
