@@ -47,22 +47,32 @@ def minute_asset(sessions: dg.PartitionsDefinition[Any]) -> dg.AssetsDefinition:
         start, end = span_of(context.partition_key_range)
         gathered = checks.Gathered(MINUTES)
         told = dict(by_session(CLEAN_MINUTE_BARS.empty(), days_of(context)))
-        for raw, cleaned, days in _cleaned(lake, len(state.universe()), start, end):
-            state.record(quarantined_cells(cleaned.quarantine, raw, cleaned.rows, RAW_MINUTE_BARS))
-            hold(lake, cleaned.quarantine, *days)
-            lake.replace(CLEAN_MINUTE_BARS, cleaned.rows, start=days[0], end=days[1])
-            gathered.add(cleaned.rows, standing(cleaned.quarantine, {RAW_MINUTE_BARS: raw}))
-            told |= by_session(cleaned.rows, [day for day in told if days[0] <= day < days[1]])
+        for raw, good, days in cleaned(lake, len(state.universe()), start, end):
+            state.record(quarantined_cells(good.quarantine, raw, good.rows, RAW_MINUTE_BARS))
+            hold(lake, good.quarantine, *days)
+            lake.replace(CLEAN_MINUTE_BARS, good.rows, start=days[0], end=days[1])
+            gathered.add(good.rows, standing(good.quarantine, {RAW_MINUTE_BARS: raw}))
+            told |= by_session(good.rows, [day for day in told if days[0] <= day < days[1]])
         plotted(context, _NAME, told)
         yield reported(_extent(told), gathered.results())
 
     return clean
 
 
-def _cleaned(
+def cleaned(
     lake: Lake, tickers: int, start: date, end: date
 ) -> Iterator[tuple[pl.DataFrame, Cleaned, tuple[date, date]]]:
-    """Clean a range piece by piece; without minutes in the lake there is none."""
+    """Clean the dates [start, end) piece by piece; without minutes in the lake there is no piece.
+
+    Args:
+        lake: Where the raw minutes lie.
+        tickers: How many there are, about; 0 where nobody knows.
+        start: First date.
+        end: First date after the range.
+
+    Returns:
+        Of each piece the RAW_MINUTE_BARS rows, what came of them, and its dates [first, after).
+    """
     if not lake.exists(RAW_MINUTE_BARS):
         return
     for first, after in pieces(RAW_MINUTE_BARS, tickers, start, end):
