@@ -223,7 +223,7 @@ class TestLake:
 
         after = files_by_month(lake._folder.open(RAW_MINUTE_BARS))
 
-        assert list(before) == [str(MONDAY), str(TUESDAY)]
+        assert sorted(before) == [str(MONDAY), str(TUESDAY)]
         assert sorted(after) == [str(MONDAY), str(TUESDAY), str(JULY)]
         assert after[str(MONDAY)] == before[str(MONDAY)]
         assert lake.read(RAW_MINUTE_BARS, start=TUESDAY, end=JULY)["close"].unique().to_list() == [2.0]
