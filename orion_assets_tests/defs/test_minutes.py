@@ -161,6 +161,7 @@ def test_a_correction_is_found_by_update_and_was_not_known_before(tmp_path):
     now, then = (bars(market, "ACME", *ONE_MINUTE, *more) for more in ((), ("--as-of", "2014-07-10")))
     assert (now[3]["close"], then[3]["close"]) == (11.5, 10.0)
     assert [each["close"] for each in now if each != now[3]] == [10.0] * 7
+    assert bars(market, "ACME", *ONE_MINUTE, "--as-of", "2036-01-01") == now
 
 
 def test_minutes_are_known_a_quarter_of_an_hour_after_they_end(minutes):
