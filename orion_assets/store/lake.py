@@ -189,10 +189,16 @@ class Lake:
         return self._folder.commit(Work("overwrite", table, plan))
 
     def compact(self, table: Table) -> Commit:
-        """Rewrite each month of several files as one; rows stay, and older versions stay readable."""
-        files = files_by_month(self._folder.open(table))
-        months = tuple(sorted(month for month, names in files.items() if len(names) > 1))
+        """Rewrite each month of several files as one; rows stay, and older versions stay readable.
 
+        Of minutes each day is a commit of its own, for all of them may not fit into memory; the last one is returned.
+        """
+        files = files_by_month(self._folder.open(table))
+        crowded = tuple(sorted(month for month, names in files.items() if len(names) > 1))
+        parts = [(day,) for day in crowded] if table.is_intraday and crowded else [crowded]
+        return [self._compacted(table, part) for part in parts][-1]
+
+    def _compacted(self, table: Table, months: tuple[str, ...]) -> Commit:
         def plan(snapshot: DeltaTable | None) -> Change | None:
             if not months:
                 return None

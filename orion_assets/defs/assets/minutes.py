@@ -1,7 +1,7 @@
 """Clean minute bars: as every clean asset, but a piece of the range at a time, for a long one exceeds memory."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -77,7 +77,7 @@ def cleaned(
         return
     for first, after in pieces(RAW_MINUTE_BARS, tickers, start, end):
         raw = lake.read(RAW_MINUTE_BARS, start=first, end=after)
-        hours = calendars.traded(calendars.sessions(first - timedelta(days=1), after))
+        hours = calendars.traded(calendars.sessions(first, after))
         yield raw, clean_minute_bars(raw, hours), (first, after)
 
 
