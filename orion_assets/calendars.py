@@ -4,6 +4,7 @@ The only module that touches the calendar library (and with it pandas). A range 
 no answer follows the machine's date; XNYS is asked of `pandas_market_calendars`.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final, Literal
@@ -20,6 +21,52 @@ CLOSE_CUTOFF_AFTER: Final = timedelta(minutes=30)
 
 Cutoff = Literal["open", "close"]
 CUTOFFS: Final[tuple[Cutoff, ...]] = ("open", "close")
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Hours:
+    """When a session is traded at all, before and after its regular hours too, as New York clock times.
+
+    Attributes:
+        opens: First minute; at or after a `rolls` that is not midnight, on the evening before.
+        closes: First minute no longer traded.
+        rolls: When the next session's trading date begins; midnight where nobody trades overnight.
+    """
+
+    opens: time = time(4)
+    closes: time = time(20)
+    rolls: time = time(0)
+
+    def __post_init__(self) -> None:
+        """Refuse hours that end before they begin, or that fall between two minutes."""
+        if any(clock.second or clock.microsecond or clock.tzinfo for clock in (self.opens, self.closes, self.rolls)):
+            raise ValueError(f"hours {self}: state whole minutes without a zone, they are New York's")
+        first, last = self.window
+        if first >= last:
+            raise ValueError(
+                f"hours {self}: the session would end before it begins; opens must come before closes, counted from"
+                f" {self.rolls:%H:%M}, at which the trading date changes"
+            )
+
+    @property
+    def shift(self) -> timedelta:
+        """What to add to New York's clock so that its date is the trading date."""
+        return (_DAY - _since_midnight(self.rolls)) % _DAY
+
+    @property
+    def window(self) -> tuple[timedelta, timedelta]:
+        """The hours on that shifted clock, from the midnight that begins the trading date."""
+        first, last = ((_since_midnight(clock) + self.shift) % _DAY for clock in (self.opens, self.closes))
+        return first, last or _DAY
+
+
+def _since_midnight(clock: time) -> timedelta:
+    return timedelta(hours=clock.hour, minutes=clock.minute)
+
+
+# What vendors of minute bars serve today; one place to change when the exchanges trade 23 hours
+EXTENDED_HOURS: Final = Hours()
 
 
 @lru_cache(maxsize=1)
@@ -66,6 +113,34 @@ def sessions(start: date | None = None, end: date | None = None) -> pl.DataFrame
     if end is not None:
         frame = frame.filter(pl.col("session") < end)
     return frame
+
+
+def trading_dates(instants: pl.Expr, hours: Hours = EXTENDED_HOURS) -> pl.Expr:
+    """Give the trading date of instants: New York's date, the next one from `hours.rolls` on.
+
+    Args:
+        instants: Datetime in UTC, such as the open of a minute bar.
+        hours: When the date changes.
+
+    Returns:
+        Date, null where the instant is; not always a session of the exchange.
+    """
+    return (instants.dt.convert_time_zone(NEW_YORK.key).dt.replace_time_zone(None) + hours.shift).dt.date()
+
+
+def traded(sessions: pl.DataFrame, hours: Hours = EXTENDED_HOURS) -> pl.DataFrame:
+    """Add to `sessions()` rows when each is traded: `ts_first` and `ts_last`, [first, last) in UTC.
+
+    Both are clock times of New York, so that they move with its summer time.
+    """
+    names = ("ts_first", "ts_last")
+    bounds = {
+        name: (pl.col("session").cast(pl.Datetime("us")) - hours.shift + offset)
+        .dt.replace_time_zone(NEW_YORK.key, ambiguous="latest", non_existent="null")
+        .dt.convert_time_zone("UTC")
+        for name, offset in zip(names, hours.window, strict=True)
+    }
+    return sessions.with_columns(**bounds)
 
 
 def is_session(day: date) -> bool:

@@ -55,6 +55,12 @@ _BAR = (
     _float("vwap", "Volume-weighted average price as the source states it", "USD"),
     _float("trade_count", "Number of trades as the source states it"),
 )
+_OF_MINUTE: Final[Mapping[str, str]] = {
+    "open": "First price of the minute, as traded",
+    "close": "Last price of the minute, as traded",
+}
+_TS_OPEN = Column("ts_open", UTC_US, "Begin of the minute, which is [ts_open, ts_event)", "UTC")
+_MINUTE = tuple(Column(c.name, c.dtype, _OF_MINUTE.get(c.name, c.description), c.unit, c.is_nullable) for c in _BAR)
 _INDEX_BAR = tuple(
     Column(c.name, c.dtype, c.description.replace(", as traded", ""), "", is_nullable=True) for c in _PRICES
 )
@@ -78,6 +84,12 @@ _EVENT_ID = Column("event_id", pl.String(), "The source's id of the event")
 
 RAW_DAILY_BARS: Final = Table(
     "raw_daily_bars", "One daily bar as the source said it.", ("ticker", "session"), (_TICKER, _SESSION, *_BAR, *_RAW)
+)
+RAW_MINUTE_BARS: Final = Table(
+    "raw_minute_bars",
+    "One minute bar as the source said it; no row for a minute without trades.",
+    ("ticker", "ts_open"),
+    (_TICKER, _TS_OPEN, _SESSION, *_MINUTE, *_RAW),
 )
 RAW_VIX: Final = Table(
     "raw_vix", "One VIX day as the source said it.", ("date",), (_VIX_DATE, _SESSION, *_INDEX_BAR, *_RAW)
@@ -193,6 +205,20 @@ CLEAN_DAILY_BARS: Final = Table(
     "One trusted daily bar, as traded, on the exchange calendar.",
     ("ticker", "session"),
     (_TICKER, _SESSION, *_BAR, *_DERIVED_CLOCKS, _AVAILABILITY),
+)
+CLEAN_MINUTE_BARS: Final = Table(
+    "clean_minute_bars",
+    "One trusted minute bar, as traded, within the hours of its session; minutes without trades are not filled.",
+    ("ticker", "ts_open"),
+    (
+        _TICKER,
+        _TS_OPEN,
+        _SESSION,
+        Column("phase", pl.String(), "pre, regular or post: by the session's own open and close, half-days too"),
+        *_MINUTE,
+        *_DERIVED_CLOCKS,
+        _AVAILABILITY,
+    ),
 )
 CLEAN_VIX: Final = Table(
     "clean_vix",
@@ -321,17 +347,20 @@ TICKER_FEATURES: Final = Table(
 )
 
 _ALL = (
-    *(RAW_DAILY_BARS, RAW_VIX, RAW_NEWS, RAW_SPLITS, RAW_DIVIDENDS, RAW_TICKERS, RAW_UNIVERSE),
+    *(RAW_DAILY_BARS, RAW_MINUTE_BARS, RAW_VIX, RAW_NEWS, RAW_SPLITS, RAW_DIVIDENDS, RAW_TICKERS, RAW_UNIVERSE),
     *(RAW_COVERAGE, QUARANTINE),
-    *(SECURITIES, CORPORATE_ACTIONS, CLEAN_DAILY_BARS, CLEAN_VIX, CLEAN_NEWS),
+    *(SECURITIES, CORPORATE_ACTIONS, CLEAN_DAILY_BARS, CLEAN_MINUTE_BARS, CLEAN_VIX, CLEAN_NEWS),
     *(FEATURE_INDICATORS, FEATURE_SENTIMENT, FEATURE_MARKET, FEATURE_MATRIX),
 )
 TABLES: Final[Mapping[str, Table]] = {table.name: table for table in _ALL}
 # Published as a file a ticker, beside the lake
 HISTORY: Final = (TICKER_BARS, TICKER_FEATURES)
-# What feature_store publishes: enough to answer every read of the Python API without the lake
-STORED: Final = tuple(table for table in _ALL if table.has_intervals)
-# Those of them that a run over sessions derives
-BY_SESSION: Final = tuple(table for table in STORED if "session" in table.names)
+_DERIVED = tuple(table for table in _ALL if table.has_intervals)
+# Read where they lie: a store of all minutes would be copied whole to publish a session (ADR 8)
+IN_THE_LAKE: Final = (CLEAN_MINUTE_BARS,)
+# What feature_store publishes: enough to answer every other read of the Python API without the lake
+STORED: Final = tuple(table for table in _DERIVED if table not in IN_THE_LAKE)
+# What a run over sessions derives
+BY_SESSION: Final = tuple(table for table in _DERIVED if "session" in table.names)
 # Assets of a run that asks nobody anything
 DERIVED: Final = (*(table.name for table in BY_SESSION), "feature_store", "quality_report")

@@ -65,6 +65,11 @@ class Table:
         """Whether a row says until when it was the latest of its key (derived tables)."""
         return "known_until" in self.names
 
+    @property
+    def is_intraday(self) -> bool:
+        """Whether one session holds many rows of a ticker, so that a long range is worked on in pieces."""
+        return "ts_open" in self.key
+
     def empty(self) -> pl.DataFrame:
         """Give a frame of no rows with the table's columns."""
         return self.schema.to_frame()

@@ -55,7 +55,7 @@ class Call:
 
     def store(self) -> FeatureReader:
         """The feature store."""
-        return open_store(self.settings.store_url)
+        return open_store(self.settings.store_url, self.lake)
 
 
 def now() -> datetime:

@@ -8,7 +8,7 @@ from typing import Any
 from orion_assets.schemas import DERIVED
 
 REFERENCE = ("raw_tickers", "securities")
-RAW = ("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
+RAW = ("raw_daily_bars", "raw_minute_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
 
 
 @dataclass(frozen=True)

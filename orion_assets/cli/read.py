@@ -44,6 +44,9 @@ def bars(
     tickers: Tickers = None,
     start: From = None,
     end: To = None,
+    timeframe: Annotated[
+        Literal["1d", "1m"], typer.Option(help="Bars of a session, or of a minute with its phase: pre, regular, post.")
+    ] = "1d",
     adjusted: Annotated[
         Literal["none", "split", "total_return"],
         typer.Option(help="Prices as traded, or adjusted for splits, or for dividends too."),
@@ -51,12 +54,12 @@ def bars(
     as_of: AsOf = None,
     json: Json = False,
 ) -> None:
-    """Show daily bars: prices as traded, or in the units of the last session known.
+    """Show bars: prices as traded, or of daily ones in the units of the last session known.
 
     Sessions run from --from up to, not including, --to; without them, all that are stored.
     """
     call: Call = ctx.obj
     known = context.instant("--as-of", as_of)
     with call.store() as store:
-        rows = store.bars(tickers, start=start, end=end, adjusted=adjusted, as_of=known)
+        rows = store.bars(tickers, start=start, end=end, timeframe=timeframe, adjusted=adjusted, as_of=known)
     frame(rows, as_json=json)

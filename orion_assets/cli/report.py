@@ -14,7 +14,7 @@ from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW, REFERENCE, Finding, Launch, Outcome
 from orion_assets.cli.output import ERR, OUT, counted, document, frame
 from orion_assets.ingest.ledger import never_asked
-from orion_assets.schemas import DERIVED
+from orion_assets.schemas import CLEAN_MINUTE_BARS, DERIVED, RAW_MINUTE_BARS
 
 _LAYERS: Final[Mapping[str, str]] = {"raw": "raw", "feature": "features", "feature_store": "store"}
 
@@ -69,8 +69,11 @@ class Report:
             OUT.print(f"{'      ' if position else 'next: '}{command}")
 
     def _rows(self) -> pl.DataFrame:
-        # A page has no rows
-        names = [n for n in (*REFERENCE, *RAW, *DERIVED) if n in self.outcome.rows and n != "quality_report"]
+        # A page has no rows; few sources tell of minutes
+        hidden = {"quality_report"}
+        if not self.call.lake().exists(RAW_MINUTE_BARS):
+            hidden |= {RAW_MINUTE_BARS.name, CLEAN_MINUTE_BARS.name}
+        names = [n for n in (*REFERENCE, *RAW, *DERIVED) if n in self.outcome.rows and n not in hidden]
         return pl.DataFrame(
             {
                 "layer": [_layer(name) for name in names],

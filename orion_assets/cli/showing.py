@@ -16,7 +16,7 @@ def layers(settings: Settings) -> None:
     """Print rows, tickers and sessions of every table of the lake."""
     lake = Lake(settings.lake_url, settings.storage_options(settings.lake_url))
     rows: list[dict[str, object]] = []
-    for table in TABLES.values():
+    for table in (each for each in TABLES.values() if not each.is_intraday or lake.exists(each)):
         held = lake.read(table)
         sessions = held["session"] if "session" in held.columns else pl.Series([], dtype=pl.Date)
         rows.append(

@@ -12,7 +12,6 @@ from orion_assets.cli.options import Json
 from orion_assets.cli.output import OUT, counted, document, frame, lines
 from orion_assets.cli.report import gap_told
 from orion_assets.ingest import ledger
-from orion_assets.schemas import CLEAN_DAILY_BARS, RAW_DAILY_BARS
 from orion_assets.store.state import STATES
 
 # What is always shown; of the other states, those that occur
@@ -36,7 +35,7 @@ def status(
     call: Call = ctx.obj
     state = call.state()
     if rebuild:
-        ledger.rebuild(call.lake(), state, RAW_DAILY_BARS, CLEAN_DAILY_BARS)
+        ledger.rebuild(call.lake(), state)
     cells = ledger.cells_now(state)
     due, attention, gap = _due(cells, now()), _attention(cells), ledger.never_asked(state)
     if json:

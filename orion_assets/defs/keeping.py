@@ -13,7 +13,7 @@ import dagster as dg
 
 from orion_assets.defs.partitions import DATE_FORMAT
 from orion_assets.ingest.ledger import PUBLISHED, lacking_past, lost, near_one_another, stale_span, unasked
-from orion_assets.schemas import DERIVED, RAW_DAILY_BARS
+from orion_assets.schemas import DERIVED, RAW_DAILY_BARS, RAW_MINUTE_BARS
 from orion_assets.store.state import State
 
 KEEPS: Final = "orion/keeps"
@@ -140,7 +140,7 @@ def _fill(missing: Mapping[str, Sequence[date]], first: date) -> Piece:
     tickers = sorted(missing)
     start, last = min(days[0] for days in missing.values()), max(days[-1] for days in missing.values())
     what = f"fill {tickers[0]} {tickers[-1]} {start} {last}"
-    return Piece(what, "daily", _named(max(start, first), last), [RAW_DAILY_BARS.name], tickers)
+    return Piece(what, "daily", _named(max(start, first), last), [RAW_DAILY_BARS.name, RAW_MINUTE_BARS.name], tickers)
 
 
 def _named(first: date, last: date) -> tuple[str, str]:

@@ -4,7 +4,7 @@ What a call comes to is in the ledger before the next one is made, so that a run
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -31,7 +31,7 @@ from orion_assets.ingest.ledger import covered_cells, planned_cells, told_cells
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.plan import HOLES, Call, Plan
 from orion_assets.ingest.planner import plan
-from orion_assets.ingest.runner import Desk, Landed, land
+from orion_assets.ingest.runner import Desk, Landed, land, land_all
 from orion_assets.schemas import ANSWERED, RAW_COVERAGE
 from orion_assets.sources.protocols import Ask, Source
 from orion_assets.sources.routes import Route
@@ -98,7 +98,9 @@ def planned(
     return plan(missing, routes, calendars.sessions(*span), max_calls=max_calls, max_tickers=max_tickers)
 
 
-def fill(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment, max_calls: int | None = None) -> Landed:
+def fill(
+    desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment, max_calls: int | None = None
+) -> Iterator[Landed]:
     """Land a range of one raw table: whole where asking costs nothing, else by the calls of a plan.
 
     Args:
@@ -109,6 +111,9 @@ def fill(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment, max
         moment: The clock of the landing.
         max_calls: Make no more requests than these, the first of the plan.
 
+    Yields:
+        What came of each piece of the range, or of each call.
+
     A call that the vendor refuses for good leaves its cells in the state that says why, and the next one is made. So
     does one that it cannot answer now; after two in a row, or when it refuses the key, no further one is made.
 
@@ -118,16 +123,14 @@ def fill(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment, max
     """
     routes = source.routes(moment.now.astimezone(NEW_YORK).date())
     if not routes:
-        return land(desk, source, ask, table, moment)
+        yield from land_all(desk, source, ask, table, moment)
+        return
     _from_the_market(desk, ask, table, moment)
     work = planned(desk.state, routes, [ask], moment.now, max_calls=max_calls)
     not_due = calendars.sessions(ask.start, ask.end).filter(pl.col("ts_close_cutoff") > moment.now).select("session")
     _record_unasked(desk.state, ask, work, not_due, moment)
-    parts = _Filling(desk, source, ask, table, moment).made(list(work))
-    changes = [part.first_change for part in parts if part.first_change is not None]
-    appended = pl.concat([table.empty(), *(part.appended for part in parts)])
-    LOG.info("%s: %d calls made, %d versions landed", table.name, work.calls, appended.height)
-    return Landed(table, appended, min(changes, default=None), tuple(not_due["session"]))
+    yield replace(Landed.nothing(table), not_due=tuple(not_due["session"]))
+    yield from _Filling(desk, source, ask, table, moment).made(list(work))
 
 
 def _from_the_market(desk: Desk, ask: Ask, table: Table, moment: Moment) -> None:
@@ -173,23 +176,25 @@ class _Filling:
     table: Table
     moment: Moment
 
-    def made(self, calls: Sequence[Call]) -> list[Landed]:
+    def made(self, calls: Sequence[Call]) -> Iterator[Landed]:
         """Make calls in their order."""
-        hearing, parts = Hearing(self.source, self.desk.lake), list[Landed]()
+        hearing = Hearing(self.source, self.desk.lake)
         unanswered: SourceUnavailable | None = None
         is_silent = False
-        for number, call in enumerate(calls):
+        for number, call in enumerate(calls, 1):
             try:
-                parts.append(self._made(call, hearing))
-                is_silent = False
+                landed = self._made(call, hearing)
             except (KeyRefused, SettingsError, SourceUnavailable) as e:
                 if is_silent or not isinstance(e, SourceUnavailable):
-                    self._give_up(calls[number:], e)
+                    self._give_up(calls[number - 1 :], e)
                     raise
                 unanswered, is_silent = e, True
+            else:
+                is_silent = False
+                LOG.info("%s: call %d of %d, %d versions", self.table.name, number, len(calls), landed.rows)
+                yield landed
         if unanswered is not None:
             raise unanswered
-        return parts
 
     def _made(self, call: Call, hearing: Hearing) -> Landed:
         ask = self._ask(call)

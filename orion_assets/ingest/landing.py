@@ -35,7 +35,7 @@ _FILED_BY: Final = {
 
 def is_by_ticker(dataset: str) -> bool:
     """Say whether a raw dataset's cells are kept by ticker; the others have one cell a session, `*`."""
-    return TABLES[dataset].key == ("ticker", "session")
+    return TABLES[dataset].key in (("ticker", "session"), ("ticker", "ts_open"))
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ class Landing:
         An article whose publication is edited, or a split whose ex-date is, would else stand in two partitions, each
         of which takes it for its own.
         """
-        if "session" in self.table.key:
+        # The key of a bar names its session, or the minute that decides it
+        if is_by_ticker(self.table.name):
             return stamped
         key = list(self.table.key)
         # What is held comes first, whatever clock an answer assumes

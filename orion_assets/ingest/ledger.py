@@ -10,11 +10,23 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.moment import Moment
-from orion_assets.schemas import ANSWERED, QUARANTINE, RAW_COVERAGE, RAW_DAILY_BARS, RAW_TICKERS, TABLES, WHOLE_MARKET
+from orion_assets.schemas import (
+    ANSWERED,
+    CLEAN_DAILY_BARS,
+    CLEAN_MINUTE_BARS,
+    QUARANTINE,
+    RAW_COVERAGE,
+    RAW_DAILY_BARS,
+    RAW_MINUTE_BARS,
+    RAW_TICKERS,
+    TABLES,
+    WHOLE_MARKET,
+)
 from orion_assets.sources.protocols import Ask
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import LEDGER_SCHEMA, STATES, State
 from orion_assets.tables import UTC_US, Table
+from orion_assets.transforms.bars import key_text
 from orion_assets.transforms.pipeline import kin
 from orion_assets.transforms.versions import visible
 
@@ -27,6 +39,7 @@ _KNOWN: Final = (*ANSWERED, "quarantined")
 IN_VAIN: Final = ("failed", "quarantined", "not_entitled", "not_listed")
 _CELL: Final = ("dataset", "ticker", "session")
 _BY_TICKER: Final = [name for name in TABLES if is_by_ticker(name)]
+_CLEANED: Final = {RAW_DAILY_BARS: CLEAN_DAILY_BARS, RAW_MINUTE_BARS: CLEAN_MINUTE_BARS}
 
 
 @dataclass(frozen=True)
@@ -98,23 +111,29 @@ def unfilled_cells(state: State, dataset: str, start: date, end: date) -> pl.Dat
     return told.select("ticker", "session", "state", "detail").sort("session", "ticker")
 
 
-def quarantined_cells(held: pl.DataFrame, raw: pl.DataFrame, clean: pl.DataFrame) -> pl.DataFrame:
-    """Give the ledger rows of cells whose row, as the source has it now, was held back and left nothing standing.
+def quarantined_cells(
+    held: pl.DataFrame, raw: pl.DataFrame, clean: pl.DataFrame, origin: Table = RAW_DAILY_BARS
+) -> pl.DataFrame:
+    """Give the ledger rows of cells whose rows, as the source has them now, were held back and left nothing standing.
 
     Args:
-        held: QUARANTINE rows of one origin that is kept by ticker.
+        held: QUARANTINE rows of one origin.
         raw: Its rows, all versions.
         clean: Rows of the clean table, all versions.
+        origin: The raw table, one that is kept by ticker.
     """
     cell = ["ticker", "session"]
-    standing = visible(raw, cell).select(*cell, "ts_known")
-    lost = held.join(standing, on=[*cell, "ts_known"], how="semi").join(visible(clean, cell), on=cell, how="anti")
-    one_each = lost.sort("rule").unique(cell, keep="first", maintain_order=True)
+    standing = visible(raw, origin.key).select(*cell, "ts_known", row_key=key_text(origin))
+    is_standing = held.join(standing, on=[*cell, "ts_known", "row_key"], how="semi")
+    lost = is_standing.join(visible(clean, origin.key), on=cell, how="anti")
+    # A row of a closed day is held too, but there is no cell that it could fill
+    planned = lost.join(calendars.sessions().select("session"), on="session", how="semi")
+    counted = planned.with_columns(rows=pl.col("row_key").n_unique().over(cell).cast(pl.Int64))
+    one_each = counted.sort("rule", "row_key").unique(cell, keep="first", maintain_order=True)
     return _conformed(
         one_each.with_columns(
             dataset="origin",
             state=pl.lit("quarantined"),
-            rows=pl.lit(1, pl.Int64),
             source=pl.lit(""),
             evidence=pl.concat_str("source_file", pl.lit(" row "), pl.col("source_row").cast(pl.String)),
             detail=pl.concat_str("rule", pl.lit(": "), "found"),
@@ -318,7 +337,7 @@ def is_undisturbed(state: State, span: tuple[date, date], moment: Moment) -> boo
     return (stale is None or stale[0] >= span[0]) and beside.is_empty()
 
 
-def rebuild(lake: Lake, state: State, raw: Table, clean: Table) -> int:
+def rebuild(lake: Lake, state: State) -> int:
     """Make the ledger anew from the lake; returns the number of cells.
 
     What the lake cannot know stays: what was published, and cells that were asked for and not answered.
@@ -327,10 +346,16 @@ def rebuild(lake: Lake, state: State, raw: Table, clean: Table) -> int:
     known = state.cells().drop("attempts")
     unanswered = known.filter(pl.col("state").is_in(["failed", "not_yet"]) & (pl.col("dataset") != PUBLISHED))
     kept = [known.filter(pl.col("dataset") == PUBLISHED), unanswered.join(cells, on=_CELL, how="anti")]
-    held = lake.read(QUARANTINE).filter(pl.col("origin") == raw.name)
+    held = lake.read(QUARANTINE)
     state.clear()
     state.record(pl.concat([cells, *kept]))
-    state.record(quarantined_cells(held, lake.read(raw), lake.read(clean)))
+    for raw, clean in _CLEANED.items():
+        mine = held.filter(pl.col("origin") == raw.name)
+        # A session at a time: all minutes are too many
+        for day in mine["session"].unique().sort():
+            of_day, after = mine.filter(pl.col("session") == day), day + timedelta(days=1)
+            said, good = (lake.read(table, start=day, end=after) for table in (raw, clean))
+            state.record(quarantined_cells(of_day, said, good, raw))
     return cells.height
 
 

@@ -4,7 +4,7 @@ A crash between two steps leaves what is repeated at the next run; nothing is co
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
@@ -16,6 +16,7 @@ from orion_assets.errors import SettingsError, SourceRejected, SourceUnavailable
 from orion_assets.ingest.landing import Landing, is_by_ticker
 from orion_assets.ingest.ledger import covered_cells, failed_cells, ledger_cells, mark_histories, mark_stale
 from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.pieces import pieces
 from orion_assets.schemas import RAW_COVERAGE, RAW_TICKERS, TABLES
 from orion_assets.settings import SYNTHETIC
 from orion_assets.sources.protocols import Answer, Ask, Source
@@ -58,6 +59,18 @@ class Landed:
     def nothing(cls, table: Table) -> "Landed":
         """Give what comes of not asking."""
         return cls(table, table.empty())
+
+    @classmethod
+    def of(cls, table: Table, parts: Iterable["Landed"]) -> "Landed":
+        """Put together what came of several askings."""
+        given = list(parts)
+        changes = [part.first_change for part in given if part.first_change is not None]
+        return cls(
+            table,
+            pl.concat([table.empty(), *(part.appended for part in given)]),
+            min(changes, default=None),
+            tuple(sorted({day for part in given for day in part.not_due})),
+        )
 
     @property
     def rows(self) -> int:
@@ -127,6 +140,15 @@ def land(
     return Landed(table, appended, first_change, tuple(not_due))
 
 
+def land_all(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> Iterator[Landed]:
+    """Ask and land as `land`, a long range of minutes in pieces: yields what came of each, oldest first.
+
+    A piece that was landed stays landed, whatever becomes of the next; a repeated call goes on from there.
+    """
+    for start, end in pieces(table, len(ask.tickers), ask.start, ask.end):
+        yield land(desk, source, replace(ask, start=start, end=end), table, moment)
+
+
 def restated(lake: Lake, source: Source, ask: Ask, moment: Moment) -> list[date]:
     """List the sessions of a range whose rows the source tells otherwise than they were landed; nothing is written.
 
@@ -140,6 +162,15 @@ def restated(lake: Lake, source: Source, ask: Ask, moment: Moment) -> list[date]
         SourceRejected: The source cannot be read, or lacks most of what was landed.
     """
     table = TABLES[ask.dataset]
+    parts = pieces(table, len(ask.tickers), ask.start, ask.end)
+    return [
+        day
+        for start, end in parts
+        for day in _restated_in(lake, source, replace(ask, start=start, end=end), table, moment)
+    ]
+
+
+def _restated_in(lake: Lake, source: Source, ask: Ask, table: Table, moment: Moment) -> list[date]:
     answer = source.read(ask)
     start, end = _span(lake, table, ask, answer)
     fresh = _landing(table, ask, answer, moment).new_versions(
@@ -164,7 +195,7 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
         if appended.height:
             # Before the rows: a run that dies in between must not leave later features looking fresh
             mark_stale(desk.state, _first_touched(appended, held), moment)
-            mark_histories(desk.state, desk.lake, appended, moment)
+            _mark_histories(desk, table, appended, moment)
         return appended
 
     def cells(held: pl.DataFrame) -> pl.DataFrame:
@@ -178,9 +209,15 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
     if appended.height:
         # Again, for who began in between: he may have read what was there before
         mark_stale(desk.state, _first_touched(appended, before), moment)
-        mark_histories(desk.state, desk.lake, appended, moment)
+        _mark_histories(desk, table, appended, moment)
     desk.lake.append(RAW_COVERAGE, cells, start=ask.start, end=ask.end)
     return appended, before
+
+
+def _mark_histories(desk: Desk, table: Table, appended: pl.DataFrame, moment: Moment) -> None:
+    # Files of tickers hold nothing of a minute
+    if not table.is_intraday:
+        mark_histories(desk.state, desk.lake, appended, moment)
 
 
 def _landing(table: Table, ask: Ask, answer: Answer, moment: Moment) -> Landing:
@@ -190,7 +227,7 @@ def _landing(table: Table, ask: Ask, answer: Answer, moment: Moment) -> Landing:
 
 def _span(lake: Lake, table: Table, ask: Ask, answer: Answer) -> tuple[date, date]:
     """Find the sessions that hold every row the answer may be about: one that moved stays where it was first filed."""
-    if "session" in table.key:
+    if is_by_ticker(table.name):
         return ask.start, ask.end
     if "ex_date" not in table.names:
         return ask.start - MOVES_WITHIN, ask.end + MOVES_WITHIN

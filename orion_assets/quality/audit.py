@@ -1,18 +1,20 @@
 """Every check at once over what is stored, for a report: the same rules that the runs apply, without a run."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final
+from typing import Final, Protocol
 
 import polars as pl
 
+from orion_assets.ingest.pieces import pieces
 from orion_assets.quality.anomalies import implausible, judged_from, suspected_splits
 from orion_assets.quality.coverage import ONE_EVENT, ONE_EVENT_TEXT, bars_without_features, behind, passed_over
 from orion_assets.quality.quarantine import standing
-from orion_assets.quality.rules import ACTIONS, BARS, FEATURES, NEWS, REFERENCE, SECURITY, VIX, Finder
+from orion_assets.quality.rules import ACTIONS, BARS, FEATURES, MINUTES, NEWS, REFERENCE, SECURITY, VIX, Finder
 from orion_assets.schemas import (
     CLEAN_DAILY_BARS,
+    CLEAN_MINUTE_BARS,
     CLEAN_NEWS,
     CLEAN_VIX,
     CORPORATE_ACTIONS,
@@ -24,11 +26,13 @@ from orion_assets.schemas import (
     RAW_COVERAGE,
     RAW_DAILY_BARS,
     RAW_DIVIDENDS,
+    RAW_MINUTE_BARS,
     RAW_NEWS,
     RAW_SPLITS,
     RAW_TICKERS,
     RAW_VIX,
     SECURITIES,
+    WHOLE_MARKET,
 )
 from orion_assets.tables import Table
 from orion_assets.transforms.adjust import split_factors
@@ -56,8 +60,15 @@ _ORIGINS: Final[Mapping[Table, Sequence[Table]]] = {
     CORPORATE_ACTIONS: (RAW_SPLITS, RAW_DIVIDENDS),
 }
 _SPOKEN_OF: Final = (RAW_DAILY_BARS, RAW_VIX, RAW_NEWS, RAW_SPLITS, RAW_DIVIDENDS)
-# Gives the rows of a table from a session on, from the first one where that is None; whole where it has no sessions
-Read = Callable[[Table, date | None], pl.DataFrame]
+
+
+class Read(Protocol):
+    """Gives the rows of a table from a session on, from the first one where that is None, up to the end of the span.
+
+    With `until`, only up to that session; whole where it has no sessions.
+    """
+
+    def __call__(self, table: Table, since: date | None, until: date | None = None, /) -> pl.DataFrame: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -113,6 +124,7 @@ def audit(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed:
             ONE_EVENT_TEXT,
             passed_over(of(RAW_SPLITS), of(RAW_DIVIDENDS), tables[SECURITIES]),
         ),
+        *_of_minutes(read, tables[RAW_COVERAGE], span),
         *_over_series(tables, sessions, span),
         *_of_store(tables, of(CLEAN_DAILY_BARS), of(FEATURE_MATRIX), followed),
     ]
@@ -135,6 +147,22 @@ def _held(table: Table, quarantine: pl.DataFrame, raw: Mapping[Table, pl.DataFra
     names = [origin.name for origin in raw]
     held = standing(quarantine.filter(pl.col("origin").is_in(names)), raw)
     return Checked(table.name, "quarantine", "No row is held back", held)
+
+
+def _of_minutes(read: Read, coverage: pl.DataFrame, span: tuple[date, date]) -> list[Checked]:
+    """Judge the minutes a piece at a time, for all of them may not fit into memory."""
+    asked = coverage.filter((pl.col("dataset") == RAW_MINUTE_BARS.name) & (pl.col("ticker") != WHOLE_MARKET))
+    parts = [_minutes_checked(RAW_MINUTE_BARS.empty(), CLEAN_MINUTE_BARS.empty(), QUARANTINE.empty())]
+    for first, after in [] if asked.is_empty() else pieces(RAW_MINUTE_BARS, asked["ticker"].n_unique(), *span):
+        raw, clean, held = (read(table, first, after) for table in (RAW_MINUTE_BARS, CLEAN_MINUTE_BARS, QUARANTINE))
+        parts.append(_minutes_checked(raw, clean, held))
+    return [replace(each[0], accused=pl.concat(part.accused for part in each)) for each in zip(*parts, strict=True)]
+
+
+def _minutes_checked(raw: pl.DataFrame, clean: pl.DataFrame, held: pl.DataFrame) -> list[Checked]:
+    name = CLEAN_MINUTE_BARS.name
+    judged = [Checked(name, each.name, each.description, each.accused(clean)) for each in MINUTES]
+    return [_withdrawn(RAW_MINUTE_BARS, raw), *judged, _held(CLEAN_MINUTE_BARS, held, {RAW_MINUTE_BARS: raw})]
 
 
 def _over_series(

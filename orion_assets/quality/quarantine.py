@@ -57,9 +57,14 @@ def still_held(lake: Lake, held: pl.DataFrame) -> pl.DataFrame:
     """
     raw: dict[Table, pl.DataFrame] = {}
     for table in (TABLES[name] for name in held["origin"].unique().sort()):
-        days = held.filter(pl.col("origin") == table.name)["session"].sort()
-        has_sessions = "session" in table.names
-        bounds = {"start": days[0], "end": days[-1] + _DAY} if has_sessions else {}
+        mine = held.filter(pl.col("origin") == table.name)
+        days = mine["session"].unique().sort()
+        if table.is_intraday:
+            # All minutes between the first and the last may be too many
+            names = mine["ticker"].unique().to_list()
+            raw[table] = pl.concat(lake.read(table, start=day, end=day + _DAY, tickers=names) for day in days)
+            continue
+        bounds = {"start": days[0], "end": days[-1] + _DAY} if "session" in table.names else {}
         raw[table] = lake.read(table, **bounds)
     return standing(held, raw) if raw else held
 

@@ -25,6 +25,7 @@ from orion_assets.schemas import (
     CORPORATE_ACTIONS,
     QUARANTINE,
     RAW_COVERAGE,
+    RAW_DAILY_BARS,
     SECURITIES,
     TABLES,
     WHOLE_MARKET,
@@ -177,7 +178,12 @@ def reader(lake: Lake, end: date) -> Read:
         until = None if table == QUARANTINE else end
         return lake.read(table, start=since, end=until) if has_sessions(table) else lake.read(table)
 
-    return lambda table, since: read(table.name, since if has_sessions(table) else None)
+    def given(table: Table, since: date | None, until: date | None = None, /) -> pl.DataFrame:
+        if until is not None:
+            return lake.read(table, start=since, end=until)
+        return read(table.name, since if has_sessions(table) else None)
+
+    return given
 
 
 def gather(read: Read, sessions: pl.DataFrame, span: tuple[date, date], filled: Coverage) -> Report:
@@ -192,12 +198,13 @@ def gather(read: Read, sessions: pl.DataFrame, span: tuple[date, date], filled: 
     coverage = read(RAW_COVERAGE, span[0])
     cells = visible(coverage, RAW_COVERAGE.key).filter(pl.col("cutoff") == "close")
     market = cells.filter(pl.col("ticker") == WHOLE_MARKET)
+    is_of_bars = (pl.col("ticker") != WHOLE_MARKET) & (pl.col("dataset") == RAW_DAILY_BARS.name)
     masters = visible(read(SECURITIES, None), SECURITIES.key)
     return Report(
         *span,
         checks=audit(read, sessions, span, filled.followed),
         coverage=_filled_by_month(filled),
-        tickers=_worst(_bars_by_month(cells.filter(pl.col("ticker") != WHOLE_MARKET), filled, masters)),
+        tickers=_worst(_bars_by_month(cells.filter(is_of_bars), filled, masters)),
         quarantine=read(QUARANTINE, None)
         .filter(pl.col("session").is_between(*span, closed="left"))
         .sort("session", "row_key", "rule"),

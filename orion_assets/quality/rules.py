@@ -102,6 +102,8 @@ BARS: Final = (
     Finder("traded", "No flat bar without volume", _flat),
     Finder("vwap_in_range", "low <= vwap <= high", _vwap_outside),
 )
+# Of a minute as of a day
+MINUTES: Final = BARS
 VIX: Final = (
     Finder("prices_in_order", "low <= open, close <= high", _outside),
     Finder("on_exchange_days", "The exchange was open on every VIX day", _closed_days),

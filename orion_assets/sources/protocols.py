@@ -61,7 +61,8 @@ class Answer:
 
     Attributes:
         rows: Frame of `said_schema(table)`; for a key every version the source states, else one row.
-        documents: What the rows were read from; a row's `source_hash` is one of theirs.
+        documents: What the rows were read from; a row's `source_hash` is one of theirs. Large ones may be read only as
+            they are asked for.
         evidence: One hash or request id for the whole answer.
         tickers: Tickers the answer speaks of, whether or not they have rows; empty means the whole market.
         through: Last session the source can speak of; later ones stay unanswered. None where it has no such end.
@@ -72,7 +73,7 @@ class Answer:
     """
 
     rows: pl.DataFrame
-    documents: tuple[Document, ...]
+    documents: Sequence[Document]
     evidence: str
     tickers: tuple[str, ...] = ()
     through: date | None = None

@@ -26,7 +26,9 @@ from orion_assets.tables import DTYPE_NAMES, Table
 
 _LOG: Final = logging.getLogger(__name__)
 
+# What a table is cut by: a change rewrites the month it falls in; of minutes, only its day
 MONTH: Final = "month"
+DAY: Final = "day"
 ATTEMPTS: Final = 60
 # Manifests pin versions for good, so neither the log nor the files of old versions may expire by themselves
 _CONFIGURATION: Final[Mapping[str, str | None]] = {
@@ -146,8 +148,8 @@ class DeltaFolder:
         files = [
             file
             for month, names in files_by_month(snapshot).items()
-            if (start is None or month >= month_of(start))
-            and (end is None or month <= month_of(date.fromordinal(end.toordinal() - 1)))
+            if (start is None or month >= part_of(table, start))
+            and (end is None or month <= part_of(table, date.fromordinal(end.toordinal() - 1)))
             for file in names
         ]
         if not files:
@@ -220,13 +222,13 @@ class DeltaFolder:
     def _create(self, table: Table) -> DeltaTable:
         fields = [Field(column.name, _DELTA_TYPES[DTYPE_NAMES[column.dtype]]) for column in table.columns]
         if has_sessions(table):
-            fields.append(Field(MONTH, PrimitiveType("string")))
+            fields.append(Field(cut_of(table), PrimitiveType("string")))
         statistics = "session" if has_sessions(table) else table.key[0]
         try:
             created = DeltaTable.create(
                 self._uri(table),
                 DeltaSchema(fields),
-                partition_by=[MONTH] if has_sessions(table) else None,
+                partition_by=[cut_of(table)] if has_sessions(table) else None,
                 configuration={**_CONFIGURATION, "delta.dataSkippingStatsColumns": statistics},
                 storage_options=self._options,
                 # With its retries on, a create that lost the race writes the metadata again as version 1
@@ -241,7 +243,7 @@ class DeltaFolder:
         return created
 
     def _write(self, snapshot: DeltaTable, work: Work, change: Change, token: str) -> int:
-        stored = {field.name for field in snapshot.schema().fields} - {MONTH}
+        stored = {field.name for field in snapshot.schema().fields} - {cut_of(work.table)}
         unknown = sorted(stored - set(work.table.names))
         if unknown:
             raise SchemaMismatch(
@@ -256,7 +258,7 @@ class DeltaFolder:
                 change.frame,
                 mode="append" if change.is_append else "overwrite",  # pyright: ignore[reportArgumentType]
                 schema_mode="merge" if len(stored) < len(work.table.names) else None,
-                predicate=_predicate(change),
+                predicate=_predicate(work.table, change),
                 writer_properties=_WRITER,
                 commit_properties=_properties(work, change, since, token),
             )
@@ -290,17 +292,23 @@ def identity(table: Table) -> list[str]:
     return [*table.key, "ts_known"] if table.has_versions else [*table.key]
 
 
-def month_of(day: date) -> str:
-    """Name the month as its folder does."""
-    return f"{day.year:04d}-{day.month:02d}"
+def cut_of(table: Table) -> str:
+    """Name the column of the folders: months, or of tables with many rows a session days."""
+    return DAY if table.is_intraday else MONTH
+
+
+def part_of(table: Table, day: date) -> str:
+    """Name the month, or day, as its folder does."""
+    return day.isoformat() if table.is_intraday else f"{day.year:04d}-{day.month:02d}"
 
 
 def files_by_month(snapshot: DeltaTable | None) -> dict[str, list[str]]:
-    """Give the paths below the table's folder by month; all under "" where there are no months."""
+    """Give the paths below the table's folder by month, or day; all under "" where it is not cut."""
     found: dict[str, list[str]] = {}
     for uri in [] if snapshot is None else snapshot.file_uris():
         *_, folder, name = uri.split("/")
-        month = folder.removeprefix(f"{MONTH}=") if folder.startswith(f"{MONTH}=") else ""
+        column, _, month = folder.partition("=")
+        month = month if column in (MONTH, DAY) else ""
         found.setdefault(month, []).append(f"{folder}/{name}" if month else name)
     return found
 
@@ -320,10 +328,10 @@ def _root(url: str) -> str:
     return root
 
 
-def _predicate(change: Change) -> str | None:
+def _predicate(table: Table, change: Change) -> str | None:
     if change.is_append or not change.months:
         return None
-    return f"{MONTH} IN ({', '.join(repr(month) for month in change.months)})"
+    return f"{cut_of(table)} IN ({', '.join(repr(month) for month in change.months)})"
 
 
 def _properties(work: Work, change: Change, since: int, token: str) -> CommitProperties:

@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from orion_assets.errors import StoreUnavailable
 from orion_assets.store.arguments import stored
 from orion_assets.store.duckdb_file import is_scattered, make_durable, opened, replace_range, write_in_order, written
+from orion_assets.store.minutes import LakeMinutes
 from orion_assets.store.protocols import Publication
 from orion_assets.store.publishing import publishable
 from orion_assets.store.reader import AsOfReader, Query
@@ -38,9 +39,10 @@ class DuckDBStore(AsOfReader):
     `publish`. Safe to use from several threads; hand the path, not the object, to another process.
     """
 
-    def __init__(self, path: str | Path, *, lock_timeout_s: float = 600.0) -> None:
+    def __init__(self, path: str | Path, *, lock_timeout_s: float = 600.0, minutes: LakeMinutes | None = None) -> None:
         self.path: Final = Path(path).expanduser().absolute()
         self._lock_timeout_s = lock_timeout_s
+        self.minutes = minutes
         self._opening = Lock()
         self._view: duckdb.DuckDBPyConnection | None = None
 
@@ -64,6 +66,8 @@ class DuckDBStore(AsOfReader):
             earlier, self._view = self._view, newest
         if earlier is not None:
             earlier.close()
+        if self.minutes is not None:
+            self.minutes.refresh()
 
     def close(self) -> None:
         """Let go of the opened publication; a later read opens the newest."""
@@ -71,6 +75,8 @@ class DuckDBStore(AsOfReader):
             earlier, self._view = self._view, None
         if earlier is not None:
             earlier.close()
+        if self.minutes is not None:
+            self.minutes.refresh()
 
     def publish(
         self, tables: Mapping[str, pl.DataFrame], *, start: date, end: date, facts: Mapping[str, str]

@@ -1,26 +1,26 @@
 """The lake: every table of `schemas.py`, read and written by ranges of sessions.
 
-One call is one atomic commit, readers never wait, and two writers never mix. Paths and months stay in here and in
-`delta.py`; what a row means, and when it became known, stays out.
+One call is one atomic commit, readers never wait, and two writers never mix. Paths and months (of minutes: days)
+stay in here and in `delta.py`; what a row means, and when it became known, stays out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import polars as pl
 from deltalake import DeltaTable
 
 from orion_assets.store.delta import (
-    MONTH,
     Change,
     Commit,
     DeltaFolder,
     Work,
+    cut_of,
     files_by_month,
     has_sessions,
     identity,
-    month_of,
+    part_of,
 )
 from orion_assets.tables import UTC_US, Table
 
@@ -122,10 +122,10 @@ class Lake:
             is_inside = pl.col("session").is_between(start, end, closed="left")
             new = table.conform(decide(stored.filter(is_inside))).sort(identity(table))
             _check_range(table, new, start, end)
-            months = _changed_months(stored.filter(is_inside), new)
+            months = _changed_months(table, stored.filter(is_inside), new)
             if not months:
                 return None
-            return Change(_of_months(pl.concat([stored.filter(~is_inside), new]), months), new.height, months)
+            return Change(_of_months(table, pl.concat([stored.filter(~is_inside), new]), months), new.height, months)
 
         return self._folder.commit(Work("replace", table, plan, fence, start, end))
 
@@ -189,17 +189,23 @@ class Lake:
         return self._folder.commit(Work("overwrite", table, plan))
 
     def compact(self, table: Table) -> Commit:
-        """Rewrite each month of several files as one; rows stay, and older versions stay readable."""
-        files = files_by_month(self._folder.open(table))
-        months = tuple(sorted(month for month, names in files.items() if len(names) > 1))
+        """Rewrite each month of several files as one; rows stay, and older versions stay readable.
 
+        Of minutes each day is a commit of its own, for all of them may not fit into memory; the last one is returned.
+        """
+        files = files_by_month(self._folder.open(table))
+        crowded = tuple(sorted(month for month, names in files.items() if len(names) > 1))
+        parts = [(day,) for day in crowded] if table.is_intraday and crowded else [crowded]
+        return [self._compacted(table, part) for part in parts][-1]
+
+    def _compacted(self, table: Table, months: tuple[str, ...]) -> Commit:
         def plan(snapshot: DeltaTable | None) -> Change | None:
             if not months:
                 return None
             if not has_sessions(table):
                 rows = self._folder.rows(snapshot, table)
                 return Change(rows, rows.height)
-            rows = _of_months(self._rows_of_months(snapshot, table, months), months)
+            rows = _of_months(table, self._rows_of_months(snapshot, table, months), months)
             return Change(rows, rows.height, months)
 
         return self._folder.commit(Work("compact", table, plan, months if has_sessions(table) else ("table",)))
@@ -226,6 +232,8 @@ class Lake:
         return frame.with_columns(pl.col("start", "end").str.to_date("%Y-%m-%d"))
 
     def _rows_of_months(self, snapshot: DeltaTable | None, table: Table, months: tuple[str, ...]) -> pl.DataFrame:
+        if table.is_intraday:
+            return self._folder.rows(snapshot, table, *_whole(date.fromisoformat(day) for day in months))
         first, last = date.fromisoformat(f"{months[0]}-01"), date.fromisoformat(f"{months[-1]}-01")
         after = date(last.year + last.month // 12, last.month % 12 + 1, 1)
         return self._folder.rows(snapshot, table, first, after)
@@ -233,13 +241,13 @@ class Lake:
     def _appended(self, snapshot: DeltaTable | None, table: Table, new: pl.DataFrame) -> Change:
         if not has_sessions(table):
             return Change(new, new.height, is_append=True)
-        rows = _with_month(new)
-        months = tuple(rows[MONTH].unique().sort())
+        rows = _with_month(table, new)
+        months = tuple(rows[cut_of(table)].unique().sort())
         files = files_by_month(snapshot)
         if max(len(files.get(month, ())) for month in months) < CROWDED:
             return Change(rows, new.height, months, is_append=True)
         stored = self._rows_of_months(snapshot, table, months)
-        return Change(_of_months(pl.concat([stored, new]), months), new.height, months)
+        return Change(_of_months(table, pl.concat([stored, new]), months), new.height, months)
 
 
 def _fence(table: Table, start: date | None, end: date | None) -> tuple[str, ...]:
@@ -261,7 +269,9 @@ def _months(table: Table, start: date, end: date) -> tuple[str, ...]:
     first, last = (day.year * 12 + day.month - 1 for day in (start, final))
     if last - first >= MAX_MONTHS:
         raise ValueError(f"lake: {table.name} [{start}, {end}) is longer than {MAX_MONTHS} months; state a real range")
-    return tuple(month_of(date(month // 12, month % 12 + 1, 1)) for month in range(first, last + 1))
+    if table.is_intraday:
+        return tuple(part_of(table, date.fromordinal(day)) for day in range(start.toordinal(), end.toordinal()))
+    return tuple(part_of(table, date(month // 12, month % 12 + 1, 1)) for month in range(first, last + 1))
 
 
 def _check_range(table: Table, frame: pl.DataFrame, start: date, end: date) -> None:
@@ -273,19 +283,25 @@ def _check_range(table: Table, frame: pl.DataFrame, start: date, end: date) -> N
         )
 
 
-def _with_month(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(pl.col("session").dt.strftime("%Y-%m").alias(MONTH))
+def _whole(days: Iterable[date]) -> tuple[date, date]:
+    ordered = sorted(days)
+    return ordered[0], ordered[-1] + timedelta(days=1)
 
 
-def _of_months(frame: pl.DataFrame, months: tuple[str, ...]) -> pl.DataFrame:
-    return _with_month(frame).filter(pl.col(MONTH).is_in(months))
+def _with_month(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    form = "%Y-%m-%d" if table.is_intraday else "%Y-%m"
+    return frame.with_columns(pl.col("session").dt.strftime(form).alias(cut_of(table)))
 
 
-def _changed_months(old: pl.DataFrame, new: pl.DataFrame) -> tuple[str, ...]:
+def _of_months(table: Table, frame: pl.DataFrame, months: tuple[str, ...]) -> pl.DataFrame:
+    return _with_month(table, frame).filter(pl.col(cut_of(table)).is_in(months))
+
+
+def _changed_months(table: Table, old: pl.DataFrame, new: pl.DataFrame) -> tuple[str, ...]:
     if old.equals(new):
         return ()
     before, after = (
-        _with_month(frame).partition_by(MONTH, as_dict=True, include_key=False, maintain_order=True)
+        _with_month(table, frame).partition_by(cut_of(table), as_dict=True, include_key=False, maintain_order=True)
         for frame in (old, new)
     )
     keys = before.keys() | after.keys()

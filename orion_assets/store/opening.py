@@ -1,20 +1,24 @@
 """From a store URL to the engine that serves it; the one place that knows which engines there are."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from orion_assets.errors import SettingsError
 from orion_assets.store.duckdb import DuckDBStore
+from orion_assets.store.lake import Lake
+from orion_assets.store.minutes import LakeMinutes
 from orion_assets.store.protocols import FeatureReader, FeatureWriter
 
 _DUCKDB: Final = "duckdb:///"
 
 
-def open_store(url: str) -> FeatureReader:
+def open_store(url: str, lake: Callable[[], Lake] | None = None) -> FeatureReader:
     """Open a store for reading, at its newest publication.
 
     Args:
         url: `duckdb:///relative/path`, `duckdb:////absolute/path`, or a plain path.
+        lake: Opens the lake that holds the minutes of the same deployment; without it minutes are refused.
 
     Returns:
         A reader that stays with that publication until `refresh`; use it in a `with` statement or close it.
@@ -23,7 +27,7 @@ def open_store(url: str) -> FeatureReader:
         SettingsError: No engine serves such a URL.
         StoreUnavailable: There is no store.
     """
-    store = DuckDBStore(_path(url))
+    store = DuckDBStore(_path(url), minutes=LakeMinutes(lake) if lake else None)
     store.refresh()
     return store
 

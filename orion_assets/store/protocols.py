@@ -102,7 +102,10 @@ class FeatureReader(Protocol):
         adjusted: Adjusted = "none",
         as_of: AsOf = None,
     ) -> pl.DataFrame:
-        """Give bars as traded, or in the units of the date of `as_of`, each ticker's last session without one."""
+        """Give bars as traded, or in the units of the date of `as_of`, each ticker's last session without one.
+
+        `timeframe` is `1d` or `1m`; minutes are given as traded only.
+        """
         ...
 
     def news(

@@ -13,7 +13,15 @@ from typing import Final, Self, get_args
 import polars as pl
 
 from orion_assets import calendars
-from orion_assets.schemas import CLEAN_DAILY_BARS, CLEAN_NEWS, CORPORATE_ACTIONS, FEATURE_MATRIX, SECURITIES, STORED
+from orion_assets.schemas import (
+    CLEAN_DAILY_BARS,
+    CLEAN_MINUTE_BARS,
+    CLEAN_NEWS,
+    CORPORATE_ACTIONS,
+    FEATURE_MATRIX,
+    SECURITIES,
+    STORED,
+)
 from orion_assets.store.arguments import (
     bound,
     cutoff_value,
@@ -25,6 +33,7 @@ from orion_assets.store.arguments import (
 )
 from orion_assets.store.content_hash import combined_hash, table_hash
 from orion_assets.store.facts import asked_sessions
+from orion_assets.store.minutes import LakeMinutes
 from orion_assets.store.protocols import Adjusted, AsOf, Bound, CutoffChoice, Tickers
 from orion_assets.tables import Table
 from orion_assets.transforms.adjust import back_adjusted
@@ -110,8 +119,11 @@ class Selection:
 class AsOfReader(ABC):
     """Every read of `FeatureReader`, over whichever engine runs the queries.
 
-    The calls are described in `protocols.FeatureReader`.
+    The calls are described in `protocols.FeatureReader`. `minutes` is where minute bars lie, which no engine holds;
+    None where the reader was opened without a lake.
     """
+
+    minutes: LakeMinutes | None = None
 
     @abstractmethod
     def rows(self, query: Query) -> pl.DataFrame:
@@ -166,21 +178,24 @@ class AsOfReader(ABC):
         adjusted: Adjusted = "none",
         as_of: AsOf = None,
     ) -> pl.DataFrame:
-        """Give daily bars as traded, or in the units of `as_of`'s date (its last session where there is no `as_of`).
+        """Give bars as traded, or in the units of `as_of`'s date (its last session where there is no `as_of`).
 
         Returns:
-            The public columns of CLEAN_DAILY_BARS. `split` and `total_return` scale prices and volume by factors
+            The public columns of CLEAN_DAILY_BARS; for `1m` those of CLEAN_MINUTE_BARS, as traded, read from the lake.
+            `split` and `total_return` scale prices and volume by factors
             of the security's whole visible history, under its earlier tickers too, so `start` and `end` never change a
             value; `ts_known` stays the bar's own.
             Where no source was asked for dividends after the range, `total_return` is in the units of the last session
             less what was paid since: returns within the range are whole, their level is not.
 
         Raises:
-            ValueError: The timeframe or basis is unknown, or `total_return` is asked for sessions in which no source
-                was asked for dividends.
+            ValueError: The timeframe or basis is unknown, minutes are asked for adjusted or of a reader without a lake,
+                or `total_return` is asked for sessions in which no source was asked for dividends.
         """
-        demand_one_of("timeframe", timeframe, ("1d",), "only daily bars are stored yet")
+        demand_one_of("timeframe", timeframe, ("1d", "1m"), "only daily and minute bars are stored yet")
         demand_one_of("adjusted", adjusted, get_args(Adjusted), "choose one of them")
+        if timeframe == "1m":
+            return self._minute_bars(_selection(CLEAN_MINUTE_BARS, tickers, start, end, as_of), adjusted)
         selection = _selection(CLEAN_DAILY_BARS, tickers, start, end, as_of)
         if adjusted == "none":
             return self._read(selection)
@@ -196,6 +211,15 @@ class AsOfReader(ABC):
         on = selection.as_of.astimezone(calendars.NEW_YORK).date() if selection.as_of else None
         adjusted_bars = back_adjusted(identified(bars, intervals, "session"), actions, adjusted, on)
         return adjusted_bars.filter(is_asked).select(selection.columns).sort(CLEAN_DAILY_BARS.key)
+
+    def _minute_bars(self, selection: Selection, adjusted: Adjusted) -> pl.DataFrame:
+        if adjusted != "none":
+            raise ValueError(f'bars: minutes are given as traded only; ask for adjusted="none", not {adjusted!r}')
+        if self.minutes is None:
+            raise ValueError("bars: minutes lie in the lake, and this store was opened without one; name its lake too")
+        found = self.minutes.rows(selection.tickers, selection.start, selection.end, selection.as_of)
+        self._demand_known(selection, found)
+        return found.select(selection.columns)
 
     def news(
         self, tickers: Tickers = None, *, start: Bound = None, end: Bound = None, as_of: AsOf = None

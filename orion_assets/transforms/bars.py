@@ -97,7 +97,7 @@ def clean_daily_bars(raw: pl.DataFrame, sessions: pl.DataFrame) -> Cleaned:
         "check the date column, its format and zone",
     )
     good, held = screen(RAW_DAILY_BARS, raw, (*BAR_RULES, off_calendar))
-    return Cleaned(_versions(CLEAN_DAILY_BARS, good), held)
+    return Cleaned(with_intervals(CLEAN_DAILY_BARS, good), held)
 
 
 def clean_vix(raw: pl.DataFrame) -> Cleaned:
@@ -110,7 +110,7 @@ def clean_vix(raw: pl.DataFrame) -> Cleaned:
         CLEAN_VIX rows and QUARANTINE rows. Days whose prices contradict each other pass: checks report them.
     """
     good, held = screen(RAW_VIX, raw, VIX_RULES)
-    return Cleaned(_versions(CLEAN_VIX, good), held)
+    return Cleaned(with_intervals(CLEAN_VIX, good), held)
 
 
 def screen(origin: Table, raw: pl.DataFrame, rules: Sequence[Rule]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -152,7 +152,8 @@ def key_text(table: Table) -> pl.Expr:
     return pl.concat_str([pl.col(name).cast(pl.String) for name in table.key], separator=" ")
 
 
-def _versions(table: Table, good: pl.DataFrame) -> pl.DataFrame:
+def with_intervals(table: Table, good: pl.DataFrame) -> pl.DataFrame:
+    """Give a clean table's versions of rows that passed: one for each change of the values, until the next."""
     clocks = ("ts_event", "ts_known", "known_until", "is_deleted", "availability")
     values = [name for name in table.names if name not in (*table.key, *clocks)]
     return change_points(good, table.key, values).select(table.names)

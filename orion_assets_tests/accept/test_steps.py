@@ -64,6 +64,8 @@ def _pure_seconds(run: Deployment) -> dict[str, float]:
     following = calendars.sessions(START).head(calendars.sessions(START, END).height + 1)
 
     def landed(name: str) -> None:
+        if name not in source.datasets:
+            return
         table = schemas.TABLES[name]
         answer = source.read(Ask(name, START, END, TICKERS, now))
         landing = Landing(table, answer, following, Moment(now))
@@ -77,6 +79,7 @@ def _pure_seconds(run: Deployment) -> dict[str, float]:
     work: dict[str, Callable[[], object]] = {
         **{name: (lambda name=name: landed(name)) for name in RAW},
         "clean_daily_bars": lambda: bars.clean_daily_bars(held["raw_daily_bars"], calendar),
+        "clean_minute_bars": lambda: None,
         "clean_vix": lambda: bars.clean_vix(held["raw_vix"]),
         "clean_news": lambda: news.clean_news(held["raw_news"], calendar, START),
         "corporate_actions": lambda: actions.corporate_actions(

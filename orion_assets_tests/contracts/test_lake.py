@@ -1,15 +1,15 @@
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from orion_assets.errors import SchemaMismatch, SettingsError, StoreUnavailable
-from orion_assets.schemas import CLEAN_DAILY_BARS, SECURITIES, TABLES
+from orion_assets.schemas import CLEAN_DAILY_BARS, RAW_MINUTE_BARS, SECURITIES, TABLES
 from orion_assets.store.delta import Change, Work, files_by_month
 from orion_assets.store.lake import CROWDED, Lake
-from orion_assets.tables import Column, Table
+from orion_assets.tables import UTC_US, Column, Table
 from orion_assets_tests.contracts import lake_writers
 from orion_assets_tests.contracts.lake_writers import (
     INSTANT,
@@ -209,6 +209,36 @@ class TestLake:
             assert most == (number + 1 if number < CROWDED else 1)
 
         assert lake.read(CLEAN_DAILY_BARS)["close"].to_list() == [float(n) for n in range(CROWDED + 1)]
+
+    def test_minutes_lie_in_days_and_a_change_rewrites_its_day_alone(self, lake):
+        def minutes(day: date, close: float) -> pl.DataFrame:
+            opens = pl.lit(datetime(day.year, day.month, day.day, 14, tzinfo=UTC), UTC_US)
+            return rows_of(RAW_MINUTE_BARS, [day]).with_columns(close=pl.lit(close), ts_open=opens)
+
+        whole = pl.concat([minutes(MONDAY, 1.0), minutes(TUESDAY, 1.0)])
+        lake.replace(RAW_MINUTE_BARS, whole, start=MONDAY, end=date(2014, 8, 1))
+        before = files_by_month(lake._folder.open(RAW_MINUTE_BARS))
+        lake.replace(RAW_MINUTE_BARS, minutes(TUESDAY, 2.0), start=TUESDAY, end=WEDNESDAY)
+        lake.append(RAW_MINUTE_BARS, lambda _: minutes(JULY, 3.0), start=JULY, end=date(2014, 7, 2))
+
+        after = files_by_month(lake._folder.open(RAW_MINUTE_BARS))
+
+        assert sorted(before) == [str(MONDAY), str(TUESDAY)]
+        assert sorted(after) == [str(MONDAY), str(TUESDAY), str(JULY)]
+        assert after[str(MONDAY)] == before[str(MONDAY)]
+        assert lake.read(RAW_MINUTE_BARS, start=TUESDAY, end=JULY)["close"].unique().to_list() == [2.0]
+        assert lake.read(RAW_MINUTE_BARS)["session"].n_unique() == 3
+
+    def test_days_of_many_appends_become_one_file_each_when_compacted(self, lake):
+        for known in range(3):
+            day = rows_of(RAW_MINUTE_BARS, [MONDAY]).with_columns(pl.col("ts_known") + pl.duration(hours=known))
+            lake.append(RAW_MINUTE_BARS, lambda _, day=day: day, start=MONDAY, end=TUESDAY)
+        held = lake.read(RAW_MINUTE_BARS)
+
+        lake.compact(RAW_MINUTE_BARS)
+
+        assert [len(files) for files in files_by_month(lake._folder.open(RAW_MINUTE_BARS)).values()] == [1]
+        assert_frame_equal(lake.read(RAW_MINUTE_BARS), held, check_exact=True)
 
     def test_overwrite_replaces_a_table_without_sessions(self, lake):
         old, new = rows_of(SECURITIES, [MONDAY]), rows_of(SECURITIES, [MONDAY, TUESDAY])

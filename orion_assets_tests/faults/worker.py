@@ -60,4 +60,4 @@ def _run(job: Job) -> None:
     rights = Rights(job.rate, years=None, has_flat_files=False, has_today=True)
     with Transport(vendor, limiter, Policy(), clock, time.sleep) as transport:
         ask = Ask(job.dataset, *job.span, job.tickers, NOW)
-        fill(desk, PolygonSource(transport, rights), ask, TABLES[job.dataset], Moment(NOW))
+        list(fill(desk, PolygonSource(transport, rights), ask, TABLES[job.dataset], Moment(NOW)))

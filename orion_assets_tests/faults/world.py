@@ -151,7 +151,9 @@ class World:
         """Fill once; give what it raised, as a run of Dagster would meet it."""
         source = self.source()
         try:
-            return fill(self.desk, source, self.ask, self.table, Moment(self.clock.now(), clock=self.clock))
+            return Landed.of(
+                self.table, fill(self.desk, source, self.ask, self.table, Moment(self.clock.now(), clock=self.clock))
+            )
         except OrionError as e:
             self.told.append(e)
             return e

@@ -8,6 +8,7 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.defs import checks
+from orion_assets.defs.assets.minutes import minute_asset
 from orion_assets.defs.assets.wiring import Result, made, session_asset
 from orion_assets.defs.io import READS
 from orion_assets.defs.partitions import look_back, span_of
@@ -111,7 +112,7 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         wanted = Cleaned(*(part.filter(is_wanted) for part in done))
         yield _kept(context, lake, CORPORATE_ACTIONS, wanted, raw, [over])
 
-    return [clean_daily_bars, clean_vix, clean_news, corporate_actions]
+    return [clean_daily_bars, minute_asset(sessions), clean_vix, clean_news, corporate_actions]
 
 
 def _kept(

@@ -1,6 +1,7 @@
 """Raw assets: what the source says, landed once with its clocks. No cleaning here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 from typing import Any, Final
 
 import dagster as dg
@@ -16,7 +17,7 @@ from orion_assets.ingest.ledger import unfilled_cells
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Desk, Landed
 from orion_assets.ingest.universe import Universe, land_universe
-from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_VIX
+from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_MINUTE_BARS, RAW_NEWS, RAW_SPLITS, RAW_VIX
 from orion_assets.sources.protocols import Ask, Source
 from orion_assets.tables import Table
 
@@ -27,6 +28,7 @@ _COMPLETE_TEXT: Final = (
 )
 GRAINS = {
     RAW_DAILY_BARS: "One daily bar per ticker and session, every version the source ever stated.",
+    RAW_MINUTE_BARS: "One minute bar per ticker and minute that traded, every version the source ever stated.",
     RAW_VIX: "One VIX day per date; a day on which the exchange is closed stands in the next session.",
     RAW_NEWS: "One article per id, filed by publication between two close cut-offs.",
     RAW_SPLITS: "One split per event id, filed by ex-date, the whole market.",
@@ -63,7 +65,7 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
         moment: dg.ResourceParam[Moment],
     ) -> Iterator[Reported]:
         if table.name not in source.datasets:
-            yield _landed(context, Landed.nothing(table), pl.DataFrame(), asked=False)
+            yield _landed(context, table, [], pl.DataFrame, asked=False)
             return
         start, end = span_of(context.partition_key_range)
         tickers = universe.asked(source, moment.now)
@@ -71,18 +73,37 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
         land_universe(desk.lake, desk.state, universe.followed(), moment)
         # The rest is asked of the whole market: an answered session must hold the split of a ticker followed later
         ask = Ask(table.name, start, end, tickers if is_by_ticker(table.name) else (), moment.now, is_partial)
-        landed = fill(desk, source, ask, table, moment, allowance.get(table.name))
-        yield _landed(context, landed, unfilled_cells(desk.state, table.name, start, end), asked=True)
+        told = fill(desk, source, ask, table, moment, allowance.get(table.name))
+        yield _landed(context, table, told, lambda: unfilled_cells(desk.state, table.name, start, end), asked=True)
 
     return raw
 
 
-def _landed(context: dg.AssetExecutionContext, landed: Landed, in_vain: pl.DataFrame, *, asked: bool) -> Reported:
-    told = by_session(landed.appended, days_of(context), _LANDED)
-    plotted(context, landed.table.name, told, _LANDED)
-    shown = {"dagster/row_count": landed.rows, "asked": asked, "first_change": str(landed.first_change)}
-    gone = landed.withdrawn.select(*landed.table.key, "ts_known", "source_file", "source_row")
-    complete = checks.result(_COMPLETE, pl.concat([in_vain, gone], how="diagonal") if in_vain.height else gone)
-    not_yet = {"not_yet": [str(session) for session in landed.not_due]}
-    passed = complete.passed and not landed.not_due
+def _landed(
+    context: dg.AssetExecutionContext,
+    table: Table,
+    pieces: Iterable[Landed],
+    in_vain: Callable[[], pl.DataFrame],
+    *,
+    asked: bool,
+) -> Reported:
+    days = days_of(context)
+    told = dict(by_session(table.empty(), days, _LANDED))
+    rows, changes, not_due = 0, list[date](), list[date]()
+    withdrawn = [table.empty().select(*table.key, "ts_known", "source_file", "source_row")]
+    for landed in pieces:
+        # Of a piece only this is kept: all minutes of a range would not fit into memory
+        filled = set(landed.appended["session"].unique())
+        told |= by_session(landed.appended, [day for day in days if day in filled], _LANDED)
+        rows += landed.rows
+        changes += [landed.first_change] if landed.first_change else []
+        not_due += landed.not_due
+        withdrawn.append(landed.withdrawn.select(withdrawn[0].columns))
+    plotted(context, table.name, told, _LANDED)
+    shown = {"dagster/row_count": rows, "asked": asked, "first_change": str(min(changes, default=None))}
+    accused = pl.concat(withdrawn)
+    unfilled = in_vain()
+    complete = checks.result(_COMPLETE, pl.concat([unfilled, accused], how="diagonal") if unfilled.height else accused)
+    not_yet = {"not_yet": [str(session) for session in sorted(set(not_due))]}
+    passed = complete.passed and not not_due
     return reported(shown, [complete._replace(passed=passed, metadata={**complete.metadata, **not_yet})])

@@ -16,7 +16,7 @@ from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.universe import Universe
 from orion_assets.quality.coverage import bars_without_features, behind
 from orion_assets.quality.report import gather, reader
-from orion_assets.schemas import CLEAN_DAILY_BARS, FEATURE_MATRIX, RAW_COVERAGE, SECURITIES, STORED
+from orion_assets.schemas import CLEAN_DAILY_BARS, FEATURE_MATRIX, IN_THE_LAKE, RAW_COVERAGE, SECURITIES, STORED
 from orion_assets.store.facts import asked_facts, months_around
 from orion_assets.store.lake import Lake
 from orion_assets.store.protocols import FeatureWriter
@@ -35,6 +35,8 @@ def store_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
 
     @dg.asset(
         ins={table.name: dg.AssetIn() for table in STORED},
+        # Not published, but a session counts as published only where these were derived too
+        deps=[table.name for table in IN_THE_LAKE],
         group_name="store",
         partitions_def=sessions,
         backfill_policy=dg.BackfillPolicy.single_run(),

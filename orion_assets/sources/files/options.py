@@ -148,6 +148,40 @@ class DailyBars(TickerBlock):
         return self
 
 
+class MinuteBars(TickerBlock):
+    """`[[minute_bars]]`: one bar per ticker and minute that traded."""
+
+    price_basis: Literal["as_traded", "split_adjusted", "fully_adjusted"]
+    bar_label: Literal["start", "end"]
+    opening_bar: Literal["minute", "auction"] = "minute"
+    date_format: str = "rfc3339"
+    delay: Delay = timedelta(minutes=15)
+    complete_through: date | None = None
+
+    REQUIRED: ClassVar = ("stamp", "open", "high", "low", "close", "volume")
+    OPTIONAL: ClassVar = ("ticker", "vwap", "trade_count", *_VERSION_COLUMNS)
+
+    @model_validator(mode="after")
+    def _is_a_minute_as_traded(self) -> Self:
+        if self.price_basis != "as_traded":
+            raise ValueError(
+                f"price_basis {self.price_basis!r} is refused: Orion keeps prices as traded, because every later split"
+                " or dividend would rewrite an adjusted past; give as-traded minutes"
+            )
+        if not self.has_time:
+            raise ValueError(f"date_format {self.date_format!r} reads a date only; a minute needs its time of day")
+        if self.opening_bar == "auction" and self.bar_label == "start":
+            raise ValueError(
+                'opening_bar = "auction" is for bars labelled with their end: the one labelled with the session\'s open'
+                ' lies before it; leave it out where bar_label = "start"'
+            )
+        if self.opening_bar == "auction" and "ts_known" in self.columns:
+            raise ValueError(
+                'opening_bar = "auction" makes one bar of two, whose versions would mix; leave out columns.ts_known'
+            )
+        return self
+
+
 class SplitRow(_Options):
     """One split written into the mapping."""
 
@@ -258,6 +292,7 @@ class Tables(_Options):
     """A whole mapping file."""
 
     daily_bars: tuple[DailyBars, ...] = ()
+    minute_bars: tuple[MinuteBars, ...] = ()
     splits: tuple[Splits, ...] = ()
     dividends: tuple[Dividends, ...] = ()
     vix: tuple[Vix, ...] = ()
@@ -267,6 +302,7 @@ class Tables(_Options):
 
 BLOCKS: Final[Mapping[str, type[Block]]] = {
     "daily_bars": DailyBars,
+    "minute_bars": MinuteBars,
     "splits": Splits,
     "dividends": Dividends,
     "vix": Vix,

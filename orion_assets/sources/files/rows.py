@@ -11,8 +11,26 @@ from typing import Final
 import polars as pl
 
 from orion_assets import calendars
-from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, RAW_VIX
-from orion_assets.sources.files.options import ActionColumn, Block, DailyBars, Dividends, News, Splits, Tickers, Vix
+from orion_assets.schemas import (
+    RAW_DAILY_BARS,
+    RAW_DIVIDENDS,
+    RAW_MINUTE_BARS,
+    RAW_NEWS,
+    RAW_SPLITS,
+    RAW_TICKERS,
+    RAW_VIX,
+)
+from orion_assets.sources.files.options import (
+    ActionColumn,
+    Block,
+    DailyBars,
+    Dividends,
+    MinuteBars,
+    News,
+    Splits,
+    Tickers,
+    Vix,
+)
 from orion_assets.sources.files.parsing import (
     NEW_YORK,
     Sheet,
@@ -34,6 +52,7 @@ SOURCE: Final = "files"
 PROVENANCE: Final = ("source", "source_file", "source_row", "source_hash")
 _PRICES: Final[dict[str, Sign]] = {"open": "price", "high": "price", "low": "price", "close": "price"}
 _BAR: Final[dict[str, Sign]] = {**_PRICES, "volume": "not negative", "vwap": "optional", "trade_count": "optional"}
+_MINUTE: Final = timedelta(minutes=1)
 _VIX_AFTER_CLOSE: Final = timedelta(minutes=15)
 _RATIO: Final = re.compile(r"[+-]?\d{1,12}(\.\d{0,15})?([eE][+-]?\d{1,2})?")
 
@@ -49,6 +68,15 @@ def bars(sheet: Sheet, block: DailyBars) -> pl.DataFrame:
         ts_event=pl.coalesce("ts_close", _at("session", time(16))), problem=joined(shut, pl.col("problem"))
     )
     return _said(RAW_DAILY_BARS, sheet, block, rows, block.delay)
+
+
+def minutes(sheet: Sheet, block: MinuteBars) -> pl.DataFrame:
+    """Give RAW_MINUTE_BARS rows, filed by trading date; one outside of every session is left to the clean layer."""
+    back = _MINUTE if block.bar_label == "end" else timedelta(0)
+    opens = instants(sheet, "stamp", block).alias("ts_open") - back
+    rows = numbers(sheet, _BAR).with_columns(tickers(sheet), opens)
+    rows = rows.with_columns(session=calendars.trading_dates(pl.col("ts_open")), ts_event=pl.col("ts_open") + _MINUTE)
+    return _said(RAW_MINUTE_BARS, sheet, block, rows, block.delay)
 
 
 def vix(sheet: Sheet, block: Vix) -> pl.DataFrame:
@@ -187,7 +215,7 @@ def _said(table: Table, sheet: Sheet, block: Block, rows: pl.DataFrame, delay: t
         source_hash=pl.lit(sheet.sha256),
     )
     early = pl.lit(None, dtype=pl.String)
-    if table in (RAW_DAILY_BARS, RAW_VIX, RAW_NEWS):
+    if table in (RAW_DAILY_BARS, RAW_MINUTE_BARS, RAW_VIX, RAW_NEWS):
         told = pl.format("ts_known: {} is before the row became true, {}", TS_STATED, "ts_event")
         early = pl.when(pl.col(TS_STATED) < pl.col("ts_event")).then(told)
     # A withdrawal carries no values, so nothing of it can be unreadable

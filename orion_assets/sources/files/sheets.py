@@ -5,7 +5,8 @@ Keep the meaning of the cells out of here; parsing.py and rows.py know that.
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import polars as pl
 
@@ -59,15 +60,30 @@ def sheets(planned: Plan, shelf: Shelf) -> list[Sheet]:
     block = planned.block
     made = [_literal(planned)] if block.has_rows else list(_from_files(planned, shelf))
     if block.skip_rows and len(made) != 1:
-        named = ", ".join(sheet.file for sheet in made[:3])
-        raise SourceRejected(
-            f"{made[0].file}: skip_rows names rows of one file, but the block reads {len(made)} ({named}); give the"
-            " dirty file a block of its own",
-            file=made[0].file,
-        )
+        _refuse_skipping([sheet.file for sheet in made])
     made = [_without(sheet, block.skip_rows) for sheet in made]
     wanted = block.tickers if isinstance(block, TickerBlock | Tickers) else ()
     return _only(made, wanted, block) if wanted else made
+
+
+def each_sheet(planned: Plan) -> Iterator[tuple[Found, Sheet]]:
+    """Read the sheets of a block of files as `sheets` does, but one at a time: nothing of a file is kept.
+
+    Raises:
+        SourceRejected: As for `sheets`; that a ticker asked for is nowhere shows only after the last sheet.
+    """
+    block, names, seen = planned.block, list[str](), set[str]()
+    wanted = block.tickers if isinstance(block, TickerBlock) else ()
+    for file in planned.files:
+        for sheet in _from_files(replace(planned, files=(file,)), Shelf()):
+            names.append(sheet.file)
+            if block.skip_rows and len(names) > 1:
+                _refuse_skipping(names)
+            kept = _without(sheet, block.skip_rows)
+            owners = _owners(kept, block)
+            seen |= set(owners.explode(empty_as_null=False).unique())
+            yield file, _of(kept, owners, wanted) if wanted else kept
+    _demand_all(names, wanted, seen)
 
 
 def _from_files(planned: Plan, shelf: Shelf) -> Iterator[Sheet]:
@@ -142,21 +158,37 @@ def _without(sheet: Sheet, skipped: tuple[int, ...]) -> Sheet:
     return sheet.holding(sheet.rows.filter(~pl.col("source_row").is_in(skipped)))
 
 
+def _refuse_skipping(names: list[str]) -> NoReturn:
+    raise SourceRejected(
+        f"{names[0]}: skip_rows names rows of one file, but the block reads {len(names)} ({', '.join(names[:3])}); give"
+        " the dirty file a block of its own",
+        file=names[0],
+    )
+
+
 def _only(made: list[Sheet], wanted: tuple[str, ...], block: Block) -> list[Sheet]:
     owners = [_owners(sheet, block) for sheet in made]
     seen = {ticker for owner in owners for ticker in owner.explode(empty_as_null=False).unique()}
+    _demand_all([sheet.file for sheet in made], wanted, seen)
+    return [_of(sheet, owner, wanted) for sheet, owner in zip(made, owners, strict=True)]
+
+
+def _demand_all(names: list[str], wanted: tuple[str, ...], seen: set[str]) -> None:
     absent = [ticker for ticker in wanted if ticker not in seen]
     if absent:
         near = difflib.get_close_matches(absent[0], sorted(map(str, seen)), n=1)
         raise SourceRejected(
-            f"{', '.join(sheet.file for sheet in made[:3])}: holds no row of {absent[0]!r}, which tickers asks for;"
+            f"{', '.join(names[:3])}: holds no row of {absent[0]!r}, which tickers asks for;"
             f" {f'did you mean {near[0]!r}? Correct' if near else 'correct'} tickers in the mapping",
-            file=made[0].file,
+            file=names[0],
             column="ticker",
         )
+
+
+def _of(sheet: Sheet, owners: pl.Series, wanted: tuple[str, ...]) -> Sheet:
     marked = pl.element().is_in(wanted)
-    kept = [owner.to_frame("owner").select(pl.col("owner").list.eval(marked).list.any())["owner"] for owner in owners]
-    return [sheet.holding(sheet.rows.filter(mask)) for sheet, mask in zip(made, kept, strict=True)]
+    kept = owners.to_frame("owner").select(pl.col("owner").list.eval(marked).list.any())["owner"]
+    return sheet.holding(sheet.rows.filter(kept))
 
 
 def _owners(sheet: Sheet, block: Block) -> pl.Series:

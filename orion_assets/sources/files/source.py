@@ -7,7 +7,7 @@ default 15 min for bars, VIX and news, none for corporate actions. No network, n
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -19,10 +19,20 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.errors import SchemaMismatch, SourceRejected
-from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, RAW_VIX, TABLES
+from orion_assets.schemas import (
+    RAW_DAILY_BARS,
+    RAW_DIVIDENDS,
+    RAW_MINUTE_BARS,
+    RAW_NEWS,
+    RAW_SPLITS,
+    RAW_TICKERS,
+    RAW_VIX,
+    TABLES,
+)
 from orion_assets.sources.files import rows as says
 from orion_assets.sources.files.mapping import load
-from orion_assets.sources.files.options import ActionColumn, Block, DailyBars, News
+from orion_assets.sources.files.minutes import Minutes
+from orion_assets.sources.files.options import ActionColumn, Block, DailyBars, MinuteBars, News
 from orion_assets.sources.files.parsing import Sheet, dates, numbers, tickers
 from orion_assets.sources.files.reading import Shelf
 from orion_assets.sources.files.settling import check_basis, settle
@@ -67,6 +77,7 @@ class FilesSource:
         """
         self._mappings = tuple(load(Path(path), root) for path in mappings)
         self._shelf = Shelf()
+        self._minutes = Minutes()
         self._kept: dict[str, tuple[object, _Said]] = {}
 
     @property
@@ -76,6 +87,7 @@ class FilesSource:
         bars = [block for block in self._blocks("daily_bars") if isinstance(block, DailyBars) and block.use == "bars"]
         has = {
             RAW_DAILY_BARS.name: bool(bars),
+            RAW_MINUTE_BARS.name: any(t.minute_bars for t in tables),
             RAW_SPLITS.name: any(t.splits for t in tables) or any(block.splits for block in bars),
             RAW_DIVIDENDS.name: any(t.dividends for t in tables) or any(block.dividends for block in bars),
             RAW_VIX.name: any(t.vix for t in tables),
@@ -100,38 +112,58 @@ class FilesSource:
         """
         if ask.dataset not in self.datasets:
             raise ValueError(f"files: {ask.dataset} is not mapped; mapped are {', '.join(sorted(self.datasets))}")
+        if ask.dataset == RAW_MINUTE_BARS.name:
+            return self._read_minutes(ask)
         said = self._said(ask.dataset)
         rows = spoken_by(said.rows, ask.now)
         day = "snapshot" if ask.dataset == RAW_TICKERS.name else "session"
         rows = rows.filter(pl.col(day) < ask.end)
         rows = rows.filter(pl.col(day) >= ask.start) if day == "session" else rows
         rows = _of_tickers(rows, ask.tickers)
-        hashes = sorted({document.sha256 for document in said.documents} | {m.sha256 for m in self._mappings})
-        evidence = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+        evidence = self._evidence(document.sha256 for document in said.documents)
         rows = _checked(rows, TABLES[ask.dataset])
         spoken_of, through = _spoken_of(ask, said.feeds), self.last_session(ask.dataset)
         ends = _lagging(said.rows) if ask.dataset == RAW_DAILY_BARS.name else {}
         return Answer(rows, said.documents, evidence, spoken_of, through, ends)
 
+    def _read_minutes(self, ask: Ask) -> Answer:
+        minutes = self._minutes_now()
+        rows, held = minutes.rows(ask.start, ask.end, ask.tickers)
+        rows = _checked(spoken_by(rows, ask.now), RAW_MINUTE_BARS)
+        is_said = any(isinstance(b, MinuteBars) and b.complete_through for b in self._blocks("minute_bars"))
+        # Whoever says up to when his files are complete has no late ones
+        through, ends = self.last_session(ask.dataset), {} if is_said else _lagging(minutes.last)
+        return Answer(rows, held, self._evidence(minutes.hashes), ask.tickers, through, ends)
+
+    def _minutes_now(self) -> Minutes:
+        self._minutes.read(self._plans("minute_bars"))
+        return self._minutes
+
+    def _evidence(self, documents: Iterable[str]) -> str:
+        hashes = sorted({*documents, *(mapping.sha256 for mapping in self._mappings)})
+        return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
     def last_session(self, dataset: str) -> date | None:
         """The last session the files can speak of: after it a missing row means that the file ends.
 
         Actions are rare, so their files end where the bars do. News are rare too, of few tickers: `complete_through` of
-        the mapping says up to which date silence is an answer.
+        the mapping says up to which date silence is an answer; of minutes too.
         """
         is_action = dataset in (RAW_SPLITS.name, RAW_DIVIDENDS.name)
         dated = RAW_DAILY_BARS.name if is_action else dataset
         if dated == RAW_TICKERS.name or dated not in self.datasets:
             return None
-        last = self._said(dated).rows.select(pl.col("session").max()).item()
-        stated = [block.complete_through for block in self._blocks("news") if isinstance(block, News)]
-        ends = [last, *(stated if dated == RAW_NEWS.name else [])]
+        is_minutes = dated == RAW_MINUTE_BARS.name
+        rows = self._minutes_now().last if is_minutes else self._said(dated).rows
+        blocks = self._blocks({RAW_NEWS.name: "news", RAW_MINUTE_BARS.name: "minute_bars"}.get(dated, ""))
+        stated = [block.complete_through for block in blocks if isinstance(block, News | MinuteBars)]
+        ends = [rows.select(pl.col("session").max()).item(), *stated]
         return max((end for end in ends if end is not None), default=None)
 
     def listed_tickers(self) -> tuple[str, ...]:
         """Every ticker the files have bars of, sorted."""
         if RAW_DAILY_BARS.name not in self.datasets:
-            return ()
+            return tuple(self._minutes_now().last["ticker"]) if RAW_MINUTE_BARS.name in self.datasets else ()
         return tuple(self._said(RAW_DAILY_BARS.name).rows["ticker"].unique().sort())
 
     def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
@@ -154,7 +186,7 @@ class FilesSource:
         return rows.sort("ticker", "session", "source_file", maintain_order=True)
 
     def _blocks(self, kind: str) -> list[Block]:
-        return [block for mapping in self._mappings for block in getattr(mapping.tables, kind)]
+        return [block for mapping in self._mappings for block in getattr(mapping.tables, kind, ())]
 
     def _plans(self, kind: str) -> list[Plan]:
         return [plan(m, block) for m in self._mappings for block in getattr(m.tables, kind)]

@@ -8,7 +8,7 @@ import pytest
 from orion_assets import calendars
 from orion_assets.ingest.execution import fill, planned
 from orion_assets.ingest.moment import Moment
-from orion_assets.ingest.runner import Desk
+from orion_assets.ingest.runner import Desk, Landed
 from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_VIX, TABLES
 from orion_assets.sources.limiter import Limiter
 from orion_assets.sources.polygon.source import open_polygon
@@ -75,7 +75,8 @@ def ask(table=RAW_DAILY_BARS, tickers=FOLLOWED, start=START, end=END):
 def filled(desk, source, vendor, one, **more):
     """Fill an ask; gives what was landed and the calls that it took."""
     before = len(vendor.journal)
-    landed = fill(desk, source, one, TABLES[one.dataset], Moment(NOW), **more)
+    table = TABLES[one.dataset]
+    landed = Landed.of(table, fill(desk, source, one, table, Moment(NOW), **more))
     return landed, vendor.journal.entries[before:]
 
 

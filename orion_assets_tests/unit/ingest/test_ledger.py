@@ -130,6 +130,15 @@ def test_a_cell_whose_only_row_is_held_back_is_quarantined_and_one_with_a_good_v
     ]
 
 
+def test_a_row_of_a_closed_day_is_held_and_is_no_cell_that_anybody_waits_for():
+    saturday = date(2014, 6, 7)
+    raw = rows(RAW_DAILY_BARS, bar(saturday, 10.0))
+
+    found = quarantined_cells(rows(QUARANTINE, held(session=saturday)), raw, CLEAN_DAILY_BARS.empty())
+
+    assert found.is_empty()
+
+
 def test_a_cell_held_twice_is_quarantined_for_the_last_reason():
     later = held(rule="readable", found="x", ts_known=close_cutoff(MON) + HOUR)
     raw = rows(RAW_DAILY_BARS, bar(MON, -1.0), bar(MON, -2.0, close_cutoff(MON) + HOUR))
@@ -288,7 +297,7 @@ def test_the_ledger_can_be_made_anew_from_the_lake(tmp_path):
     lake.replace(CLEAN_DAILY_BARS, rows(CLEAN_DAILY_BARS, bar(MON, 10.0, utc(MON, 20))), **span)
     state.record(failed_cells(ask("ZZZ"), RAW_DAILY_BARS, MOMENT, "refused", NOBODY))
 
-    count = rebuild(lake, state, RAW_DAILY_BARS, CLEAN_DAILY_BARS)
+    count = rebuild(lake, state)
 
     assert count == 3
     assert told(state.cells(), "ticker", "session", "state") == [

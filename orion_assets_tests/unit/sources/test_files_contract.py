@@ -8,6 +8,11 @@ from orion_assets_tests.files_worlds import NEXT, ROW, bars, source, table
 MAPPING = (
     bars(options='splits = { column = "split" }\ndividends = { column = "cash" }')
     + """
+[[minute_bars]]
+files = ["minutes.csv"]
+price_basis = "as_traded"
+bar_label = "start"
+columns = { ticker = "t", stamp = "at", open = "o", high = "h", low = "l", close = "c", volume = "v" }
 [[vix]]
 files = ["vix.csv"]
 columns = { date = "d", open = "o", high = "h", low = "l", close = "c" }
@@ -25,6 +30,11 @@ BARS = table(
     header="ticker,date,open,high,low,close,volume,split,cash",
 )
 VIX = "d,o,h,l,c\n2014-06-05,12,12,11,11.68\n2014-06-09,11,12,11,11.15\n"
+MINUTES = "t,at,o,h,l,c,v\n" + "".join(
+    f"{ticker},2014-06-0{day}T14:3{minute}:00Z,10,11,9,10,100\n"
+    for ticker in ("MSFT", "AAPL")
+    for day, minute in ((5, 0), (5, 1), (6, 0), (9, 5))
+)
 NEWS = (
     "id,at,of,text\n1,2014-06-05T12:00:00Z,AAPL,one\n2,2014-06-09T12:57:56Z,AAPL|MSFT,two\n"
     "3,2014-06-09T12:58:56Z,AAPL,three\n"
@@ -38,14 +48,15 @@ class TestFilesSource(SourceContract):
     @pytest.fixture
     def source(self, tmp_path):
         mapping = MAPPING + 'tickers_separator = "|"\n'
-        return source(tmp_path, mapping, bars__csv=BARS, vix__csv=VIX, news__csv=NEWS)
+        return source(tmp_path, mapping, bars__csv=BARS, vix__csv=VIX, news__csv=NEWS, minutes__csv=MINUTES)
 
-    def test_all_six_datasets_are_filled(self, source):
+    def test_all_seven_datasets_are_filled(self, source):
         heights = {name: answer.rows.height for name, answer in self.answers(source).items()}
 
         assert heights == {
             "raw_daily_bars": 5,
             "raw_dividends": 1,
+            "raw_minute_bars": 8,
             "raw_news": 3,
             "raw_splits": 1,
             "raw_tickers": 2,

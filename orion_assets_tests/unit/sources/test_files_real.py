@@ -6,8 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from orion_assets import calendars
 from orion_assets.errors import SourceRejected
+from orion_assets.schemas import RAW_MINUTE_BARS
 from orion_assets.sources.files.source import FilesSource
+from orion_assets.transforms.minutes import clean_minute_bars
 from orion_assets_tests.files_worlds import ask, bars
 
 ROOT = Path(__file__).parents[3]
@@ -28,6 +31,15 @@ is_deleted = "is_deleted"
 """
 )
 TESLA = bars("daily/plotly/tesla-stock-price.csv", ticker="", options='ticker = "TSLA"\ndate_format = "%Y/%m/%d"\n')
+MINUTES = """[[minute_bars]]
+files = ["minute/react_stockcharts/AAPL_INTRA_DAY.tsv"]
+ticker = "AAPL"
+price_basis = "as_traded"
+columns = { stamp = "date", open = "open", high = "high", low = "low", close = "close", volume = "volume" }
+date_format = "epoch_ms"
+bar_label = "end"
+opening_bar = "auction"
+"""
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no example data at {DATA}; set EXAMPLE_DATA")
 
 
@@ -73,6 +85,26 @@ def test_every_vix_row_of_a_closed_day_is_filed_under_the_next_session():
     assert rows.height == rows["date"].n_unique() == 9_235
     assert rows.filter(pl.col("date") != pl.col("session")).height == 33
     assert rows["session"].n_unique() < rows.height
+
+
+@needs_data
+def test_minutes_labelled_at_their_end_make_the_daily_open_high_and_low_of_another_vendor_on_every_day(tmp_path):
+    rows = mapped(tmp_path, MINUTES).read(ask("raw_minute_bars")).rows
+    landed = rows.rename({"ts_assumed": "ts_known"}).with_columns(
+        ts_ingested=pl.col("ts_known"), availability=pl.lit("assumed")
+    )
+
+    clean = clean_minute_bars(landed.select(RAW_MINUTE_BARS.names), calendars.traded(calendars.sessions()))
+
+    regular = clean.rows.filter(pl.col("phase") == "regular").sort("ts_open")
+    resampled = regular.group_by("session").agg(pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"))
+    daily = pl.read_csv(DATA / "daily/plotly/dash-stock-ticker-demo.csv").filter(pl.col("Stock") == "AAPL")
+    both = resampled.join(daily.with_columns(session=pl.col("Date").str.to_date()), on="session")
+    equal = {name: (both[name] == both[name.title()]).sum() for name in ("open", "high", "low", "close")}
+    assert clean.quarantine.is_empty()
+    assert (regular.height, both.height) == (21 * 390, 21)
+    # The close of two days differs by one to three cents between the two vendors
+    assert equal == {"open": 21, "high": 21, "low": 21, "close": 19}
 
 
 @needs_data
