@@ -137,7 +137,9 @@ def _from_the_market(desk: Desk, ask: Ask, table: Table, moment: Moment) -> None
     """Answer for tickers followed since, where an answer about the whole market was landed: that costs no call."""
     if not is_by_ticker(table.name):
         return
-    open_cells = holes(desk.state, ask, moment.now).select("ticker", "session")
+    # A cell that was asked for before is asked for again, or not, for reasons of its own
+    known = desk.state.cells(table.name, start=ask.start, end=ask.end)
+    open_cells = holes(desk.state, ask, moment.now).join(known, on=list(HOLES), how="anti").select("ticker", "session")
     told = desk.lake.read(RAW_COVERAGE, start=ask.start, end=ask.end).filter(
         (pl.col("dataset") == table.name) & (pl.col("cutoff") == "close") & pl.col("is_market")
     )

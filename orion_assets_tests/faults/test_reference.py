@@ -110,7 +110,8 @@ def test_a_list_that_stays_broken_lands_nothing_and_heals(paged, whole, fault, d
     whole(made)
 
 
-@pytest.mark.parametrize("dataset", ROUTES)
+# A range without a split or a dividend is a usual answer, which nothing around it belies
+@pytest.mark.parametrize("dataset", [RAW_VIX.name, RAW_NEWS.name])
 def test_a_false_empty_is_asked_for_again(paged, whole, dataset):
     made = paged(dataset)
     made.vendor.faults.add("empty", ROUTES[dataset], nth=[1])

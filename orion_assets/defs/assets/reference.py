@@ -39,7 +39,9 @@ def reference_assets() -> list[dg.AssetsDefinition]:
         moment: dg.ResourceParam[Moment],
     ) -> Iterator[Reported]:
         """One ticker per dated reference snapshot, active and delisted."""
-        landed = land_tickers(desk, source, moment, universe.seed(source, moment.now))
+        # Where asking is free, all are listed, and nobody need be followed yet
+        followed = () if source.is_local else universe.seed(source, moment.now)
+        landed = land_tickers(desk, source, moment, followed)
         found = checks.found(REFERENCE, desk.lake.read(RAW_TICKERS))
         yield reported({"dagster/row_count": landed.rows}, found)
 
