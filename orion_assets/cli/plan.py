@@ -73,8 +73,9 @@ def plan(
 ) -> None:
     """Say which calls a backfill would make, how long they take and what they bring; nothing is asked, nothing stored.
 
-    The sessions of the range that have closed, less what the ledger has answers for. The same plan is what a backfill
-    executes.
+    The sessions of the range that have closed, less what the ledger has answers for. A backfill makes these calls; on
+    top come the weekly listing, retries, and a second question where an answer leaves out what should be there. With
+    --plan, minutes and flat files are planned too, which a backfill cannot fetch yet.
     """
     call: Call = ctx.obj
     settings, now = call.settings, context.now()
