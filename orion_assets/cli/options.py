@@ -39,6 +39,9 @@ TakesBack = Annotated[
 MaxCalls = Annotated[
     int | None, typer.Option(min=0, help="Make no more calls than these; what remains is left for the next time.")
 ]
+MaxTickers = Annotated[
+    int | None, typer.Option(min=0, help="Ask for no more tickers than these, the first by name that lack something.")
+]
 Tickers = Annotated[list[str] | None, typer.Argument(metavar="TICKER", help="Tickers; all when none is named.")]
 Named = Annotated[list[str], typer.Argument(metavar="TICKER", help="Tickers as the source lists them; case matters.")]
 Columns = Annotated[

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import polars as pl
 import typer
@@ -11,15 +11,16 @@ import typer
 from orion_assets import calendars
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
-from orion_assets.cli.options import From, Json, MaxCalls, Only, To
-from orion_assets.cli.output import OUT, Exit, document, frame, refuse
+from orion_assets.cli.options import From, Json, MaxCalls, MaxTickers, Only, To
+from orion_assets.cli.output import OUT, Exit, counted, document, frame, refuse
 from orion_assets.ingest.execution import planned
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.plan import Plan
+from orion_assets.ingest.reference import is_listing_due
 from orion_assets.schemas import TABLES
-from orion_assets.settings import Settings
-from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
-from orion_assets.sources.protocols import Ask
+from orion_assets.settings import PlanName, Settings
+from orion_assets.sources.protocols import Ask, ListingByCalls, Source
+from orion_assets.sources.registry import routes_of_plan
 from orion_assets.sources.routes import Route
 
 DATASETS: Final = {
@@ -55,6 +56,18 @@ class Planning:
         return planned(state, self.routes, asks, self.now, max_calls=max_calls, max_tickers=max_tickers)
 
 
+def listing_calls(call: Call, source: Source, followed: Sequence[str], now: datetime) -> int:
+    """Count the calls that the weekly listing makes besides a plan; 0 where it is not due, or costs none."""
+    if not isinstance(source, ListingByCalls) or not is_listing_due(call.lake(), followed, now):
+        return 0
+    return source.listing_calls(len(followed))
+
+
+def told(work: Plan, listing: int) -> list[str]:
+    """Give a plan as lines for people, with the calls of the listing that come on top."""
+    return [*work.lines(), *([f"{counted(listing, 'call')} on top for the weekly listing"] if listing else [])]
+
+
 def plan(
     ctx: typer.Context,
     start: From = None,
@@ -64,33 +77,34 @@ def plan(
         str | None, typer.Option(metavar="A,B", help=f"Of {', '.join(DATASETS)}; default: all that the source fills.")
     ] = None,
     of: Annotated[
-        Literal["free", "starter", "developer", "advanced"] | None,
-        typer.Option("--plan", help="Plan for this subscription of Polygon, with or without a key."),
+        PlanName | None, typer.Option("--plan", help="Plan for this subscription of Polygon, with or without a key.")
     ] = None,
     max_calls: MaxCalls = None,
-    max_tickers: Annotated[int | None, typer.Option(min=0, help="Plan for no more tickers than these.")] = None,
+    max_tickers: MaxTickers = None,
     json: Json = False,
 ) -> None:
     """Say which calls a backfill would make, how long they take and what they bring; nothing is asked, nothing stored.
 
-    The sessions of the range that have closed, less what the ledger has answers for. A backfill makes these calls; on
-    top come the weekly listing, retries, and a second question where an answer leaves out what should be there. With
-    --plan, minutes and flat files are planned too, which a backfill cannot fetch yet.
+    The sessions of the range that have closed, less what the ledger has answers for. A backfill makes these calls, and
+    those of the listing where it is due; on top come retries, and a second question where an answer leaves out what
+    should be there. With --plan, minutes and flat files are planned too, which a backfill cannot fetch yet.
     """
     call: Call = ctx.obj
     settings, now = call.settings, context.now()
-    routes = _routes(call, of, now)
+    source = None if of else call.source()
+    routes = _routes(call, source, of, now)
     names = context.names(tickers) or list(call.state().universe() or settings.tickers)
     if not names:
         refuse("plan: nobody is followed. Name tickers with --tickers, or set ORION_TICKERS")
     wanted = _datasets(datasets, routes)
     span = _span(settings, start, end, now)
     found = Planning(call, routes, now).of(span, names, wanted, max_calls=max_calls, max_tickers=max_tickers)
+    listing = listing_calls(call, source, names, now) if source else 0
     if json:
-        document(found.as_json())
+        document({**found.as_json(), "listing_calls": listing})
         return
     OUT.print(f"[{span[0]}, {span[1]}), tickers: {len(names)}")
-    for line in found.lines():
+    for line in told(found, listing):
         OUT.print(line)
     if found.work.height:
         shown = found.work.select(
@@ -99,9 +113,10 @@ def plan(
         frame(shown.head(_FIRST), as_json=False, title="First calls, in their order")
 
 
-def _routes(call: Call, of: str | None, now: datetime) -> list[Route]:
+def _routes(call: Call, source: Source | None, of: PlanName | None, now: datetime) -> list[Route]:
     today = now.astimezone(calendars.NEW_YORK).date()
-    found = [*polygon_routes(RIGHTS[of], today)] if of else [*call.source().routes(today)]
+    of_source = source.routes(today) if source else ()
+    found = list(routes_of_plan(call.settings, of, today) if of else of_source)
     if not found:
         refuse(
             f"plan: asking the source {call.settings.source} costs nothing, so there is nothing to plan. For a vendor:"

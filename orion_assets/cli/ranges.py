@@ -17,7 +17,7 @@ from orion_assets.ingest.ledger import holes, near_one_another
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import restated
 from orion_assets.settings import Settings
-from orion_assets.sources.protocols import Ask, Source
+from orion_assets.sources.protocols import Ask, Source, last_session_of, listed_by
 from orion_assets.store.state import STATES
 
 
@@ -50,7 +50,7 @@ def asked(
     if end is not None and end <= first:
         refuse(f"no session in [{start}, {end}): the exchange is closed on these dates; the next session is {first}")
     _demand_begun(first, instant, is_replay=is_replay)
-    last = source.last_session("raw_daily_bars")
+    last = last_session_of(source, "raw_daily_bars")
     if end is None and last is not None and last < first:
         refuse(f"the source ends with session {last}, before {first}; bring newer files, or name an earlier --from")
     due = begun(start, end or open_end(source, instant), instant)
@@ -72,7 +72,7 @@ def due(call: Call, settings: Settings, source: Source, instant: datetime, *, is
     state = call.state()
     asked = state.count_sessions(STATES).filter(pl.col("dataset").is_in(RAW))["session"].sort().to_list()
     first = asked[0] if asked else settings.start
-    tickers = state.universe() or settings.tickers or source.listed_tickers()
+    tickers = state.universe() or settings.tickers or listed_by(source)
     found: dict[str, list[date]] = {}
     for dataset in (name for name in RAW if name in source.datasets):
         sessions = begun(first, _end_of(dataset, source, instant), instant)
@@ -102,7 +102,7 @@ def reached(source: Source, instant: datetime, start: date, *, is_asked: bool) -
 
 def _end_of(dataset: str, source: Source, instant: datetime) -> date:
     last = calendars.session_under_way(instant)
-    of_source = source.last_session(dataset)
+    of_source = last_session_of(source, dataset)
     return (last if of_source is None else min(last, of_source)) + timedelta(days=1)
 
 

@@ -6,6 +6,7 @@ import typer
 from orion_assets.cli.context import Call, now
 from orion_assets.cli.options import Json, Named
 from orion_assets.cli.output import OUT, document, frame, refuse
+from orion_assets.sources.protocols import Listing
 
 app = typer.Typer(no_args_is_help=True, help="The followed universe: list, add, remove.")
 
@@ -21,7 +22,9 @@ def listed(ctx: typer.Context, json: Json = False) -> None:
 def add(ctx: typer.Context, tickers: Named, json: Json = False) -> None:
     """Follow tickers; the next backfill of a range fills the holes they make."""
     call: Call = ctx.obj
-    known = call.source().listed_tickers()
+    source = call.source()
+    # A vendor lists nobody unasked: whether it knows a ticker shows when it is asked for its bars
+    known = source.listed_tickers() if isinstance(source, Listing) else tuple(tickers)
     unknown = sorted(set(tickers) - set(known))
     if unknown:
         refuse(f"tickers add {' '.join(unknown)}: the source lists no such ticker; it has {', '.join(known[:20])}")

@@ -1,7 +1,7 @@
 """Land the reference snapshot of the tickers that a source lists; a range of sessions is the runner's."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -14,6 +14,7 @@ from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Desk, Landed, refuse_mixture
 from orion_assets.schemas import RAW_DIVIDENDS, RAW_SPLITS, RAW_TICKERS, SECURITIES
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Source
+from orion_assets.store.lake import Lake
 from orion_assets.tables import UTC_US
 from orion_assets.transforms.identity import identified
 from orion_assets.transforms.versions import change_points, visible
@@ -26,14 +27,17 @@ _VALUES: Final = [name for name in RAW_TICKERS.names if name not in NOT_VALUES]
 def land_tickers(desk: Desk, source: Source, moment: Moment, followed: Sequence[str] = ()) -> Landed:
     """Ask and land the reference snapshot of every ticker the source lists; a repeated call lands nothing.
 
-    Where asking costs calls, those who are followed are asked for, and a snapshot of this week serves.
+    Nothing of a source that has none. Where asking costs calls, those who are followed are asked for, and a snapshot of
+    this week serves.
 
     A row that is not in the answer stays as landed: a source need not say an old snapshot again. One that could not be
     read is withdrawn, else leaving it out of the file would never take it out of quarantine.
     """
     refuse_mixture(desk, source)
+    if RAW_TICKERS.name not in source.datasets:
+        return Landed.nothing(RAW_TICKERS)
     is_free = not source.routes(moment.now.astimezone(calendars.NEW_YORK).date())
-    if not is_free and _is_recent(desk, followed, moment):
+    if not is_free and not is_listing_due(desk.lake, followed, moment.now):
         return Landed.nothing(RAW_TICKERS)
     asked = () if is_free else tuple(followed)
     ask = Ask(RAW_TICKERS.name, calendars.FIRST_DATE, calendars.LAST_DATE, asked, moment.now)
@@ -53,9 +57,10 @@ def land_tickers(desk: Desk, source: Source, moment: Moment, followed: Sequence[
     return Landed(RAW_TICKERS, appended)
 
 
-def _is_recent(desk: Desk, followed: Sequence[str], moment: Moment) -> bool:
-    fresh = desk.lake.read(RAW_TICKERS).filter(pl.col("ts_ingested") > moment.now - _WEEK)
-    return not set(followed) - set(fresh["ticker"])
+def is_listing_due(lake: Lake, followed: Sequence[str], now: datetime) -> bool:
+    """Say whether somebody who is followed has no reference snapshot of the week before now."""
+    fresh = lake.read(RAW_TICKERS).filter(pl.col("ts_ingested") > now - _WEEK)
+    return bool(set(followed) - set(fresh["ticker"]))
 
 
 def mark_reassigned(desk: Desk, securities: pl.DataFrame, moment: Moment) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 import polars as pl
 
+from orion_assets.errors import SettingsError
 from orion_assets.sources.routes import Route
 from orion_assets.tables import UTC_US, Table
 
@@ -20,6 +21,8 @@ RECONCILIATION: Final[Mapping[str, pl.DataType]] = {
     "basis": pl.String(),
     "source_file": pl.String(),
 }
+# What some sources can besides; whoever stands before one of them hands these on
+ABILITIES: Final = ("last_session", "reconciliation", "read_adjusted", "listed_tickers", "listing_calls")
 _STAMPED_BY_INGEST: Final = ("ts_known", "ts_ingested", "availability")
 
 
@@ -109,9 +112,19 @@ class Source(Protocol):
         """
         ...
 
+
+@runtime_checkable
+class Ending(Protocol):
+    """A source that ends somewhere, as files do; the others go on by themselves."""
+
     def last_session(self, dataset: str) -> date | None:
         """The last session the source has anything to say of in a raw table; None where it goes on by itself."""
         ...
+
+
+@runtime_checkable
+class Comparing(Protocol):
+    """A source that tells adjusted closes of another vendor."""
 
     def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
         """Give adjusted closes to compare with, never to use as bars; no rows where the source has none.
@@ -122,9 +135,58 @@ class Source(Protocol):
         """
         ...
 
+
+@runtime_checkable
+class Adjusting(Protocol):
+    """A source that tells daily bars in today's units alone: to look at, never to be landed."""
+
+    def read_adjusted(self, ask: Ask) -> Answer:
+        """Answer for daily bars of one ticker, adjusted for every split up to now; else as `Source.read`."""
+        ...
+
+
+@runtime_checkable
+class Listing(Protocol):
+    """A source all of whose tickers may be followed; a vendor's whole market is too much to follow unasked."""
+
     def listed_tickers(self) -> tuple[str, ...]:
         """Every ticker the source has bars of, sorted."""
         ...
+
+
+@runtime_checkable
+class ListingByCalls(Protocol):
+    """A source whose reference snapshot costs calls."""
+
+    def listing_calls(self, followed: int) -> int:
+        """Count the calls of a snapshot of so many tickers."""
+        ...
+
+
+def last_session_of(source: Source, dataset: str) -> date | None:
+    """Give the last session a source has anything to say of in a raw table; None where it goes on by itself."""
+    return source.last_session(dataset) if isinstance(source, Ending) else None
+
+
+def reconciliation_of(source: Source, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
+    """Give a source's closes to compare with, as `Comparing` says; no rows where it has none."""
+    if isinstance(source, Comparing):
+        return source.reconciliation(tickers, start, end)
+    return pl.DataFrame(schema=RECONCILIATION)
+
+
+def listed_by(source: Source) -> tuple[str, ...]:
+    """Give every ticker a source has bars of, sorted.
+
+    Raises:
+        SettingsError: It lists none of itself.
+    """
+    if isinstance(source, Listing):
+        return source.listed_tickers()
+    raise SettingsError(
+        f"{source.name}: nobody said which tickers to follow. Set ORION_TICKERS=AAPL,MSFT or call: orion tickers add"
+        " AAPL"
+    )
 
 
 def said_schema(table: Table) -> Mapping[str, pl.DataType]:

@@ -1,20 +1,25 @@
 """Which sources there are, by the name that ORION_SOURCE gives them."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from typing import Final
 
+from pydantic import SecretStr
+
 from orion_assets.clock import SystemClock
 from orion_assets.errors import SettingsError
-from orion_assets.settings import Settings
+from orion_assets.settings import PlanName, Settings
 from orion_assets.sources.cboe import open_cboe
 from orion_assets.sources.files.source import FilesSource
 from orion_assets.sources.ladder import VixLadder, with_vix
 from orion_assets.sources.limiter import CallLog, Limiter, Rate, budget_of
 from orion_assets.sources.none import NoSource
+from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
 from orion_assets.sources.protocols import Source
+from orion_assets.sources.routes import Budget, Route
 from orion_assets.sources.synthetic.cast import END
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.sources.transport import is_on_this_machine
@@ -23,6 +28,8 @@ from orion_assets.sources.transport import is_on_this_machine
 ENDS: Final[Mapping[str, date]] = {SyntheticSource.name: END}
 # Paid plans have no limit by the minute; beyond this many a second the vendor asks to slow down
 _UNLIMITED: Final = Rate(100, 1.0)
+# Calls a second from which on they are made side by side
+_SIDE_BY_SIDE: Final = 2
 
 
 def open_source(settings: Settings, calls: CallLog) -> Source:
@@ -39,42 +46,124 @@ def open_source(settings: Settings, calls: CallLog) -> Source:
         return NoSource()
     if settings.source == SyntheticSource.name:
         return SyntheticSource()
-    if settings.source == "polygon":
-        return _polygon(settings, calls)
+    if settings.source in _VENDORS:
+        return _VENDORS[settings.source](settings, _Budgets(calls))
     if not settings.files_mapping:
         raise SettingsError("source files: no mapping is named; set ORION_FILES_MAPPING=path/to/mapping.toml")
     return FilesSource(settings.files_mapping, settings.files_root)
 
 
-def _polygon(settings: Settings, calls: CallLog) -> Source:
+def routes_of_plan(settings: Settings, plan: PlanName, today: date) -> Sequence[Route]:
+    """Give the routes of a subscription of Polygon, with or without a key of it.
+
+    Args:
+        settings: ORION_CALLS_PER_MINUTE speaks of the subscription that ORION_POLYGON_PLAN names, and of no other.
+        plan: The subscription.
+        today: New York's date.
+    """
+    rights = RIGHTS[plan]
+    rate = _stated_rate(settings) if plan == settings.polygon_plan else None
+    return polygon_routes(replace(rights, rate=rate or rights.rate), today)
+
+
+@dataclass(frozen=True)
+class _Budgets:
+    """Makes limiters over the one log of calls."""
+
+    calls: CallLog
+
+    def of(self, vendor: str, key: str = "") -> Callable[[Rate, float], Limiter]:
+        """Give what makes the limiter of a key, for a rate and for the seconds within which any call has ended."""
+        return partial(self._limited, budget_of(vendor, key))
+
+    def _limited(self, budget: str, rate: Rate, lease_s: float) -> Limiter:
+        return Limiter(self.calls, budget, rate, lease_s=lease_s, pause=time.sleep)
+
+
+def _polygon(settings: Settings, budgets: _Budgets) -> Source:
     # The vendor's client takes its time to load, and other sources do without
     from orion_assets.sources.polygon.source import open_polygon  # noqa: PLC0415
-    from orion_assets.sources.yahoo.source import open_yahoo  # noqa: PLC0415
 
-    if settings.polygon_api_key is None:
-        raise SettingsError(
-            "source polygon: no key is set; set POLYGON_API_KEY or MASSIVE_API_KEY in the environment or .env"
-        )
-    key, clock = settings.polygon_api_key.get_secret_value(), SystemClock()
+    key = _key(settings.polygon_api_key, "polygon", "POLYGON_API_KEY or MASSIVE_API_KEY")
+    url, rights = settings.polygon_base_url, RIGHTS[settings.polygon_plan]
+    rate = _stated_rate(settings) or rights.rate
+    rights = replace(rights, rate=rate, in_flight=_in_flight(settings, rate))
+    main = open_polygon(key, url, rights, budgets.of("polygon", key), SystemClock())
+    return _with_vix(main, url, budgets, [main])
 
-    def limited(budget: str, rate: Rate, lease_s: float) -> Limiter:
-        return Limiter(calls, budget, rate, lease_s=lease_s, pause=time.sleep)
 
-    def limited_by_plan(rate: Rate, lease_s: float) -> Limiter:
-        return limited(budget_of("polygon", key), _rate(settings, rate), lease_s)
+def _alpaca(settings: Settings, budgets: _Budgets) -> Source:
+    from orion_assets.sources.alpaca.routes import RATES  # noqa: PLC0415 - likewise
+    from orion_assets.sources.alpaca.source import open_alpaca  # noqa: PLC0415
 
-    main = open_polygon(key, settings.polygon_base_url, settings.polygon_plan, limited_by_plan, clock)
-    if is_on_this_machine(settings.polygon_base_url):
+    rate = _stated_rate(settings) or RATES[settings.alpaca_plan]
+    key = _key(settings.alpaca_api_key, "alpaca", "ALPACA_API_KEY")
+    secret = _key(settings.alpaca_secret_key, "alpaca", "ALPACA_SECRET_KEY")
+    main = open_alpaca(
+        (key, secret),
+        budgets.of("alpaca", key),
+        SystemClock(),
+        base_url=settings.alpaca_base_url,
+        budget=Budget("alpaca", rate, in_flight=_in_flight(settings, rate)),
+        feed=settings.alpaca_feed,
+    )
+    return _with_vix(main, settings.alpaca_base_url, budgets)
+
+
+def _alphavantage(settings: Settings, budgets: _Budgets) -> Source:
+    from orion_assets.sources.alphavantage import open_alphavantage  # noqa: PLC0415 - likewise
+
+    key = _key(settings.alphavantage_api_key, "alphavantage", "ALPHAVANTAGE_API_KEY")
+    url = settings.alphavantage_base_url
+    main = open_alphavantage(
+        key,
+        budgets.of("alphavantage", key),
+        SystemClock(),
+        base_url=url,
+        is_full=settings.alphavantage_full,
+        rate=_stated_rate(settings),
+    )
+    return _with_vix(main, url, budgets)
+
+
+def _yahoo(_: Settings, budgets: _Budgets) -> Source:
+    from orion_assets.sources.yahoo.source import open_yahoo  # noqa: PLC0415 - likewise
+
+    return open_yahoo(budgets.of("yahoo"))
+
+
+_VENDORS: Final[Mapping[str, Callable[[Settings, _Budgets], Source]]] = {
+    "polygon": _polygon,
+    "alpaca": _alpaca,
+    "alphavantage": _alphavantage,
+    "yahoo": _yahoo,
+}
+
+
+def _with_vix(main: Source, url: str, budgets: _Budgets, first: Sequence[Source] = ()) -> Source:
+    """Put the ladder of the VIX before a source: those of its rungs that stand first, then Cboe, then Yahoo."""
+    if is_on_this_machine(url):
         # A market that never was must not be told the VIX of this world
         return main
-    others = (
-        open_cboe(partial(limited, budget_of("cboe", "")), clock),
-        open_yahoo(partial(limited, budget_of("yahoo", ""))),
-    )
-    return with_vix(main, VixLadder([main, *others]))
+    from orion_assets.sources.yahoo.source import open_yahoo  # noqa: PLC0415 - likewise
+
+    others = (open_cboe(budgets.of("cboe"), SystemClock()), open_yahoo(budgets.of("yahoo")))
+    return with_vix(main, VixLadder([*first, *others]))
 
 
-def _rate(settings: Settings, of_plan: Rate) -> Rate:
+def _key(found: SecretStr | None, source: str, names: str) -> str:
+    if found is None:
+        raise SettingsError(f"source {source}: no key is set; set {names} in the environment or .env")
+    return found.get_secret_value()
+
+
+def _in_flight(settings: Settings, rate: Rate) -> int:
+    # Of a few calls a minute, two at a time only wait for one another
+    return settings.max_in_flight if rate.calls >= _SIDE_BY_SIDE * rate.window_s else 1
+
+
+def _stated_rate(settings: Settings) -> Rate | None:
+    """Give the rate that the settings state; None where they leave it to the subscription."""
     if settings.calls_per_minute is None:
-        return of_plan
+        return None
     return _UNLIMITED if settings.calls_per_minute == "unlimited" else Rate(settings.calls_per_minute)

@@ -26,13 +26,17 @@ class Budget:
         name: Names it in a plan.
         rate: How many are allowed.
         bytes_per_s: How fast answers are assumed to arrive.
+        in_flight: Most calls under way at a time.
     """
 
     name: str
     rate: Rate
     bytes_per_s: float = 12_500_000.0
+    in_flight: int = 1
 
     def __post_init__(self) -> None:
+        if self.in_flight < 1:
+            raise ValueError(f"budget {self.name}: {self.in_flight} calls at a time; give at least 1")
         if not self.bytes_per_s > 0:
             raise ValueError(f"budget {self.name}: {self.bytes_per_s} bytes a second; give a positive number")
 
@@ -127,12 +131,14 @@ class Rights:
         years: Years of history, counted back from today; None means all there is.
         has_flat_files: Whether the whole market's files may be downloaded.
         has_today: Whether the session under way may be asked for.
+        in_flight: Most calls under way at a time.
     """
 
     rate: Rate
     years: int | None
     has_flat_files: bool
     has_today: bool
+    in_flight: int = 1
 
     def floor(self, today: date) -> date | None:
         """Give the first date that may be asked for today; None where there is no such limit."""

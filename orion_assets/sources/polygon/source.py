@@ -10,7 +10,7 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.clock import Clock
-from orion_assets.errors import AnswerDistrusted, SettingsError
+from orion_assets.errors import AnswerDistrusted
 from orion_assets.schemas import (
     RAW_DAILY_BARS,
     RAW_DIVIDENDS,
@@ -25,9 +25,9 @@ from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.polygon import reference, requests, rows
 from orion_assets.sources.polygon.pages import flat_page, listed
 from orion_assets.sources.polygon.requests import Request
-from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
+from orion_assets.sources.polygon.routes import LISTING_PAGES, polygon_routes
 from orion_assets.sources.polygon.words import judge
-from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask, Document, said_schema, spoken_by
+from orion_assets.sources.protocols import Answer, Ask, Document, said_schema, spoken_by
 from orion_assets.sources.routes import Rights, Route
 from orion_assets.sources.transport import Policy, Response, Transport, Vendor
 
@@ -44,21 +44,21 @@ T = TypeVar("T")
 
 
 def open_polygon(
-    key: str, base_url: str, plan: str, limited: Callable[[Rate, float], Limiter], clock: Clock
+    key: str, base_url: str, rights: Rights, limited: Callable[[Rate, float], Limiter], clock: Clock
 ) -> "PolygonSource":
     """Open Polygon with a key.
 
     Args:
         key: Travels in a header and nowhere else.
         base_url: https://api.massive.com, or its older name; http on this machine alone.
-        plan: One of RIGHTS.
-        limited: Makes the limiter for the plan's rate and for the seconds within which any call has ended.
+        rights: What its subscription allows; RIGHTS has the vendor's own by name.
+        limited: Makes the limiter for their rate and for the seconds within which any call has ended.
         clock: Tells the time.
 
     Raises:
         SettingsError: The base URL would send the key in the clear.
     """
-    rights, policy = RIGHTS[plan], Policy()
+    policy = Policy()
     vendor = Vendor(PolygonSource.name, base_url, judge, frozenset(_HOSTS), {"Authorization": f"Bearer {key}"})
     limiter = limited(rights.rate, policy.deadline_s + _GRACE_S)
     return PolygonSource(Transport(vendor, limiter, policy, clock, time.sleep), rights)
@@ -109,23 +109,9 @@ class PolygonSource:
         answer = self._readers[ask.dataset](ask)
         return Answer(spoken_by(answer.rows, ask.now), answer.documents, answer.evidence, answer.tickers)
 
-    def last_session(self, dataset: str) -> date | None:  # noqa: ARG002
-        """None: the market goes on."""
-        return None
-
-    def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:  # noqa: ARG002
-        """Give no rows: its adjusted closes cost calls, which are planned and not made beside a run."""
-        return pl.DataFrame(schema=RECONCILIATION)
-
-    def listed_tickers(self) -> tuple[str, ...]:
-        """Refuse: a whole market is too much to follow unasked.
-
-        Raises:
-            SettingsError: Always.
-        """
-        raise SettingsError(
-            "polygon: nobody said which tickers to follow. Set ORION_TICKERS=AAPL,MSFT or call: orion tickers add AAPL"
-        )
+    def listing_calls(self, followed: int) -> int:
+        """Count the calls of a snapshot: one a ticker, two for one that no longer trades, or the pages of all."""
+        return followed if followed <= _FEW else LISTING_PAGES
 
     def _daily_bars(self, ask: Ask) -> Answer:
         if ask.route == "grouped":
