@@ -16,7 +16,8 @@ from orion_assets.cli.output import OUT, Exit, document, frame, refuse
 from orion_assets.ingest.execution import planned
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.plan import Plan
-from orion_assets.schemas import TABLES
+from orion_assets.ingest.reference_calls import Due, due
+from orion_assets.schemas import RAW_TICKERS, TABLES
 from orion_assets.settings import Settings
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
 from orion_assets.sources.protocols import Ask
@@ -73,8 +74,9 @@ def plan(
 ) -> None:
     """Say which calls a backfill would make, how long they take and what they bring; nothing is asked, nothing stored.
 
-    The sessions of the range that have closed, less what the ledger has answers for. A backfill makes these calls; on
-    top come the weekly listing, retries, and a second question where an answer leaves out what should be there. With
+    The sessions of the range that have closed, less what the ledger has answers for, and before them the reference of
+    the tickers. A backfill makes these calls; on top come retries, and a second question where an answer leaves out
+    what should be there. With
     --plan, minutes and flat files are planned too, which a backfill cannot fetch yet.
     """
     call: Call = ctx.obj
@@ -86,17 +88,23 @@ def plan(
     wanted = _datasets(datasets, routes)
     span = _span(settings, start, end, now)
     found = Planning(call, routes, now).of(span, names, wanted, max_calls=max_calls, max_tickers=max_tickers)
+    reference = reference_due(call, names, now)
     if json:
-        document(found.as_json())
+        document(found.as_json() | {"reference": reference.as_json()})
         return
     OUT.print(f"[{span[0]}, {span[1]}), tickers: {len(names)}")
-    for line in found.lines():
+    for line in [*reference.lines(), *found.lines()]:
         OUT.print(line)
     if found.work.height:
         shown = found.work.select(
             "route", pl.col("tickers").list.join(",").str.head(24), "start", "end", "cells", calls="requests"
         )
         frame(shown.head(_FIRST), as_json=False, title="First calls, in their order")
+
+
+def reference_due(call: Call, tickers: Sequence[str], now: datetime) -> Due:
+    """Say what of the reference a vendor is asked for before the sessions of a plan."""
+    return due(call.lake().read(RAW_TICKERS), call.state(), tickers, now)
 
 
 def _routes(call: Call, of: str | None, now: datetime) -> list[Route]:

@@ -20,6 +20,8 @@ RECONCILIATION: Final[Mapping[str, pl.DataType]] = {
     "basis": pl.String(),
     "source_file": pl.String(),
 }
+# Routes to raw_tickers where asking costs calls: those that trade, those that no longer do, and changes of ticker
+LISTED, ENDED, EVENTS = "listed", "ended", "events"
 _STAMPED_BY_INGEST: Final = ("ts_known", "ts_ingested", "availability")
 
 
@@ -70,6 +72,8 @@ class Answer:
             it is not yet confirmed to be absent.
         starts: First session that the answer can speak of, by ticker, `*` for the whole market; what comes before it
             was left out unsaid.
+        replaces: Names of those documents that tell all there is: a row of raw_tickers that one of them told before and
+            tells no longer is withdrawn.
     """
 
     rows: pl.DataFrame
@@ -79,6 +83,7 @@ class Answer:
     through: date | None = None
     ends: Mapping[str, date] = field(default_factory=dict[str, date])
     starts: Mapping[str, date] = field(default_factory=dict[str, date])
+    replaces: tuple[str, ...] = ()
 
 
 class Source(Protocol):
