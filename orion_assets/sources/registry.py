@@ -1,15 +1,18 @@
 """Which sources there are, by the name that ORION_SOURCE gives them."""
 
 import time
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from functools import partial
 from typing import Final
 
-from orion_assets.clock import SystemClock
+from orion_assets import calendars
+from orion_assets.clock import Clock, SystemClock
 from orion_assets.errors import SettingsError
+from orion_assets.schemas import RAW_TICKERS
 from orion_assets.settings import Settings
 from orion_assets.sources.cboe import open_cboe
+from orion_assets.sources.discovery import Lister, ReferenceLister
 from orion_assets.sources.files.source import FilesSource
 from orion_assets.sources.ladder import VixLadder, with_vix
 from orion_assets.sources.limiter import CallLog, Limiter, Rate, budget_of
@@ -46,24 +49,62 @@ def open_source(settings: Settings, calls: CallLog) -> Source:
     return FilesSource(settings.files_mapping, settings.files_root)
 
 
+def open_lister(settings: Settings, calls: CallLog, now: datetime) -> Lister:
+    """Open what says whom the source of the settings lists.
+
+    Args:
+        settings: The deployment.
+        calls: The log of calls, which those who share a key share.
+        now: The time: nothing known later is told.
+
+    Raises:
+        SettingsError: The source has no listing, or it cannot be opened.
+    """
+    if settings.source == "polygon":
+        from orion_assets.sources.polygon.discovery import PolygonLister  # noqa: PLC0415
+        from orion_assets.sources.polygon.routes import RIGHTS  # noqa: PLC0415
+        from orion_assets.sources.polygon.source import polygon_transport  # noqa: PLC0415
+
+        return PolygonLister(
+            polygon_transport(*_polygon_access(settings, calls)), _rate(settings, RIGHTS[settings.polygon_plan].rate)
+        )
+    source = open_source(settings, calls)
+    if RAW_TICKERS.name not in source.datasets or source.routes(now.astimezone(calendars.NEW_YORK).date()):
+        raise SettingsError(
+            f"{source.name}: it does not say whom it lists. Name the tickers, ORION_TICKERS=AAPL,MSFT or orion tickers"
+            " add AAPL, or search with ORION_SOURCE=polygon and its key"
+        )
+    return ReferenceLister(source, now)
+
+
+def _polygon_access(
+    settings: Settings, calls: CallLog
+) -> tuple[str, str, str, Callable[[Rate, float], Limiter], Clock]:
+    """Give what Polygon is opened with: key, base URL, plan, limiter, clock."""
+    if settings.polygon_api_key is None:
+        raise SettingsError(
+            "source polygon: no key is set; set POLYGON_API_KEY or MASSIVE_API_KEY in the environment or .env"
+        )
+    key = settings.polygon_api_key.get_secret_value()
+
+    def limited(rate: Rate, lease_s: float) -> Limiter:
+        budget = budget_of("polygon", key)
+        return Limiter(calls, budget, _rate(settings, rate), lease_s=lease_s, pause=time.sleep)
+
+    return key, settings.polygon_base_url, settings.polygon_plan, limited, SystemClock()
+
+
 def _polygon(settings: Settings, calls: CallLog) -> Source:
     # The vendor's client takes its time to load, and other sources do without
     from orion_assets.sources.polygon.source import open_polygon  # noqa: PLC0415
     from orion_assets.sources.yahoo.source import open_yahoo  # noqa: PLC0415
 
-    if settings.polygon_api_key is None:
-        raise SettingsError(
-            "source polygon: no key is set; set POLYGON_API_KEY or MASSIVE_API_KEY in the environment or .env"
-        )
-    key, clock = settings.polygon_api_key.get_secret_value(), SystemClock()
+    access = _polygon_access(settings, calls)
+    main, clock = open_polygon(*access), access[-1]
 
     def limited(budget: str, rate: Rate, lease_s: float) -> Limiter:
         return Limiter(calls, budget, rate, lease_s=lease_s, pause=time.sleep)
 
-    def limited_by_plan(rate: Rate, lease_s: float) -> Limiter:
-        return limited(budget_of("polygon", key), _rate(settings, rate), lease_s)
-
-    main = open_polygon(key, settings.polygon_base_url, settings.polygon_plan, limited_by_plan, clock)
     if is_on_this_machine(settings.polygon_base_url):
         # A market that never was must not be told the VIX of this world
         return main
