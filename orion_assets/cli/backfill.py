@@ -12,7 +12,7 @@ from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW, Launch, Outcome, merged
 from orion_assets.cli.options import From, Json, MaxCalls, MaxTickers, Only, TakesBack, To, Until
 from orion_assets.cli.output import ERR, OUT, Exit, counted, refuse
-from orion_assets.cli.plan import Planning, listing_calls, told
+from orion_assets.cli.plan import Planning, reference_due
 from orion_assets.cli.report import Report
 from orion_assets.ingest.ledger import stale_span
 from orion_assets.ingest.plan import Plan
@@ -61,7 +61,7 @@ def backfill(
     names = only or list(followed)
     planning = Planning(call, routes, instant)
     work = planning.of(span, names, datasets, max_calls=max_calls, max_tickers=max_tickers)
-    for line in told(work, listing_calls(call, source, names, instant)):
+    for line in [*reference_due(call, source, followed, instant).lines(), *work.lines()]:
         ERR.print(line)
     if work.left_out.height:
         launch = replace(launch, only=_kept(names, work))
@@ -122,11 +122,11 @@ def _planned(call: Call, source: Source, dues: Sequence[ranges.Due], instant: da
     if not routes:
         return
     followed = call.state().universe() or call.settings.tickers
-    listing = listing_calls(call, source, followed, instant)
-    for number, due in enumerate(dues):
+    yield from reference_due(call, source, followed, instant).lines()
+    for due in dues:
         work = Planning(call, routes, instant).of((due.start, due.end), followed, due.datasets)
         yield f"[{due.start}, {due.end})"
-        yield from told(work, 0 if number else listing)
+        yield from work.lines()
 
 
 def fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outcome:

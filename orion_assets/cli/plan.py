@@ -12,14 +12,14 @@ from orion_assets import calendars
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
 from orion_assets.cli.options import From, Json, MaxCalls, MaxTickers, Only, To
-from orion_assets.cli.output import OUT, Exit, counted, document, frame, refuse
+from orion_assets.cli.output import OUT, Exit, document, frame, refuse
 from orion_assets.ingest.execution import planned
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.plan import Plan
-from orion_assets.ingest.reference import is_listing_due
-from orion_assets.schemas import TABLES
+from orion_assets.ingest.reference_calls import Due, due
+from orion_assets.schemas import RAW_TICKERS, TABLES
 from orion_assets.settings import PlanName, Settings
-from orion_assets.sources.protocols import Ask, ListingByCalls, Source
+from orion_assets.sources.protocols import Ask, Source
 from orion_assets.sources.registry import routes_of_plan
 from orion_assets.sources.routes import Route
 
@@ -56,18 +56,6 @@ class Planning:
         return planned(state, self.routes, asks, self.now, max_calls=max_calls, max_tickers=max_tickers)
 
 
-def listing_calls(call: Call, source: Source, followed: Sequence[str], now: datetime) -> int:
-    """Count the calls that the weekly listing makes besides a plan; 0 where it is not due, or costs none."""
-    if not isinstance(source, ListingByCalls) or not is_listing_due(call.lake(), followed, now):
-        return 0
-    return source.listing_calls(len(followed))
-
-
-def told(work: Plan, listing: int) -> list[str]:
-    """Give a plan as lines for people, with the calls of the listing that come on top."""
-    return [*work.lines(), *([f"{counted(listing, 'call')} on top for the weekly listing"] if listing else [])]
-
-
 def plan(
     ctx: typer.Context,
     start: From = None,
@@ -85,9 +73,9 @@ def plan(
 ) -> None:
     """Say which calls a backfill would make, how long they take and what they bring; nothing is asked, nothing stored.
 
-    The sessions of the range that have closed, less what the ledger has answers for. A backfill makes these calls, and
-    those of the listing where it is due; on top come retries, and a second question where an answer leaves out what
-    should be there. With --plan, minutes and flat files are planned too, which a backfill cannot fetch yet.
+    The sessions of the range that have closed, less what the ledger has answers for, and before them the reference of
+    the tickers. A backfill makes these calls; on top come retries, and a second question where an answer leaves out
+    what should be there. With --plan, minutes and flat files are planned too, which a backfill cannot fetch yet.
     """
     call: Call = ctx.obj
     settings, now = call.settings, context.now()
@@ -99,18 +87,25 @@ def plan(
     wanted = _datasets(datasets, routes)
     span = _span(settings, start, end, now)
     found = Planning(call, routes, now).of(span, names, wanted, max_calls=max_calls, max_tickers=max_tickers)
-    listing = listing_calls(call, source, names, now) if source else 0
+    reference = reference_due(call, source, names, now)
     if json:
-        document({**found.as_json(), "listing_calls": listing})
+        document(found.as_json() | {"reference": reference.as_json()})
         return
     OUT.print(f"[{span[0]}, {span[1]}), tickers: {len(names)}")
-    for line in told(found, listing):
+    for line in [*reference.lines(), *found.lines()]:
         OUT.print(line)
     if found.work.height:
         shown = found.work.select(
             "route", pl.col("tickers").list.join(",").str.head(24), "start", "end", "cells", calls="requests"
         )
         frame(shown.head(_FIRST), as_json=False, title="First calls, in their order")
+
+
+def reference_due(call: Call, source: Source | None, tickers: Sequence[str], now: datetime) -> Due:
+    """Say what of the reference a vendor is asked for before the sessions of a plan."""
+    if source and RAW_TICKERS.name not in source.datasets:
+        return Due()
+    return due(call.lake().read(RAW_TICKERS), call.state(), tickers, now)
 
 
 def _routes(call: Call, source: Source | None, of: PlanName | None, now: datetime) -> list[Route]:

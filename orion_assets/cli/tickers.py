@@ -4,11 +4,14 @@ import polars as pl
 import typer
 
 from orion_assets.cli.context import Call, now
+from orion_assets.cli.discover import discover
 from orion_assets.cli.options import Json, Named
 from orion_assets.cli.output import OUT, document, frame, refuse
+from orion_assets.ingest.universe import follow
 from orion_assets.sources.protocols import Listing
 
-app = typer.Typer(no_args_is_help=True, help="The followed universe: list, add, remove.")
+app = typer.Typer(no_args_is_help=True, help="The followed universe: discover, list, add, remove.")
+app.command()(discover)
 
 
 @app.command("list")
@@ -22,17 +25,12 @@ def listed(ctx: typer.Context, json: Json = False) -> None:
 def add(ctx: typer.Context, tickers: Named, json: Json = False) -> None:
     """Follow tickers; the next backfill of a range fills the holes they make."""
     call: Call = ctx.obj
-    source = call.source()
+    source, at = call.source(), now()
     # A vendor lists nobody unasked: whether it knows a ticker shows when it is asked for its bars
     known = source.listed_tickers() if isinstance(source, Listing) else tuple(tickers)
-    unknown = sorted(set(tickers) - set(known))
-    if unknown:
+    if unknown := sorted(set(tickers) - set(known)):
         refuse(f"tickers add {' '.join(unknown)}: the source lists no such ticker; it has {', '.join(known[:20])}")
-    state = call.state()
-    if not state.universe():
-        # What a first run would follow; else one ticker more would replace those of ORION_TICKERS
-        state.add_tickers(call.settings.tickers, ts_added=now())
-    _said("added", state.add_tickers(tickers, ts_added=now()), json=json)
+    _said("added", follow(call.state(), tickers, call.settings.tickers, at), json=json)
 
 
 @app.command()

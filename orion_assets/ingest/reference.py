@@ -1,66 +1,101 @@
-"""Land the reference snapshot of the tickers that a source lists; a range of sessions is the runner's."""
+"""Land the reference of the tickers that a source lists; a range of sessions is the runner's."""
 
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Final
 
 import polars as pl
 
 from orion_assets import calendars
-from orion_assets.errors import SchemaMismatch
+from orion_assets.errors import AnswerDistrusted, NotEntitled, NotFound, RequestRejected, SchemaMismatch
 from orion_assets.ingest.landing import NOT_VALUES
 from orion_assets.ingest.ledger import mark_stale
 from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.reference_calls import ROUTES, due
 from orion_assets.ingest.runner import Desk, Landed, refuse_mixture
 from orion_assets.schemas import RAW_DIVIDENDS, RAW_SPLITS, RAW_TICKERS, SECURITIES
-from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Source
-from orion_assets.store.lake import Lake
+from orion_assets.sources.protocols import EVENTS, LISTED, TS_ASSUMED, TS_STATED, Answer, Ask, Source
 from orion_assets.tables import UTC_US
 from orion_assets.transforms.identity import identified
 from orion_assets.transforms.versions import change_points, visible
 
-_WEEK: Final = timedelta(days=7)
+LOG: Final = logging.getLogger(__name__)
+_OF_ONE: Final = [*RAW_TICKERS.key, "figi"]
 _IDENTITY: Final = [*SECURITIES.key, "ticker", "valid_to", "is_start_known"]
 _VALUES: Final = [name for name in RAW_TICKERS.names if name not in NOT_VALUES]
 
 
 def land_tickers(desk: Desk, source: Source, moment: Moment, followed: Sequence[str] = ()) -> Landed:
-    """Ask and land the reference snapshot of every ticker the source lists; a repeated call lands nothing.
+    """Ask and land the reference of every ticker the source lists; a repeated call lands nothing.
 
-    Nothing of a source that has none. Where asking costs calls, those who are followed are asked for, and a snapshot of
-    this week serves.
+    Nothing of a source that has none. Where asking costs calls, those that `reference_calls.due` names for the followed
+    tickers are made, each landed before the next. What a vendor does not tell of its past (its plan, or the security,
+    has none) keeps nobody from the rest; it is asked for again when it is next due.
 
     A row that is not in the answer stays as landed: a source need not say an old snapshot again. One that could not be
-    read is withdrawn, else leaving it out of the file would never take it out of quarantine.
+    read is withdrawn, else leaving it out of the file would never take it out of quarantine; so is one that an answer
+    tells no longer which tells all there is.
+
+    Raises:
+        SettingsError: The lake holds what a source of the other kind said.
+        OrionError: As `Source.read`.
     """
     refuse_mixture(desk, source)
     if RAW_TICKERS.name not in source.datasets:
         return Landed.nothing(RAW_TICKERS)
-    is_free = not source.routes(moment.now.astimezone(calendars.NEW_YORK).date())
-    if not is_free and not is_listing_due(desk.lake, followed, moment.now):
-        return Landed.nothing(RAW_TICKERS)
-    asked = () if is_free else tuple(followed)
-    ask = Ask(RAW_TICKERS.name, calendars.FIRST_DATE, calendars.LAST_DATE, asked, moment.now)
-    answer = source.read(ask)
+    if not source.routes(moment.now.astimezone(calendars.NEW_YORK).date()):
+        ask = Ask(RAW_TICKERS.name, calendars.FIRST_DATE, calendars.LAST_DATE, (), moment.now)
+        return _landed(desk, source.read(ask), moment)
+    return Landed.of(RAW_TICKERS, _called(desk, source, moment, followed))
+
+
+def _called(desk: Desk, source: Source, moment: Moment, followed: Sequence[str]) -> Iterator[Landed]:
+    """Make the calls that are due; what a listing tells decides which changes are asked for."""
+    for route in ROUTES:
+        wanted = due(desk.lake.read(RAW_TICKERS), desk.state, followed, moment.now)
+        for ask, subjects in wanted.asks(route, moment.now):
+            settled = {*subjects}
+            try:
+                answer = source.read(ask)
+            except (NotFound, NotEntitled, AnswerDistrusted, RequestRejected) as e:
+                if route == LISTED:
+                    raise
+                LOG.warning("%s. The reference goes on without it", e)
+            else:
+                yield _landed(desk, answer, moment, is_part=True)
+                settled |= set(answer.rows["figi"].drop_nulls()) if route == EVENTS else set()
+            desk.state.note_reference(route, settled, moment.landing())
+
+
+def _landed(desk: Desk, answer: Answer, moment: Moment, *, is_part: bool = False) -> Landed:
+    """Land an answer: all that a source has to say, or a part of it."""
     for document in answer.documents:
         desk.archive.put(document.content)
-    said = _stamped_reference(answer, moment)
+    stamped = _stamped_reference(answer, moment)
     appended = RAW_TICKERS.empty()
 
     def versions(held: pl.DataFrame) -> pl.DataFrame:
         nonlocal appended
         last = held.sort("ts_known").unique(RAW_TICKERS.key, keep="last")
-        appended = pl.concat([_changed(said, held, last, moment), _left_out(said, last, moment)])
+        said = _completed(stamped, last) if is_part else stamped
+        is_told_whole = pl.col("source_file").is_in(list(answer.replaces))
+        is_lost = is_told_whole if is_part else pl.col("problem").is_not_null()
+        appended = pl.concat([_changed(said, held, last, moment), _left_out(said, last.filter(is_lost), moment)])
         return appended
 
     desk.lake.append(RAW_TICKERS, versions, start=None, end=None)
     return Landed(RAW_TICKERS, appended)
 
 
-def is_listing_due(lake: Lake, followed: Sequence[str], now: datetime) -> bool:
-    """Say whether somebody who is followed has no reference snapshot of the week before now."""
-    fresh = lake.read(RAW_TICKERS).filter(pl.col("ts_ingested") > now - _WEEK)
-    return bool(set(followed) - set(fresh["ticker"]))
+def _completed(said: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
+    """Let rows that leave out what another request told of the same ticker, date and FIGI take nothing back."""
+    names = ("name", "type", "exchange", "list_date")
+    same = last.filter(~pl.col("is_deleted"), pl.col("figi").is_not_null())
+    both = said.join(same.select(*_OF_ONE, "source_file", *names), on=_OF_ONE, how="left", suffix="_held")
+    is_other = pl.col("source_file_held") != pl.col("source_file")
+    told = {name: pl.coalesce(name, pl.when(is_other).then(f"{name}_held")) for name in names}
+    return both.with_columns(**told).select(RAW_TICKERS.names)
 
 
 def mark_reassigned(desk: Desk, securities: pl.DataFrame, moment: Moment) -> None:
@@ -145,7 +180,7 @@ def _left_out(said: pl.DataFrame, last: pl.DataFrame, moment: Moment) -> pl.Data
     if moment.is_replay:
         return last.clear()
     return (
-        last.filter(pl.col("problem").is_not_null() & ~pl.col("is_deleted"))
+        last.filter(~pl.col("is_deleted"))
         .join(said, on=RAW_TICKERS.key, how="anti")
         .with_columns(
             ts_known=_after("ts_known", moment),

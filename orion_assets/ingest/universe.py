@@ -1,6 +1,6 @@
 """The followed universe: which tickers a run asks for and features are kept of; chosen in the state, landed in raw."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 import polars as pl
@@ -52,6 +52,23 @@ class Universe:
             names = " ".join(unknown)
             raise ValueError(f"tickers {names}: not followed. Follow them first: orion tickers add {names}")
         return tuple(ticker for ticker in followed if ticker in self._only) if self._only else followed
+
+
+def follow(state: State, tickers: Iterable[str], wanted: Sequence[str], now: datetime) -> tuple[str, ...]:
+    """Follow tickers from now on; before the first run also those that it would begin with, which these do not replace.
+
+    Args:
+        state: The state database.
+        tickers: Whom to follow.
+        wanted: Tickers of the settings.
+        now: The time.
+
+    Returns:
+        Those of `tickers` that were not followed before, sorted.
+    """
+    if not state.universe():
+        state.add_tickers(wanted, ts_added=now)
+    return state.add_tickers(tickers, ts_added=now)
 
 
 def land_universe(lake: Lake, state: State, followed: Sequence[str], moment: Moment) -> int:

@@ -22,7 +22,9 @@ RECONCILIATION: Final[Mapping[str, pl.DataType]] = {
     "source_file": pl.String(),
 }
 # What some sources can besides; whoever stands before one of them hands these on
-ABILITIES: Final = ("last_session", "reconciliation", "read_adjusted", "listed_tickers", "listing_calls")
+ABILITIES: Final = ("last_session", "reconciliation", "read_adjusted", "listed_tickers")
+# Routes to raw_tickers where asking costs calls: those that trade, those that no longer do, and changes of ticker
+LISTED, ENDED, EVENTS = "listed", "ended", "events"
 _STAMPED_BY_INGEST: Final = ("ts_known", "ts_ingested", "availability")
 
 
@@ -73,6 +75,8 @@ class Answer:
             it is not yet confirmed to be absent.
         starts: First session that the answer can speak of, by ticker, `*` for the whole market; what comes before it
             was left out unsaid.
+        replaces: Names of those documents that tell all there is: a row of raw_tickers that one of them told before and
+            tells no longer is withdrawn.
     """
 
     rows: pl.DataFrame
@@ -82,6 +86,7 @@ class Answer:
     through: date | None = None
     ends: Mapping[str, date] = field(default_factory=dict[str, date])
     starts: Mapping[str, date] = field(default_factory=dict[str, date])
+    replaces: tuple[str, ...] = ()
 
 
 class Source(Protocol):
@@ -151,15 +156,6 @@ class Listing(Protocol):
 
     def listed_tickers(self) -> tuple[str, ...]:
         """Every ticker the source has bars of, sorted."""
-        ...
-
-
-@runtime_checkable
-class ListingByCalls(Protocol):
-    """A source whose reference snapshot costs calls."""
-
-    def listing_calls(self, followed: int) -> int:
-        """Count the calls of a snapshot of so many tickers."""
         ...
 
 

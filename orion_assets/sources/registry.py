@@ -3,23 +3,26 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import Final
 
 from pydantic import SecretStr
 
+from orion_assets import calendars
 from orion_assets.clock import SystemClock
 from orion_assets.errors import SettingsError
+from orion_assets.schemas import RAW_TICKERS
 from orion_assets.settings import PlanName, Settings
 from orion_assets.sources.cboe import open_cboe
+from orion_assets.sources.discovery import Lister, ReferenceLister
 from orion_assets.sources.files.source import FilesSource
 from orion_assets.sources.ladder import VixLadder, with_vix
 from orion_assets.sources.limiter import CallLog, Limiter, Rate, budget_of
 from orion_assets.sources.none import NoSource
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
 from orion_assets.sources.protocols import Source
-from orion_assets.sources.routes import Budget, Route
+from orion_assets.sources.routes import Budget, Rights, Route
 from orion_assets.sources.synthetic.cast import END
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.sources.transport import is_on_this_machine
@@ -53,6 +56,35 @@ def open_source(settings: Settings, calls: CallLog) -> Source:
     return FilesSource(settings.files_mapping, settings.files_root)
 
 
+def open_lister(settings: Settings, calls: CallLog, now: datetime) -> Lister:
+    """Open what says whom the source of the settings lists.
+
+    Args:
+        settings: The deployment.
+        calls: The log of calls, which those who share a key share.
+        now: The time: nothing known later is told.
+
+    Raises:
+        SettingsError: The source has no listing, or it cannot be opened.
+    """
+    if settings.source == "polygon":
+        from orion_assets.sources.polygon.discovery import PolygonLister  # noqa: PLC0415 - the vendor's client is slow
+        from orion_assets.sources.polygon.source import polygon_transport  # noqa: PLC0415 - likewise
+
+        key, rights = _polygon_rights(settings)
+        transport = polygon_transport(
+            key, settings.polygon_base_url, rights, _Budgets(calls).of("polygon", key), SystemClock()
+        )
+        return PolygonLister(transport, rights.rate)
+    source = open_source(settings, calls)
+    if RAW_TICKERS.name not in source.datasets or source.routes(now.astimezone(calendars.NEW_YORK).date()):
+        raise SettingsError(
+            f"{source.name}: it does not say whom it lists. Name the tickers, ORION_TICKERS=AAPL,MSFT or orion tickers"
+            " add AAPL, or search with ORION_SOURCE=polygon and its key"
+        )
+    return ReferenceLister(source, now)
+
+
 def routes_of_plan(settings: Settings, plan: PlanName, today: date) -> Sequence[Route]:
     """Give the routes of a subscription of Polygon, with or without a key of it.
 
@@ -80,14 +112,19 @@ class _Budgets:
         return Limiter(self.calls, budget, rate, lease_s=lease_s, pause=time.sleep)
 
 
+def _polygon_rights(settings: Settings) -> tuple[str, Rights]:
+    key = _key(settings.polygon_api_key, "polygon", "POLYGON_API_KEY or MASSIVE_API_KEY")
+    rights = RIGHTS[settings.polygon_plan]
+    rate = _stated_rate(settings) or rights.rate
+    return key, replace(rights, rate=rate, in_flight=_in_flight(settings, rate))
+
+
 def _polygon(settings: Settings, budgets: _Budgets) -> Source:
     # The vendor's client takes its time to load, and other sources do without
     from orion_assets.sources.polygon.source import open_polygon  # noqa: PLC0415
 
-    key = _key(settings.polygon_api_key, "polygon", "POLYGON_API_KEY or MASSIVE_API_KEY")
-    url, rights = settings.polygon_base_url, RIGHTS[settings.polygon_plan]
-    rate = _stated_rate(settings) or rights.rate
-    rights = replace(rights, rate=rate, in_flight=_in_flight(settings, rate))
+    key, rights = _polygon_rights(settings)
+    url = settings.polygon_base_url
     main = open_polygon(key, url, rights, budgets.of("polygon", key), SystemClock())
     return _with_vix(main, url, budgets, [main])
 

@@ -12,7 +12,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from orion_assets.store.database import Database
-from orion_assets.store.state_tables import HISTORIES, LANDINGS, LEDGER, UNIVERSE
+from orion_assets.store.state_tables import HISTORIES, LANDINGS, LEDGER, REFERENCE, UNIVERSE
 from orion_assets.tables import UTC_US
 
 STATES: Final = ("data", "empty_confirmed", "not_yet", "not_entitled", "not_listed", "quarantined", "failed")
@@ -248,6 +248,25 @@ class State:
                 if connection.scalar(remove.where(c.ticker == ticker, c.ts_removed.is_(None))) is not None
                 and connection.execute(forget.where(HISTORIES.c.ticker == ticker))
             )
+
+    def note_reference(self, route: str, subjects: Iterable[str], ts_answered: datetime) -> None:
+        """Say when the reference of some subjects, tickers or FIGIs, was answered by a route."""
+        instant = _micros(ts_answered)
+        rows = [{"route": route, "subject": each, "ts_answered": instant} for each in sorted(set(subjects))]
+        if not rows:
+            return
+        given = self._database.insert(REFERENCE)
+        told = given.on_conflict_do_update(
+            index_elements=["route", "subject"], set_={"ts_answered": given.excluded.ts_answered}
+        )
+        with self._database.begin() as connection:
+            connection.execute(told, rows)
+
+    def reference(self, route: str) -> dict[str, datetime]:
+        """Give when each subject of a route was last answered."""
+        query = sa.select(REFERENCE.c.subject, REFERENCE.c.ts_answered).where(REFERENCE.c.route == route)
+        with self._database.begin() as connection:
+            return {subject: _EPOCH + timedelta(microseconds=at) for subject, at in connection.execute(query)}
 
     def close(self) -> None:
         """Let go of open connections; the next call opens new ones."""

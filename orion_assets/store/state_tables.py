@@ -52,6 +52,14 @@ HISTORIES: Final = sa.Table(
     sa.Column("ts_due", sa.BigInteger),
     sa.Column("ts_written", sa.BigInteger),
 )
+# When the reference, which has no sessions, was last answered by which route; forgotten, it is asked for once more
+REFERENCE: Final = sa.Table(
+    "reference",
+    METADATA,
+    sa.Column("route", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("ts_answered", sa.BigInteger, nullable=False),
+)
 # Calls of every budget, and until when a vendor wants none; microseconds of the clock that call_log.py says
 CALLS: Final = sa.Table(
     "calls",

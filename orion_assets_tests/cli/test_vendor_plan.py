@@ -58,9 +58,10 @@ def test_a_plan_counts_the_calls_of_the_weekly_listing_once_a_week(made, vendor)
     after = json.loads(made.done("plan", "--json"))
 
     assert said.code == 0, said.err
-    assert before["listing_calls"] == routes(vendor).count("tickers") == 3
-    assert "3 calls on top for the weekly listing" in said.err
-    assert after["listing_calls"] == 0
+    made_calls = [route for route in routes(vendor) if route in ("tickers", "events")]
+    assert before["reference"]["calls"] == len(made_calls) == 9
+    assert "reference: about 9 calls first: 3 of the listing, 3 of the delisted, 3 of changes of ticker" in said.err
+    assert after["reference"]["calls"] == 0
 
 
 def test_an_update_says_what_it_costs_before_it_asks_and_then_makes_those_calls(made, vendor):
@@ -71,10 +72,12 @@ def test_an_update_says_what_it_costs_before_it_asks_and_then_makes_those_calls(
     said = made.orion("update")
 
     assert said.code == 0, said.err
-    spent = [route for route in routes(vendor)[before:] if route != "tickers"]
+    # What an answer leaves out is asked for again, on top of the plan
+    fresh = [each for each in vendor.journal.entries[before:] if each.route not in ("tickers", "events")]
+    spent = {each.path for each in fresh}
     (told,) = [line for line in said.err.splitlines() if " cells: " in line and "calls for" in line]
     assert f"[{sessions[-2]}, " in said.err
-    assert told.startswith(f"{len(spent)} calls for ")
+    assert told.startswith(f"{len(spent)} calls for "), (told, spent)
 
 
 def test_a_backfill_for_fewer_tickers_leaves_the_others_for_the_next_time(made, vendor):

@@ -252,9 +252,5 @@ def test_what_the_archive_keeps_is_what_the_vendor_sent(worlds):
         assert told["id"] in set(rows["event_id"])
 
 
-@pytest.mark.skip(reason="36: bars are landed under the ticker that was asked for; a mapping by FIGI is not there yet")
-def test_a_ticker_that_is_used_again_never_mixes_two_companies(): ...
-
-
 @pytest.mark.skip(reason="37: minutes are not landed yet, so that there is no minute to be missing")
 def test_a_minute_that_is_missing_for_everybody_is_the_vendors_hole(): ...

@@ -1,6 +1,5 @@
 """Alpaca as a `Source`: which request answers an ask, page by page, and what of the answer is landed."""
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
@@ -21,14 +20,13 @@ from orion_assets.sources.gathering import Gathering
 from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.protocols import Answer, Ask
 from orion_assets.sources.routes import Budget, Route
+from orion_assets.sources.symbology import spelled
 from orion_assets.sources.transport import Policy, Response, Transport, Vendor
 
 BASE_URL: Final = "https://data.alpaca.markets"
 FEEDS: Final = ("sip", "iex", "delayed_sip", "otc", "boats", "overnight")
 # Beyond its deadline a call may take this long to be given up
 _GRACE_S: Final = 5.0
-# Spelled alike everywhere; preferred shares, warrants and units are not, and would seem to have no bars
-_COMMON: Final = re.compile(r"[A-Z]{1,5}(\.[A-Z])?")
 _Reading = Callable[[Mapping[str, Any]], pl.DataFrame]
 
 
@@ -118,8 +116,9 @@ class AlpacaSource:
     def _daily_bars(self, ask: Ask) -> Answer:
         if not ask.tickers:
             raise ValueError("alpaca: daily bars are asked by ticker; name them")
-        asked = tuple(ticker for ticker in ask.tickers if _COMMON.fullmatch(ticker))
-        # Spelled otherwise by this vendor: its silence says nothing of them
+        # Those of which it is known how they are spelled there: as Orion does
+        asked = tuple(ticker for ticker in ask.tickers if spelled(ticker, "alpaca") == ticker)
+        # Of the others, which would seem to have no bars, the vendor's silence says nothing
         unknown = {ticker: ask.start - timedelta(days=1) for ticker in ask.tickers if ticker not in asked}
         gathering = Gathering(RAW_DAILY_BARS, self.name)
         span = (ask.start, ask.end)

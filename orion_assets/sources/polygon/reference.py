@@ -4,7 +4,7 @@ As in rows.py: what cannot be placed makes its page untrusted, what cannot be re
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final, cast
 
 import polars as pl
@@ -12,7 +12,8 @@ import polars as pl
 from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import AnswerDistrusted
 from orion_assets.sources import filing
-from orion_assets.sources.bodies import Row, day_of, instant_of, number_of, ratio_of, text_of
+from orion_assets.sources.bodies import Row, day_of, instant_of, number_of, ratio_of, rows_of, text_of
+from orion_assets.sources.polygon.routes import FIRST_SESSION
 from orion_assets.tables import UTC_US
 
 
@@ -90,7 +91,8 @@ def news(found: Sequence[Row], window: tuple[datetime, datetime]) -> pl.DataFram
 def listings(found: Sequence[Row], as_of: date) -> pl.DataFrame:
     """Give RAW_TICKERS rows of a listing, without provenance.
 
-    A delisted ticker is a snapshot of its last date: before it nobody knew.
+    A delisted ticker is a snapshot of its last date, known when it had ended: on the next date another company may
+    bear the ticker.
 
     Args:
         found: Results of the tickers route.
@@ -106,20 +108,74 @@ def listings(found: Sequence[Row], as_of: date) -> pl.DataFrame:
             raise AnswerDistrusted(f"a listing without a ticker: {str(row)[:160]}", is_worth_asking=True)
         ended = day_of(row.get("delisted_utc"))
         words = {name: text_of(row, theirs) for name, theirs in _LISTED.items()}
-        snapshot = min(as_of, ended) if ended else as_of
-        rows.append({"ticker": ticker, **words, "snapshot": snapshot, "list_date": None, "delist_date": ended})
-    schema = {
-        **dict.fromkeys(("ticker", *_LISTED), pl.String()),
-        **dict.fromkeys(("snapshot", "list_date", "delist_date"), pl.Date()),
-    }
-    frame = pl.DataFrame(rows, schema=schema).with_row_index("_row", 1)
-    midnight = pl.col("snapshot").cast(pl.Datetime("us")).dt.replace_time_zone(NEW_YORK.key)
-    told = frame.with_columns(ts_event=midnight.dt.convert_time_zone("UTC"), problem=pl.lit(None, pl.String))
+        snapshot = min(as_of, ended - timedelta(days=1)) if ended else as_of
+        told = min(as_of, ended) if ended else as_of
+        dates = {"snapshot": snapshot, "list_date": None, "delist_date": ended, "_told": told}
+        rows.append({"ticker": ticker, **words, **dates})
     # One company stands twice where its registry number changed
-    return told.unique(["ticker", "snapshot"], keep="last", maintain_order=True)
+    return _snapshots(rows).unique(["ticker", "snapshot"], keep="last", maintain_order=True)
+
+
+def events(result: Row, asked: str) -> pl.DataFrame:
+    """Give RAW_TICKERS rows of the tickers that a security took, without provenance: a snapshot of each first date.
+
+    The name that comes with them is that of today, which nobody knew then: it is left out.
+
+    Args:
+        result: The result of the events route.
+        asked: The FIGI, or the ticker, that was asked for.
+
+    Returns:
+        A row a change of ticker, the first of them with its date as `list_date`, unless the vendor's own history
+        begins there; none where the vendor knows no FIGI, since nothing would tell whose they are.
+
+    Raises:
+        AnswerDistrusted: The security is another one, or an event has no ticker, no date, or another's date.
+    """
+    figi = text_of(result, "composite_figi")
+    changes = [each for each in rows_of(result.get("events") or [], "events") if each.get("type") == "ticker_change"]
+    told = sorted((_change(each) for each in changes), key=lambda change: change[0])
+    if figi is None:
+        return _snapshots([])
+    if asked not in (figi, *(ticker for _, ticker in told)):
+        raise AnswerDistrusted(f"it is about {figi}, and {asked} was asked for", is_worth_asking=True)
+    if len({day for day, _ in told}) < len(told):
+        raise AnswerDistrusted(f"{figi} takes two tickers on one date: {told}", is_worth_asking=True)
+    rows = [
+        {
+            "ticker": ticker,
+            "figi": figi,
+            "snapshot": day,
+            "list_date": day if number == 0 and day > FIRST_SESSION else None,
+            "_told": day,
+        }
+        for number, (day, ticker) in enumerate(told)
+    ]
+    return _snapshots(rows)
 
 
 _LISTED: Final = {"figi": "composite_figi", "name": "name", "type": "type", "exchange": "primary_exchange"}
+
+
+def _change(event: Row) -> tuple[date, str]:
+    day, change = day_of(event.get("date")), event.get("ticker_change")
+    ticker = text_of(cast("Row", change), "ticker") if isinstance(change, dict) else None
+    if day is None or ticker is None:
+        raise AnswerDistrusted(f"a change of ticker without a date or a ticker: {str(event)[:160]}")
+    return day, ticker
+
+
+def _snapshots(rows: Sequence[Row]) -> pl.DataFrame:
+    """Give rows the midnight of New York at which `_told` became true."""
+    schema = {
+        **dict.fromkeys(("ticker", *_LISTED), pl.String()),
+        **dict.fromkeys(("snapshot", "list_date", "delist_date", "_told"), pl.Date()),
+    }
+    frame = pl.DataFrame(rows, schema=schema).with_row_index("_row", 1)
+    midnight = pl.col("_told").cast(pl.Datetime("us")).dt.replace_time_zone(NEW_YORK.key)
+    return frame.with_columns(ts_event=midnight.dt.convert_time_zone("UTC"), problem=pl.lit(None, pl.String)).drop(
+        "_told"
+    )
 
 
 def _action(row: Row, name: str, span: tuple[date, date]) -> tuple[str, str, date]:

@@ -90,6 +90,21 @@ def tickers(as_of: date, *, is_active: bool, market: str = "stocks") -> Request:
     )  # fmt: skip
 
 
+def events(identifier: str) -> Request:
+    """Ask for every ticker that a security took; of a FIGI, or of a ticker, whose bearer of today is meant."""
+    return _built(_client().get_ticker_events(quote(identifier, safe=""), types="ticker_change", raw=True))
+
+
+def contracts(underlying: str, as_of: date, *, is_expired: bool) -> Request:
+    """Ask for the options on a ticker as of a date: those that trade, or those that have expired."""
+    return _built(
+        _client().list_options_contracts(
+            underlying_ticker=underlying, as_of=as_of.isoformat(), expired=is_expired, sort="ticker", order="asc",
+            limit=REFERENCE_PER_PAGE, raw=True,
+        )
+    )  # fmt: skip
+
+
 def _dated(path: str, name: str, start: date, end: date) -> Request:
     bounds = {f"{name}.gte": start.isoformat(), f"{name}.lte": (end - timedelta(days=1)).isoformat()}
     return Request(path, {**bounds, "limit": str(REFERENCE_PER_PAGE), "sort": f"{name}.asc"})

@@ -5,7 +5,6 @@ the free plan; paid ones are unlimited, to stay under 100 a second. History: 2, 
 Rows of bars are ceilings; rows of news and actions, and all sizes, are estimates (docs/explanation/planning.md).
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
@@ -22,7 +21,6 @@ REFERENCE_PER_PAGE: Final = 1_000
 LEAST_TICKERS_FOR_A_FILE: Final = 10
 _TICKERS: Final = 11_500
 _MARKET_MINUTES: Final = 2_000_000
-LISTING_PAGES: Final = math.ceil(_TICKERS / REFERENCE_PER_PAGE)
 
 RIGHTS: Final[Mapping[str, Rights]] = {
     "free": Rights(Rate(5), years=2, has_flat_files=False, has_today=False),

@@ -21,18 +21,17 @@ from orion_assets.schemas import (
     TABLES,
 )
 from orion_assets.sources import filing
+from orion_assets.sources.bodies import loaded, object_of
 from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.polygon import reference, requests, rows
 from orion_assets.sources.polygon.pages import flat_page, listed
 from orion_assets.sources.polygon.requests import Request
-from orion_assets.sources.polygon.routes import LISTING_PAGES, polygon_routes
-from orion_assets.sources.polygon.words import judge
-from orion_assets.sources.protocols import Answer, Ask, Document, said_schema, spoken_by
+from orion_assets.sources.polygon.routes import polygon_routes
+from orion_assets.sources.polygon.words import judge, refuse_status
+from orion_assets.sources.protocols import ENDED, EVENTS, Answer, Ask, Document, said_schema, spoken_by
 from orion_assets.sources.routes import Rights, Route
 from orion_assets.sources.transport import Policy, Response, Transport, Vendor
 
-# For fewer tickers each is asked for by name: the whole listing takes a dozen calls
-_FEW: Final = 12
 _MOST_PAGES: Final = 100
 # Both names answer, and pages name either
 _HOSTS: Final = ("api.massive.com", "api.polygon.io")
@@ -58,10 +57,17 @@ def open_polygon(
     Raises:
         SettingsError: The base URL would send the key in the clear.
     """
+    return PolygonSource(polygon_transport(key, base_url, rights, limited, clock), rights)
+
+
+def polygon_transport(
+    key: str, base_url: str, rights: Rights, limited: Callable[[Rate, float], Limiter], clock: Clock
+) -> Transport:
+    """Open the way to Polygon with a key; as `open_polygon`."""
     policy = Policy()
     vendor = Vendor(PolygonSource.name, base_url, judge, frozenset(_HOSTS), {"Authorization": f"Bearer {key}"})
     limiter = limited(rights.rate, policy.deadline_s + _GRACE_S)
-    return PolygonSource(Transport(vendor, limiter, policy, clock, time.sleep), rights)
+    return Transport(vendor, limiter, policy, clock, time.sleep)
 
 
 class PolygonSource:
@@ -107,11 +113,7 @@ class PolygonSource:
         if ask.dataset not in self._readers:
             raise ValueError(f"polygon: {ask.dataset} is not supplied; supplied are {', '.join(sorted(self._readers))}")
         answer = self._readers[ask.dataset](ask)
-        return Answer(spoken_by(answer.rows, ask.now), answer.documents, answer.evidence, answer.tickers)
-
-    def listing_calls(self, followed: int) -> int:
-        """Count the calls of a snapshot: one a ticker, two for one that no longer trades, or the pages of all."""
-        return followed if followed <= _FEW else LISTING_PAGES
+        return replace(answer, rows=spoken_by(answer.rows, ask.now))
 
     def _daily_bars(self, ask: Ask) -> Answer:
         if ask.route == "grouped":
@@ -167,27 +169,24 @@ class PolygonSource:
         return self._listed(ask, requests.dividends(*span), lambda found: reference.dividends(found, span), _NOTHING)
 
     def _tickers(self, ask: Ask) -> Answer:
+        """Answer for each ticker by a call of its own; without any, with the whole listing."""
+        if ask.route == EVENTS:
+            return _together(ask, [self._events(ask, each) for each in ask.tickers])
         as_of = min(ask.now.astimezone(calendars.NEW_YORK).date(), ask.end)
-        whole = requests.tickers(as_of, is_active=True)
-        if not ask.tickers or len(ask.tickers) > _FEW:
-            return self._listed(ask, whole, lambda found: reference.listings(found, as_of), _NOTHING)
-        answers = [self._listing(ask, ticker, as_of) for ticker in ask.tickers]
-        return Answer(
-            pl.concat(each.rows for each in answers),
-            tuple(document for each in answers for document in each.documents),
-            answers[0].evidence,
-            ask.tickers,
+        whole = requests.tickers(as_of, is_active=ask.route != ENDED)
+        asked = [Request(whole.path, {**whole.params, "ticker": each}) for each in ask.tickers] or [whole]
+        return _together(
+            ask, [self._listed(ask, each, lambda found: reference.listings(found, as_of), _NOTHING) for each in asked]
         )
 
-    def _listing(self, ask: Ask, ticker: str, as_of: date) -> Answer:
-        """Ask for one ticker among those that trade, then among those that no longer do."""
-        for is_active in (True, False):
-            whole = requests.tickers(as_of, is_active=is_active)
-            request = Request(whole.path, {**whole.params, "ticker": ticker})
-            answer = self._listed(ask, request, lambda found: reference.listings(found, as_of), _NOTHING)
-            if answer.rows.height:
-                break
-        return answer
+    def _events(self, ask: Ask, identifier: str) -> Answer:
+        def read(response: Response) -> _Page:
+            envelope = object_of(loaded(response.body))
+            refuse_status(envelope)
+            return reference.events(object_of(envelope.get("results"), "results"), identifier), None
+
+        answer = self._answer(ask, requests.events(identifier), read, (), _NOTHING)
+        return replace(answer, replaces=tuple(document.name for document in answer.documents))
 
     def _listed(
         self,
@@ -242,6 +241,16 @@ class PolygonSource:
                 raise AnswerDistrusted(f"polygon: {request.path}: two pages tell {clashes.row(0)[:2]} differently")
             said = one
         return Answer(said, tuple(documents), documents[0].sha256, spoken_of)
+
+
+def _together(ask: Ask, answers: Sequence[Answer]) -> Answer:
+    return Answer(
+        pl.concat(each.rows for each in answers),
+        tuple(document for each in answers for document in each.documents),
+        answers[0].evidence,
+        ask.tickers,
+        replaces=tuple(name for each in answers for name in each.replaces),
+    )
 
 
 def _refuse_idle(page: pl.DataFrame, following: str | None, found: Sequence[pl.DataFrame], key: Sequence[str]) -> None:

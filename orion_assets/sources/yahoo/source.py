@@ -1,7 +1,6 @@
 """Yahoo as a `Source`: the VIX, the last rung of its ladder, and closes to compare with."""
 
 import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import ClassVar, Final
@@ -16,6 +15,7 @@ from orion_assets.sources.gathering import Gathering
 from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask
 from orion_assets.sources.routes import Budget, Route
+from orion_assets.sources.symbology import spelled
 from orion_assets.sources.transport import Passing, Response
 from orion_assets.sources.yahoo.chart import Chart, parse
 from orion_assets.sources.yahoo.wire import DEADLINE_S, ChartWire, YfinanceWire
@@ -26,8 +26,6 @@ VIX: Final = "^VIX"
 SPLIT_ADJUSTED: Final = "split_adjusted"
 # Several requests and a retry may lie behind one ask
 _LEASE_S: Final = 8 * DEADLINE_S
-# Spelled alike by Yahoo; shares of a class and the like are not
-_COMMON: Final = re.compile(r"[A-Z]{1,5}")
 _NO_BARS: Final = (
     "its prices are adjusted for every split up to now, so they are not what was traded; use another source for bars."
     " Yahoo's closes are there to compare with"
@@ -96,16 +94,16 @@ class YahooSource:
         """Answer with the daily bars of one ticker, in units of the day of asking; volumes are not read.
 
         Raises:
-            ValueError: It is not one ticker, or one that Yahoo may spell otherwise.
+            ValueError: It is not one ticker, or nobody knows how Yahoo spells it.
             NotFound: Yahoo knows no such ticker.
             OrionError: As `read`; or the prices are not in US dollars.
         """
-        if len(ask.tickers) != 1 or not _COMMON.fullmatch(ask.tickers[0]):
-            raise ValueError(
-                f"yahoo: {', '.join(ask.tickers) or 'nobody'}: one ticker of letters alone can be asked for"
-            )
+        symbol = spelled(ask.tickers[0], "yahoo") if len(ask.tickers) == 1 else None
+        if symbol is None:
+            told = ", ".join(ask.tickers) or "nobody"
+            raise ValueError(f"yahoo: {told}: one ticker can be asked for, whose spelling there is known")
         (ticker,) = ask.tickers
-        chart, response = self._chart(ticker, ask.start, ask.end)
+        chart, response = self._chart(symbol, ask.start, ask.end)
         if chart.currency != "USD":
             raise AnswerDistrusted(f"yahoo: {ticker} is in {chart.currency} there, not in US dollars")
         absent = dict.fromkeys(("volume", "vwap", "trade_count"), pl.lit(None, pl.Float64))
@@ -117,7 +115,8 @@ class YahooSource:
         """Give split-adjusted closes of sessions in [start, end), one call a ticker.
 
         Args:
-            tickers: Those to compare; one that Yahoo may spell otherwise has no rows, nor has one it does not know.
+            tickers: Those to compare; one of which nobody knows how Yahoo spells it has no rows, nor has one that it
+                does not know.
             start: First session.
             end: First session no longer given.
 
@@ -127,11 +126,12 @@ class YahooSource:
         """
         frames = [pl.DataFrame(schema=RECONCILIATION)]
         for ticker in tickers:
-            if not _COMMON.fullmatch(ticker):
-                LOG.info("yahoo: %s may be spelled otherwise there; it is not compared", ticker)
+            symbol = spelled(ticker, "yahoo")
+            if symbol is None:
+                LOG.info("yahoo: how %s is spelled there is not known; it is not compared", ticker)
                 continue
             try:
-                chart, response = self._chart(ticker, start, end)
+                chart, response = self._chart(symbol, start, end)
             except NotFound as e:
                 LOG.info("yahoo: %s is not compared: %s", ticker, e)
                 continue

@@ -24,7 +24,6 @@ from orion_assets.sources.protocols import (
     Comparing,
     Ending,
     Listing,
-    ListingByCalls,
     last_session_of,
     listed_by,
 )
@@ -196,9 +195,6 @@ def test_before_a_source_it_can_no_more_than_the_source_can():
     source = with_vix(polygon, VixLadder([polygon]))
 
     assert not isinstance(source, Ending | Listing | Comparing)
-    assert isinstance(source, ListingByCalls)
-    assert source.listing_calls(12) == 12
-    assert source.listing_calls(500) == 12
 
 
 def test_a_rung_without_the_vix_is_refused():

@@ -220,8 +220,8 @@ def test_search_filters_and_ranges_choose_tickers(get):
     assert tickers("type=ETF") == ["SAAA"]
     assert tickers("ticker=KIMpL") == ["KIMpL"]
     assert tickers("ticker.gte=SAAB&ticker.lt=SAAD") == ["SAAB", "SAAC"]
-    assert tickers("market=crypto") == ["X:FAKUSD", "X:SYNUSD"]
-    assert tickers("market=otc") == ["SOTCF"]
+    assert tickers("market=crypto") == ["X:BTCUSD", "X:ETHUSD", "X:FAKUSD", "X:SYNUSD"]
+    assert tickers("market=otc") == ["NSRGY", "SOTCF", "TCEHY"]
     assert tickers("order=desc") == tickers("order=asc")[::-1]
 
 

@@ -210,14 +210,23 @@ def test_closes_to_compare_with_are_split_adjusted_and_say_so():
     assert told["source_file"].str.starts_with("v8/finance/chart/").all()
 
 
-def test_a_ticker_that_yahoo_may_spell_otherwise_is_not_asked_for():
+def test_a_ticker_of_which_nobody_knows_how_yahoo_spells_it_is_not_asked_for():
     wire = Wire(AAPL=chart("AAPL", meta={"currency": "EUR"}))
 
-    told = YahooSource(wire).reconciliation(["BRK.B", "KIMpL", "AAPL"], date(2025, 11, 24), date(2025, 11, 26))
+    told = YahooSource(wire).reconciliation(["AAA.WS", "AAA.U", "AAPL"], date(2025, 11, 24), date(2025, 11, 26))
 
     # Nor are prices in another currency compared
     assert told.is_empty()
     assert [symbol for symbol, _ in wire.asked] == ["AAPL"]
+
+
+def test_a_class_and_a_preferred_share_are_asked_for_as_yahoo_spells_them_and_told_as_orion_does():
+    wire = Wire(**{"BRK-B": chart("BRK-B"), "KIM-PL": chart("KIM-PL")})
+
+    told = YahooSource(wire).reconciliation(["BRK.B", "KIMpL"], date(2025, 11, 24), date(2025, 11, 26))
+
+    assert [symbol for symbol, _ in wire.asked] == ["BRK-B", "KIM-PL"]
+    assert told["ticker"].unique().sort().to_list() == ["BRK.B", "KIMpL"]
 
 
 @pytest.mark.parametrize(

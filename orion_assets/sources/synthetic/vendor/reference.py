@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from orion_assets.sources.synthetic.vendor.others import OTHERS, Other
+from orion_assets.sources.synthetic.vendor.listings import KNOWN_UNDERLYINGS, contracts, other_listings
 from orion_assets.sources.synthetic.vendor.pages import Listed, kept, page
 from orion_assets.sources.synthetic.vendor.parameters import day, flag, with_cursor
 from orion_assets.sources.synthetic.vendor.reply import Refused, Reply, Request, decoded
@@ -18,6 +18,13 @@ from orion_assets.sources.synthetic.vendor.wire import objects
 
 _NOT_FOUND: Final = "Ticker not found."
 _TICKERS: Final = Listed("/v3/reference/tickers", "ticker", ("ticker", "name", "type", "market"), 100, 1000)
+_CONTRACTS: Final = Listed(
+    "/v3/reference/options/contracts",
+    "ticker",
+    ("ticker", "underlying_ticker", "expiration_date", "strike_price"),
+    10,
+    1000,
+)
 _OLD_SPLITS: Final = Listed("/v3/reference/splits", "execution_date", ("execution_date", "ticker"), 10, 1000, "desc")
 _NEW_SPLITS: Final = replace(_OLD_SPLITS, path="/stocks/v1/splits", limit=100, most=5000)
 _OLD_DIVIDENDS: Final = Listed(
@@ -56,7 +63,7 @@ class Reference:
         is_active = flag(asked, "active", default=True)
         listings = [each for each in self.truth.listings if _is_told(each, on, is_active=is_active)]
         rows = [_ticker(each, on, is_active=is_active) for each in listings]
-        rows += [_other(other, on) for other in OTHERS.values() if is_active and other.kind != "options"]
+        rows += other_listings(on) if is_active else []
         names = ("type", "market", "exchange", "cik", "cusip")
         wanted = {name: asked.params[name] for name in names if asked.params.get(name)}
         rows = [row for row in rows if all(row.get(_MEMBER.get(name, name)) == wanted[name] for name in wanted)]
@@ -97,6 +104,18 @@ class Reference:
         ]
         results = {"name": owner.name, "composite_figi": owner.figi, "cik": _cik(owner), "events": changes}
         return Reply({"results": results, "status": "OK", "request_id": request.request_id})
+
+    def contracts(self, request: Request) -> Reply:
+        """Answer `/v3/reference/options/contracts`: what can be traded, or has expired, as of a date."""
+        asked = with_cursor(request)
+        on = self._date(asked, "as_of")
+        stocks = {each.ticker for each in self.truth.listings if each.is_active(on)}
+        named = asked.params.get("underlying_ticker", "")
+        wanted = sorted(each for each in stocks.union(KNOWN_UNDERLYINGS) if named in ("", each))
+        is_expired = flag(asked, "expired", default=False)
+        rows = list(contracts(wanted, self.truth.market.first, on, is_expired=is_expired))
+        names = ("underlying_ticker", "contract_type", "expiration_date", "strike_price", "ticker")
+        return page(asked, _CONTRACTS, kept(asked, rows, *names))
 
     def splits(self, request: Request) -> Reply:
         """Answer `/stocks/v1/splits`."""
@@ -149,8 +168,8 @@ class Reference:
         }
         return Reply({"status": "OK", "request_id": request.request_id, "count": 1}, objects([row]))
 
-    def _date(self, request: Request) -> date:
-        on = day("date", request.params["date"]) if request.params.get("date") else request.today
+    def _date(self, request: Request, name: str = "date") -> date:
+        on = day(name, request.params[name]) if request.params.get(name) else request.today
         if on < request.today:
             self.rights.span(on, on, request.today, request.now)
         return on
@@ -227,23 +246,6 @@ def _ticker(listing: Listing, on: date, *, is_active: bool) -> dict[str, Any]:
         "share_class_figi": f"{listing.figi}C",
         "last_updated_utc": f"{on}T07:05:00Z",
         "delisted_utc": ended,
-    }
-
-
-def _other(other: Other, on: date) -> dict[str, Any]:
-    is_currency = other.kind in ("crypto", "fx")
-    return {
-        "ticker": other.ticker,
-        "name": other.name,
-        "market": other.kind,
-        "locale": "global" if is_currency else "us",
-        "active": True,
-        "type": "CS" if other.kind == "otc" else None,
-        "source_feed": "SyntheticIndices" if other.kind == "indices" else None,
-        "currency_name": "United States dollar" if is_currency else "usd" if other.kind == "otc" else None,
-        "currency_symbol": "USD" if is_currency else None,
-        "base_currency_symbol": other.ticker[2:5] if is_currency else None,
-        "last_updated_utc": f"{on}T00:00:00Z",
     }
 
 
