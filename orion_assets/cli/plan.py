@@ -11,24 +11,18 @@ import typer
 from orion_assets import calendars
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
-from orion_assets.cli.options import From, Json, MaxCalls, Only, To
+from orion_assets.cli.options import Datasets, From, Json, MaxCalls, Only, To
 from orion_assets.cli.output import OUT, Exit, document, frame, refuse
 from orion_assets.ingest.execution import planned
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.plan import Plan
 from orion_assets.schemas import TABLES
 from orion_assets.settings import Settings
+from orion_assets.sources.choosing import DATASETS
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
 from orion_assets.sources.protocols import Ask
 from orion_assets.sources.routes import Route
 
-DATASETS: Final = {
-    "daily": ("raw_daily_bars",),
-    "minute": ("raw_minute_bars",),
-    "vix": ("raw_vix",),
-    "news": ("raw_news",),
-    "actions": ("raw_splits", "raw_dividends"),
-}
 _FIRST: Final = 12
 
 
@@ -46,11 +40,17 @@ class Planning:
         tickers: Sequence[str],
         datasets: Sequence[str],
         *,
+        is_partial: bool = False,
         max_calls: int | None = None,
         max_tickers: int | None = None,
     ) -> Plan:
-        """Plan what is missing in the sessions of a span."""
-        asks = [Ask(name, *span, tuple(tickers) if is_by_ticker(name) else (), self.now) for name in datasets]
+        """Plan what is missing in the sessions of a span; where it is partial, for some of the followed tickers."""
+        asks = [
+            Ask(name, *span, tuple(tickers), self.now, is_partial)
+            if is_by_ticker(name)
+            else Ask(name, *span, (), self.now)
+            for name in datasets
+        ]
         state = self.call.state()
         return planned(state, self.routes, asks, self.now, max_calls=max_calls, max_tickers=max_tickers)
 
@@ -60,9 +60,7 @@ def plan(
     start: From = None,
     end: To = None,
     tickers: Only = None,
-    datasets: Annotated[
-        str | None, typer.Option(metavar="A,B", help=f"Of {', '.join(DATASETS)}; default: all that the source fills.")
-    ] = None,
+    datasets: Datasets = None,
     of: Annotated[
         Literal["free", "starter", "developer", "advanced"] | None,
         typer.Option("--plan", help="Plan for this subscription of Polygon, with or without a key."),
@@ -75,9 +73,9 @@ def plan(
 
     The sessions of the range that have closed, less what the ledger has answers for. A backfill makes these calls; on
     top come the weekly listing, retries, and a second question where an answer leaves out what should be there. With
-    --plan, minutes and flat files are planned too, which a backfill cannot fetch yet.
+    --plan, minutes and flat files are planned too, where --datasets names no others.
     """
-    call: Call = ctx.obj
+    call = context.choosing(ctx.obj, datasets)
     settings, now = call.settings, context.now()
     routes = _routes(call, of, now)
     names = context.names(tickers) or list(call.state().universe() or settings.tickers)
@@ -85,7 +83,9 @@ def plan(
         refuse("plan: nobody is followed. Name tickers with --tickers, or set ORION_TICKERS")
     wanted = _datasets(datasets, routes)
     span = _span(settings, start, end, now)
-    found = Planning(call, routes, now).of(span, names, wanted, max_calls=max_calls, max_tickers=max_tickers)
+    is_partial = set(names) != set(call.state().universe() or names)
+    limits = {"max_calls": max_calls, "max_tickers": max_tickers}
+    found = Planning(call, routes, now).of(span, names, wanted, is_partial=is_partial, **limits)
     if json:
         document(found.as_json())
         return
@@ -115,11 +115,7 @@ def _datasets(text: str | None, routes: list[Route]) -> list[str]:
     filled = {route.dataset for route in routes} & set(TABLES)
     if text is None:
         return sorted(filled)
-    words = context.names(text)
-    unknown = sorted(set(words) - set(DATASETS))
-    if unknown:
-        refuse(f"--datasets {', '.join(unknown)}: unknown; there are {', '.join(DATASETS)}")
-    return sorted({name for word in words for name in DATASETS[word]})
+    return sorted({name for word in context.names(text) for name in DATASETS[word]})
 
 
 def _span(settings: Settings, start: str | None, end: str | None, now: datetime) -> tuple[date, date]:

@@ -56,6 +56,19 @@ class Document:
 
 
 @dataclass(frozen=True)
+class ObjectRead:
+    """One object of a store of files, as it was read.
+
+    Attributes:
+        version: What tells it from whatever replaces it.
+        tickers: How many it holds, followed or not.
+    """
+
+    version: str
+    tickers: int
+
+
+@dataclass(frozen=True)
 class Answer:
     """All that a source says about an ask.
 
@@ -70,6 +83,7 @@ class Answer:
             it is not yet confirmed to be absent.
         starts: First session that the answer can speak of, by ticker, `*` for the whole market; what comes before it
             was left out unsaid.
+        objects: By session, the object that it was read from, where there is one: what replaces it is read again.
     """
 
     rows: pl.DataFrame
@@ -79,6 +93,7 @@ class Answer:
     through: date | None = None
     ends: Mapping[str, date] = field(default_factory=dict[str, date])
     starts: Mapping[str, date] = field(default_factory=dict[str, date])
+    objects: Mapping[date, ObjectRead] = field(default_factory=dict[date, ObjectRead])
 
 
 class Source(Protocol):
