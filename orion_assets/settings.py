@@ -17,6 +17,7 @@ from orion_assets.errors import SettingsError
 
 SourceName = Literal["none", "files", "synthetic", "polygon", "alpaca", "alphavantage", "yahoo"]
 PlanName = Literal["free", "starter", "developer", "advanced"]
+DatasetName = Literal["daily", "minute", "vix", "news", "actions"]
 NO_SOURCE: Final = "none"
 SYNTHETIC: Final = "synthetic"
 # Read by docker-compose.yml alone
@@ -36,6 +37,7 @@ class Settings(BaseSettings):
     files_mapping: Annotated[tuple[Path, ...], NoDecode] = ()
     files_root: Path | None = None
     tickers: Annotated[tuple[str, ...], NoDecode] = ()
+    datasets: Annotated[tuple[DatasetName, ...], NoDecode] = ()
     start: date = date(2024, 1, 2)
     lake_url: str = "./data/lake"
     features_url: str = "./data/features"
@@ -48,6 +50,10 @@ class Settings(BaseSettings):
     )
     polygon_base_url: str = "https://api.massive.com"
     polygon_plan: PlanName = "free"
+    polygon_s3_access_key: SecretStr | None = Field(default=None, alias="POLYGON_S3_ACCESS_KEY")
+    polygon_s3_secret_key: SecretStr | None = Field(default=None, alias="POLYGON_S3_SECRET_KEY")
+    polygon_s3_endpoint_url: str = "https://files.massive.com"
+    flat_files_kept: Literal["whole", "rows"] = "whole"
     alpaca_api_key: SecretStr | None = Field(default=None, validation_alias="ALPACA_API_KEY")
     alpaca_secret_key: SecretStr | None = Field(default=None, validation_alias="ALPACA_SECRET_KEY")
     alpaca_base_url: str = "https://data.alpaca.markets"
@@ -66,7 +72,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
 
-    @field_validator("files_mapping", "tickers", mode="before")
+    @field_validator("files_mapping", "tickers", "datasets", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -89,6 +95,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("aws_access_key_id", "aws_secret_access_key", "polygon_api_key"),
+        *("polygon_s3_access_key", "polygon_s3_secret_key"),
         *("alpaca_api_key", "alpaca_secret_key", "alphavantage_api_key"),
     )
     @classmethod

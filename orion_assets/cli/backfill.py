@@ -10,7 +10,7 @@ from orion_assets import calendars
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW, Launch, Outcome, merged
-from orion_assets.cli.options import From, Json, MaxCalls, MaxTickers, Only, TakesBack, To, Until
+from orion_assets.cli.options import Datasets, From, Json, MaxCalls, MaxTickers, Only, TakesBack, To, Until
 from orion_assets.cli.output import ERR, OUT, Exit, counted, refuse
 from orion_assets.cli.plan import Planning, reference_due
 from orion_assets.cli.report import Report
@@ -27,6 +27,7 @@ def backfill(
     start: From = None,
     end: To = None,
     tickers: Only = None,
+    datasets: Datasets = None,
     until: Until = None,
     takes_back: TakesBack = False,
     max_calls: MaxCalls = None,
@@ -38,7 +39,7 @@ def backfill(
     Without --from it begins at ORION_START; without --to it ends with the session under way, or where the source ends.
     Nothing is stored twice: repeat it at will.
     """
-    call: Call = ctx.obj
+    call = context.choosing(ctx.obj, datasets)
     settings = call.with_source()
     source = call.source()
     instant = context.moment(until)
@@ -57,16 +58,17 @@ def backfill(
     if not routes:
         _finish(Report(call, launch, fill(call, settings, launch, show=not json)), as_json=json)
         return
-    datasets = [name for name in RAW if name in source.datasets]
+    asked = [name for name in RAW if name in source.datasets]
     names = only or list(followed)
-    planning = Planning(call, routes, instant)
-    work = planning.of(span, names, datasets, max_calls=max_calls, max_tickers=max_tickers)
+    is_partial = bool(only) and set(only) != set(followed)
+    limits = {"max_calls": max_calls, "max_tickers": max_tickers}
+    work = Planning(call, routes, instant).of(span, names, asked, is_partial=is_partial, **limits)
     for line in [*reference_due(call, source, followed, instant).lines(), *work.lines()]:
         ERR.print(line)
     if work.left_out.height:
         launch = replace(launch, only=_kept(names, work))
     if max_calls is not None:
-        launch = replace(launch, max_calls={name: work.calls_of(name) for name in datasets})
+        launch = replace(launch, max_calls={name: work.calls_of(name) for name in asked})
     _finish(Report(call, launch, fill(call, settings, launch, show=not json)), as_json=json)
     if work.cut.height:
         refuse(f"--max-calls {max_calls}: {work.cut.height} calls of the plan remain; call it again", Exit.BUDGET)

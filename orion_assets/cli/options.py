@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from orion_assets.sources.choosing import DATASETS
+
 From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="First session of the range: 2014-06-09.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DATE", help="First session after the range.")]
 Until = Annotated[
@@ -34,6 +36,12 @@ TakesBack = Annotated[
         "--accept-withdrawals",
         help="Withdraw what the source no longer has; without it, the loss of more than 5 rows and a tenth, in all, of"
         " a ticker or of a file, is refused.",
+    ),
+]
+Datasets = Annotated[
+    str | None,
+    typer.Option(
+        "--datasets", metavar="A,B", help=f"Of {', '.join(DATASETS)}; default: ORION_DATASETS, else all but minute."
     ),
 ]
 MaxCalls = Annotated[

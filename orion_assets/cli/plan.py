@@ -11,7 +11,7 @@ import typer
 from orion_assets import calendars
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
-from orion_assets.cli.options import From, Json, MaxCalls, MaxTickers, Only, To
+from orion_assets.cli.options import Datasets, From, Json, MaxCalls, MaxTickers, Only, To
 from orion_assets.cli.output import OUT, Exit, document, frame, refuse
 from orion_assets.ingest.execution import planned
 from orion_assets.ingest.landing import is_by_ticker
@@ -19,17 +19,11 @@ from orion_assets.ingest.plan import Plan
 from orion_assets.ingest.reference_calls import Due, due
 from orion_assets.schemas import RAW_TICKERS, TABLES
 from orion_assets.settings import PlanName, Settings
+from orion_assets.sources.choosing import DATASETS
 from orion_assets.sources.protocols import Ask, Source
 from orion_assets.sources.registry import routes_of_plan
 from orion_assets.sources.routes import Route
 
-DATASETS: Final = {
-    "daily": ("raw_daily_bars",),
-    "minute": ("raw_minute_bars",),
-    "vix": ("raw_vix",),
-    "news": ("raw_news",),
-    "actions": ("raw_splits", "raw_dividends"),
-}
 _FIRST: Final = 12
 
 
@@ -47,11 +41,17 @@ class Planning:
         tickers: Sequence[str],
         datasets: Sequence[str],
         *,
+        is_partial: bool = False,
         max_calls: int | None = None,
         max_tickers: int | None = None,
     ) -> Plan:
-        """Plan what is missing in the sessions of a span."""
-        asks = [Ask(name, *span, tuple(tickers) if is_by_ticker(name) else (), self.now) for name in datasets]
+        """Plan what is missing in the sessions of a span; where it is partial, for some of the followed tickers."""
+        asks = [
+            Ask(name, *span, tuple(tickers), self.now, is_partial)
+            if is_by_ticker(name)
+            else Ask(name, *span, (), self.now)
+            for name in datasets
+        ]
         state = self.call.state()
         return planned(state, self.routes, asks, self.now, max_calls=max_calls, max_tickers=max_tickers)
 
@@ -61,9 +61,7 @@ def plan(
     start: From = None,
     end: To = None,
     tickers: Only = None,
-    datasets: Annotated[
-        str | None, typer.Option(metavar="A,B", help=f"Of {', '.join(DATASETS)}; default: all that the source fills.")
-    ] = None,
+    datasets: Datasets = None,
     of: Annotated[
         PlanName | None, typer.Option("--plan", help="Plan for this subscription of Polygon, with or without a key.")
     ] = None,
@@ -75,9 +73,9 @@ def plan(
 
     The sessions of the range that have closed, less what the ledger has answers for, and before them the reference of
     the tickers. A backfill makes these calls; on top come retries, and a second question where an answer leaves out
-    what should be there. With --plan, minutes and flat files are planned too, which a backfill cannot fetch yet.
+    what should be there. With --plan, minutes and flat files are planned too, where --datasets names no others.
     """
-    call: Call = ctx.obj
+    call = context.choosing(ctx.obj, datasets)
     settings, now = call.settings, context.now()
     source = None if of else call.source()
     routes = _routes(call, source, of, now)
@@ -86,7 +84,9 @@ def plan(
         refuse("plan: nobody is followed. Name tickers with --tickers, or set ORION_TICKERS")
     wanted = _datasets(datasets, routes)
     span = _span(settings, start, end, now)
-    found = Planning(call, routes, now).of(span, names, wanted, max_calls=max_calls, max_tickers=max_tickers)
+    is_partial = set(names) != set(call.state().universe() or names)
+    limits = {"max_calls": max_calls, "max_tickers": max_tickers}
+    found = Planning(call, routes, now).of(span, names, wanted, is_partial=is_partial, **limits)
     reference = reference_due(call, source, names, now)
     if json:
         document(found.as_json() | {"reference": reference.as_json()})
@@ -125,11 +125,7 @@ def _datasets(text: str | None, routes: list[Route]) -> list[str]:
     filled = {route.dataset for route in routes} & set(TABLES)
     if text is None:
         return sorted(filled)
-    words = context.names(text)
-    unknown = sorted(set(words) - set(DATASETS))
-    if unknown:
-        refuse(f"--datasets {', '.join(unknown)}: unknown; there are {', '.join(DATASETS)}")
-    return sorted({name for word in words for name in DATASETS[word]})
+    return sorted({name for word in context.names(text) for name in DATASETS[word]})
 
 
 def _span(settings: Settings, start: str | None, end: str | None, now: datetime) -> tuple[date, date]:

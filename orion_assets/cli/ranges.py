@@ -15,6 +15,7 @@ from orion_assets.cli.output import refuse
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.ledger import holes, near_one_another
 from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.objects import replaced
 from orion_assets.ingest.runner import restated
 from orion_assets.settings import Settings
 from orion_assets.sources.protocols import Ask, Source, last_session_of, listed_by
@@ -67,7 +68,8 @@ def due(call: Call, settings: Settings, source: Source, instant: datetime, *, is
 
     Planned are the sessions from the first one ever asked for on, ORION_START before any was, up to where the source
     ends. Holes far apart are ranges of their own: what keeps failing in one year must not take this week along. Where
-    asking costs nothing, sessions that the source tells otherwise now are due too.
+    asking costs nothing, sessions that the source tells otherwise now are due too, and so are those whose object was
+    replaced.
     """
     state = call.state()
     asked = state.count_sessions(STATES).filter(pl.col("dataset").is_in(RAW))["session"].sort().to_list()
@@ -82,6 +84,8 @@ def due(call: Call, settings: Settings, source: Source, instant: datetime, *, is
             if asked and source.is_local and not is_replay:
                 ask = Ask(dataset, *span, tickers if is_by_ticker(dataset) else (), instant)
                 found[dataset] += restated(call.lake(), source, ask, Moment(instant))
+            today = instant.astimezone(calendars.NEW_YORK).date()
+            found[dataset] += replaced(state.objects, source.routes(today), Ask(dataset, *span, (), instant))
     return [
         Due(days[0], days[-1] + timedelta(days=1), tuple(name for name in found if set(days) & set(found[name])))
         for days in near_one_another(sorted({day for days in found.values() for day in days}))

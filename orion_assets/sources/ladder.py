@@ -22,7 +22,7 @@ from orion_assets.errors import (
     SourceUnavailable,
 )
 from orion_assets.schemas import RAW_VIX
-from orion_assets.sources.protocols import ABILITIES, Answer, Ask, Source
+from orion_assets.sources.protocols import Answer, Ask, Source, hand_on
 from orion_assets.sources.routes import Route
 
 LOG: Final = logging.getLogger(__name__)
@@ -143,9 +143,7 @@ class _WithVix:
     def __init__(self, main: Source, ladder: VixLadder) -> None:
         self._main = main
         self._ladder = ladder
-        for ability in ABILITIES:
-            if hasattr(main, ability):
-                setattr(self, ability, getattr(main, ability))
+        hand_on(main, self)
 
     @property
     def datasets(self) -> frozenset[str]:

@@ -22,7 +22,7 @@ RECONCILIATION: Final[Mapping[str, pl.DataType]] = {
     "source_file": pl.String(),
 }
 # What some sources can besides; whoever stands before one of them hands these on
-ABILITIES: Final = ("last_session", "reconciliation", "read_adjusted", "listed_tickers")
+_ABILITIES: Final = ("last_session", "reconciliation", "read_adjusted", "listed_tickers")
 # Routes to raw_tickers where asking costs calls: those that trade, those that no longer do, and changes of ticker
 LISTED, ENDED, EVENTS = "listed", "ended", "events"
 _STAMPED_BY_INGEST: Final = ("ts_known", "ts_ingested", "availability")
@@ -61,6 +61,19 @@ class Document:
 
 
 @dataclass(frozen=True)
+class ObjectRead:
+    """One object of a store of files, as it was read.
+
+    Attributes:
+        version: What tells it from whatever replaces it.
+        tickers: How many it holds, followed or not.
+    """
+
+    version: str
+    tickers: int
+
+
+@dataclass(frozen=True)
 class Answer:
     """All that a source says about an ask.
 
@@ -77,6 +90,7 @@ class Answer:
             was left out unsaid.
         replaces: Names of those documents that tell all there is: a row of raw_tickers that one of them told before and
             tells no longer is withdrawn.
+        objects: By session, the object that it was read from, where there is one: what replaces it is read again.
     """
 
     rows: pl.DataFrame
@@ -87,6 +101,7 @@ class Answer:
     ends: Mapping[str, date] = field(default_factory=dict[str, date])
     starts: Mapping[str, date] = field(default_factory=dict[str, date])
     replaces: tuple[str, ...] = ()
+    objects: Mapping[date, ObjectRead] = field(default_factory=dict[date, ObjectRead])
 
 
 class Source(Protocol):
@@ -157,6 +172,13 @@ class Listing(Protocol):
     def listed_tickers(self) -> tuple[str, ...]:
         """Every ticker the source has bars of, sorted."""
         ...
+
+
+def hand_on(source: Source, front: object) -> None:
+    """Let whoever stands before a source do what it can besides, and no more."""
+    for ability in _ABILITIES:
+        if hasattr(source, ability):
+            setattr(front, ability, getattr(source, ability))
 
 
 def last_session_of(source: Source, dataset: str) -> date | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
@@ -15,6 +15,7 @@ from orion_assets.errors import SettingsError
 from orion_assets.schemas import RAW_TICKERS
 from orion_assets.settings import PlanName, Settings
 from orion_assets.sources.cboe import open_cboe
+from orion_assets.sources.choosing import chosen
 from orion_assets.sources.discovery import Lister, ReferenceLister
 from orion_assets.sources.files.source import FilesSource
 from orion_assets.sources.ladder import VixLadder, with_vix
@@ -26,6 +27,9 @@ from orion_assets.sources.routes import Budget, Rights, Route
 from orion_assets.sources.synthetic.cast import END
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.sources.transport import is_on_this_machine
+
+if TYPE_CHECKING:
+    from orion_assets.sources.polygon.files import FlatFiles
 
 # First day of which a source will never speak; the others go on
 ENDS: Final[Mapping[str, date]] = {SyntheticSource.name: END}
@@ -47,6 +51,10 @@ def open_source(settings: Settings, calls: CallLog) -> Source:
     """
     if settings.source == NoSource.name:
         return NoSource()
+    return chosen(_opened(settings, calls), settings.datasets)
+
+
+def _opened(settings: Settings, calls: CallLog) -> Source:
     if settings.source == SyntheticSource.name:
         return SyntheticSource()
     if settings.source in _VENDORS:
@@ -125,7 +133,8 @@ def _polygon(settings: Settings, budgets: _Budgets) -> Source:
 
     key, rights = _polygon_rights(settings)
     url = settings.polygon_base_url
-    main = open_polygon(key, url, rights, budgets.of("polygon", key), SystemClock())
+    files = _flat_files(settings, budgets)
+    main = open_polygon(key, url, rights, budgets.of("polygon", key), SystemClock(), files=files)
     return _with_vix(main, url, budgets, [main])
 
 
@@ -186,6 +195,25 @@ def _with_vix(main: Source, url: str, budgets: _Budgets, first: Sequence[Source]
 
     others = (open_cboe(budgets.of("cboe"), SystemClock()), open_yahoo(budgets.of("yahoo")))
     return with_vix(main, VixLadder([*first, *others]))
+
+
+def _flat_files(settings: Settings, budgets: _Budgets) -> "FlatFiles | None":
+    from orion_assets.sources.polygon.files import open_flat_files  # noqa: PLC0415 - boto3 takes its time to load
+
+    keys = settings.polygon_s3_access_key, settings.polygon_s3_secret_key
+    if keys == (None, None):
+        return None
+    if keys[0] is None or keys[1] is None:
+        raise SettingsError(
+            "flat files: one of two keys is set; set POLYGON_S3_ACCESS_KEY and POLYGON_S3_SECRET_KEY, or neither"
+        )
+    pair = keys[0].get_secret_value(), keys[1].get_secret_value()
+    return open_flat_files(
+        pair,
+        settings.polygon_s3_endpoint_url,
+        budgets.of("polygon_files", pair[0]),
+        keeps_bytes=settings.flat_files_kept == "whole",
+    )
 
 
 def _key(found: SecretStr | None, source: str, names: str) -> str:

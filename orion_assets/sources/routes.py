@@ -4,7 +4,8 @@ A source declares its routes under the rights of its key. What to ask by which o
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final, Literal
 
@@ -73,6 +74,7 @@ class Route:
         ceiling: First session that the key may no longer ask for.
         not_yet_from: First session of which there is no answer yet.
         listed: Sessions of which there is an object; None where that is not known or does not matter.
+        versions: By session, what tells its object from one that replaces it.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Route:
     ceiling: date | None = None
     not_yet_from: date | None = None
     listed: frozenset[date] | None = None
+    versions: Mapping[date, str] = field(default_factory=dict[date, str], repr=False, compare=False)
 
     def __post_init__(self) -> None:
         bounds = (self.rows_per_session, self.weight, self.tickers_per_call, self.least_tickers, self.page, self.window)
