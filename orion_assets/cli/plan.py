@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Annotated, Final, Literal
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Final, Literal
 
 import polars as pl
 import typer
@@ -16,8 +16,11 @@ from orion_assets.cli.output import OUT, Exit, document, frame, refuse
 from orion_assets.ingest.execution import planned
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.plan import Plan
+from orion_assets.market_hours import sessions_of
+from orion_assets.markets import EQUITIES, MARKETS, Market, market_named_in, market_of
 from orion_assets.schemas import TABLES
 from orion_assets.settings import Settings
+from orion_assets.sources.polygon.market_routes import market_routes
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
 from orion_assets.sources.protocols import Ask
 from orion_assets.sources.routes import Route
@@ -80,16 +83,27 @@ def plan(
     call: Call = ctx.obj
     settings, now = call.settings, context.now()
     routes = _routes(call, of, now)
-    names = context.names(tickers) or list(call.state().universe() or settings.tickers)
+    names = context.names(tickers) or list(call.state().universe(None) or settings.tickers)
     if not names:
         refuse("plan: nobody is followed. Name tickers with --tickers, or set ORION_TICKERS")
-    wanted = _datasets(datasets, routes)
-    span = _span(settings, start, end, now)
-    found = Planning(call, routes, now).of(span, names, wanted, max_calls=max_calls, max_tickers=max_tickers)
+    planning, told = Planning(call, routes, now), dict[str, Any]()
+    for market in sorted({market_of(name) for name in names}, key=lambda each: (each is not EQUITIES, each.name)):
+        mine = [name for name in names if market_of(name) is market]
+        span = _span(market, settings, (start, end), now)
+        wanted = _datasets(datasets, routes, market)
+        found = planning.of(span, mine, wanted, max_calls=max_calls, max_tickers=max_tickers)
+        told[market.name] = found.as_json()
+        if not json:
+            _show(
+                found, f"{'' if market is EQUITIES else f'{market.name} '}[{span[0]}, {span[1]}), tickers: {len(mine)}"
+            )
     if json:
-        document(found.as_json())
-        return
-    OUT.print(f"[{span[0]}, {span[1]}), tickers: {len(names)}")
+        equities = told.pop(EQUITIES.name, {})
+        document({**equities, **({"markets": told} if told else {})})
+
+
+def _show(found: Plan, heading: str) -> None:
+    OUT.print(heading)
     for line in found.lines():
         OUT.print(line)
     if found.work.height:
@@ -101,7 +115,8 @@ def plan(
 
 def _routes(call: Call, of: str | None, now: datetime) -> list[Route]:
     today = now.astimezone(calendars.NEW_YORK).date()
-    found = [*polygon_routes(RIGHTS[of], today)] if of else [*call.source().routes(today)]
+    planned = [*polygon_routes(RIGHTS[of], today), *market_routes(RIGHTS[of], today, [*MARKETS.values()])] if of else ()
+    found = [*(planned or call.source().routes(today))]
     if not found:
         refuse(
             f"plan: asking the source {call.settings.source} costs nothing, so there is nothing to plan. For a vendor:"
@@ -111,19 +126,25 @@ def _routes(call: Call, of: str | None, now: datetime) -> list[Route]:
     return found
 
 
-def _datasets(text: str | None, routes: list[Route]) -> list[str]:
-    filled = {route.dataset for route in routes} & set(TABLES)
+def _datasets(text: str | None, routes: list[Route], market: Market) -> list[str]:
+    filled = {name for name in {route.dataset for route in routes} & set(TABLES) if market_named_in(name) is market}
     if text is None:
         return sorted(filled)
     words = context.names(text)
     unknown = sorted(set(words) - set(DATASETS))
     if unknown:
         refuse(f"--datasets {', '.join(unknown)}: unknown; there are {', '.join(DATASETS)}")
-    return sorted({name for word in words for name in DATASETS[word]})
+    if market is EQUITIES:
+        return sorted({name for word in words for name in DATASETS[word]})
+    return sorted({f"{name}_{market.name}" for word in words for name in DATASETS[word]} & filled)
 
 
-def _span(settings: Settings, start: str | None, end: str | None, now: datetime) -> tuple[date, date]:
-    first, last = context.day("--from", start) or settings.start, context.day("--to", end)
+def _span(
+    market: Market, settings: Settings, bounds: tuple[str | None, str | None], now: datetime
+) -> tuple[date, date]:
+    first, last = context.day("--from", bounds[0]) or settings.start, context.day("--to", bounds[1])
+    if market is not EQUITIES:
+        return _span_of(market, first, last, now)
     under_way = calendars.session_under_way(now)
     if last is not None and first >= last:
         refuse(f"--from {first} --to {last}: the range is empty; --to is the first session after the range")
@@ -131,3 +152,10 @@ def _span(settings: Settings, start: str | None, end: str | None, now: datetime)
     if not days:
         refuse(f"no session in [{first}, {last or under_way}) has begun")
     return first, last or under_way
+
+
+def _span_of(market: Market, first: date, last: date | None, now: datetime) -> tuple[date, date]:
+    begun = sessions_of(market, first, last).filter(pl.col("ts_open") <= now)["session"]
+    if begun.is_empty():
+        refuse(f"no session of {market.name} in [{first}, {last}) has begun")
+    return begun[0], begun[-1] + timedelta(days=1)

@@ -88,7 +88,7 @@ def of_source(settings: Settings, source: Source) -> Iterator[Finding]:
         yield Finding(
             "source", "look", f"it does not supply {', '.join(missing)}", "their features are null; map files"
         )
-    unknown = sorted(set(settings.tickers) - set(tickers))
+    unknown = sorted(set(settings.equities) - set(tickers))
     if tickers and unknown:
         yield Finding("source", "look", f"it has no bars of {', '.join(unknown)}", "correct ORION_TICKERS")
 

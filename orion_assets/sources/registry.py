@@ -63,7 +63,8 @@ def _polygon(settings: Settings, calls: CallLog) -> Source:
     def limited_by_plan(rate: Rate, lease_s: float) -> Limiter:
         return limited(budget_of("polygon", key), _rate(settings, rate), lease_s)
 
-    main = open_polygon(key, settings.polygon_base_url, settings.polygon_plan, limited_by_plan, clock)
+    markets = settings.loaded_markets
+    main = open_polygon(key, settings.polygon_base_url, settings.polygon_plan, limited_by_plan, clock, markets)
     if is_on_this_machine(settings.polygon_base_url):
         # A market that never was must not be told the VIX of this world
         return main

@@ -69,6 +69,8 @@ class Route:
         ceiling: First session that the key may no longer ask for.
         not_yet_from: First session of which there is no answer yet.
         listed: Sessions of which there is an object; None where that is not known or does not matter.
+        asks_with: Part of the address of its answers. One landed before that was asked without it tells of fewer
+            tickers than this route does; empty where all answers tell of the same.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Route:
     ceiling: date | None = None
     not_yet_from: date | None = None
     listed: frozenset[date] | None = None
+    asks_with: str = ""
 
     def __post_init__(self) -> None:
         bounds = (self.rows_per_session, self.weight, self.tickers_per_call, self.least_tickers, self.page, self.window)

@@ -1,7 +1,7 @@
 """Polygon as a `Source`: which request answers an ask, page by page, and what of the answer is landed."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, ClassVar, Final, TypeVar
@@ -11,6 +11,7 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.clock import Clock
 from orion_assets.errors import AnswerDistrusted, SettingsError
+from orion_assets.markets import MARKETS, OVER_THE_COUNTER
 from orion_assets.schemas import (
     RAW_DAILY_BARS,
     RAW_DIVIDENDS,
@@ -22,7 +23,8 @@ from orion_assets.schemas import (
 )
 from orion_assets.sources import filing
 from orion_assets.sources.limiter import Limiter, Rate
-from orion_assets.sources.polygon import reference, requests, rows
+from orion_assets.sources.polygon import market_routes, reference, requests, rows
+from orion_assets.sources.polygon import markets as other_markets
 from orion_assets.sources.polygon.pages import flat_page, listed
 from orion_assets.sources.polygon.requests import Request
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
@@ -44,7 +46,12 @@ T = TypeVar("T")
 
 
 def open_polygon(
-    key: str, base_url: str, plan: str, limited: Callable[[Rate, float], Limiter], clock: Clock
+    key: str,
+    base_url: str,
+    plan: str,
+    limited: Callable[[Rate, float], Limiter],
+    clock: Clock,
+    markets: Collection[str] = (),
 ) -> "PolygonSource":
     """Open Polygon with a key.
 
@@ -54,6 +61,7 @@ def open_polygon(
         plan: One of RIGHTS.
         limited: Makes the limiter for the plan's rate and for the seconds within which any call has ended.
         clock: Tells the time.
+        markets: Which to supply beside equities: names of MARKETS, and `otc`.
 
     Raises:
         SettingsError: The base URL would send the key in the clear.
@@ -61,7 +69,7 @@ def open_polygon(
     rights, policy = RIGHTS[plan], Policy()
     vendor = Vendor(PolygonSource.name, base_url, judge, frozenset(_HOSTS), {"Authorization": f"Bearer {key}"})
     limiter = limited(rights.rate, policy.deadline_s + _GRACE_S)
-    return PolygonSource(Transport(vendor, limiter, policy, clock, time.sleep), rights)
+    return PolygonSource(Transport(vendor, limiter, policy, clock, time.sleep), rights, markets)
 
 
 class PolygonSource:
@@ -70,10 +78,12 @@ class PolygonSource:
     name: ClassVar[str] = rows.SOURCE
     is_local: ClassVar[bool] = False
 
-    def __init__(self, transport: Transport, rights: Rights) -> None:
-        """Ask by a transport, under the rights of its key."""
+    def __init__(self, transport: Transport, rights: Rights, markets: Collection[str] = ()) -> None:
+        """Ask by a transport, under the rights of its key; `markets` are those beside equities, and `otc`."""
         self._transport = transport
         self._rights = rights
+        self._markets = [MARKETS[name] for name in MARKETS if name in markets]
+        self._has_otc = OVER_THE_COUNTER in markets
         self._readers: Final[dict[str, Callable[[Ask], Answer]]] = {
             RAW_DAILY_BARS.name: self._daily_bars,
             RAW_VIX.name: self._vix,
@@ -81,6 +91,7 @@ class PolygonSource:
             RAW_SPLITS.name: self._splits,
             RAW_DIVIDENDS.name: self._dividends,
             RAW_TICKERS.name: self._tickers,
+            **{name: self._of_market for market in self._markets for name in market_routes.datasets(market)},
         }
 
     def close(self) -> None:
@@ -95,7 +106,12 @@ class PolygonSource:
     def routes(self, today: date) -> Sequence[Route]:
         """Give its routes under the rights of its key, the best first; `today` is New York's date."""
         # Files are another transport's
-        return [route for route in polygon_routes(self._rights, today) if route.dataset in self._readers and route.rank]
+        of_equities = [
+            market_routes.with_otc(route) if self._has_otc else route
+            for route in polygon_routes(self._rights, today)
+            if route.dataset in self._readers and route.rank
+        ]
+        return [*of_equities, *market_routes.market_routes(self._rights, today, self._markets)]
 
     def read(self, ask: Ask) -> Answer:
         """Answer one call of a plan.
@@ -129,10 +145,14 @@ class PolygonSource:
 
     def _daily_bars(self, ask: Ask) -> Answer:
         if ask.route == "grouped":
-            request = requests.market_bars(ask.start)
+            request = requests.market_bars(ask.start, include_otc=self._has_otc)
             return self._flat(ask, request, lambda page, _: rows.market_days(page, ask.start), rows.bars, ("T", "v"))
         (ticker,) = ask.tickers
         return self._range(ask, ticker, rows.bars, calendars.NEW_YORK.key, ("v",))
+
+    def _of_market(self, ask: Ask) -> Answer:
+        asked = other_markets.question(ask)
+        return self._flat(ask, asked.request, asked.place, asked.meaning, asked.required)
 
     def _vix(self, ask: Ask) -> Answer:
         first, last = filing.days(ask.start, ask.end)
@@ -145,7 +165,7 @@ class PolygonSource:
         request = requests.range_bars(ticker, "day", span[0], span[1] - timedelta(days=1))
 
         def placed(page: pl.DataFrame, envelope: Any) -> pl.DataFrame:  # noqa: ANN401 - JSON
-            _refuse_another(envelope, ticker)
+            rows.refuse_another(envelope, ticker)
             return rows.ticker_days(page, ticker, span, zone)
 
         return self._flat(ask, request, placed, meaning, more)
@@ -265,9 +285,3 @@ def _refuse_idle(page: pl.DataFrame, following: str | None, found: Sequence[pl.D
     before = pl.concat([each.select(key) for each in found])
     if page.height and page.select(key).join(before, on=key, how="anti").is_empty():
         raise AnswerDistrusted("it repeats what the pages before it told", is_worth_asking=True)
-
-
-def _refuse_another(envelope: Any, ticker: str) -> None:  # noqa: ANN401 - JSON
-    said = envelope.get("ticker")
-    if said is not None and said != ticker:
-        raise AnswerDistrusted(f"it is about {said!r}, and {ticker} was asked for", is_worth_asking=True)
