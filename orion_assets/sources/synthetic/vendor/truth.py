@@ -104,8 +104,7 @@ class Truth:
         if kind in _LIKE_SHARES:
             return self._minutes(bars.with_columns(number=pl.lit(None, pl.Int32)))
         made = steady_minutes(self.market.seed, opens_of(kind, bars, self.sessions))
-        told = made.drop("volume", "vwap", "trade_count") if kind == "indices" else made
-        return told.with_columns(number=pl.lit(None, pl.Int32))
+        return made.drop("volume", "vwap", "trade_count") if kind == "indices" else made
 
     @cached_property
     def other_bars(self) -> pl.DataFrame:
