@@ -96,6 +96,7 @@ class World:
         key: Its key.
         told: Every error that came out of it.
         base_url: Whom it asks; empty for the fake vendor.
+        markets: Which it supplies beside equities, and `otc`.
     """
 
     folder: Path
@@ -110,6 +111,7 @@ class World:
     key: str = KEY
     told: list[OrionError] = field(default_factory=list)
     base_url: str = ""
+    markets: Sequence[str] = ()
 
     def pause(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -128,7 +130,7 @@ class World:
         log = SharedCallLog(f"sqlite:///{self.folder}/state.db", self.uptime)
         limiter = Limiter(log, budget_of("polygon", self.key), self.rights.rate, lease_s=65, pause=self.pause)
         transport = Transport(vendor, limiter, self.policy, self.clock, self.pause, uptime=self.uptime)
-        return PolygonSource(transport, self.rights)
+        return PolygonSource(transport, self.rights, self.markets)
 
     @property
     def ask(self) -> Ask:
