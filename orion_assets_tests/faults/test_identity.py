@@ -1,6 +1,7 @@
 """Fault 36: a rename in mid-range and a ticker used again, from the vendor's reference to whose bar a bar is."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
@@ -12,12 +13,13 @@ from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.reference import land_tickers
 from orion_assets.ingest.reference_calls import due
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_TICKERS, SECURITIES
-from orion_assets.sources.synthetic.market import figi
+from orion_assets.sources.synthetic.market import Market, figi
 from orion_assets.sources.synthetic.vendor.terms import ManualClock
+from orion_assets.sources.synthetic.vendor.truth import Truth, large_market
 from orion_assets.transforms.identity import identified
 from orion_assets.transforms.securities import securities
 from orion_assets.transforms.versions import visible
-from orion_assets_tests.faults.world import NOW, assert_budget, assert_secret
+from orion_assets_tests.faults.world import LAST, NOW, assert_budget, assert_secret
 
 # Of the vendor's cast: a rename, two companies under one ticker, one that ended, one to which nothing happened
 OLD, NEW, REUSED, GONE, PLAIN = "SAAF", "RAAF", "SAAI", "SAAH", "SAAB"
@@ -182,6 +184,34 @@ def test_a_company_that_takes_a_ticker_on_the_way_begins_a_series_of_its_own(wor
 
     told = intervals(made).select("security_id", "valid_from", "valid_to").sort("valid_from").rows()
     assert told == [(first.figi, first.since, first.until), (second.figi, second.since, None)]
+
+
+def test_a_ticker_that_changes_hands_from_one_day_to_the_next_is_two_companies(worlds):
+    market = large_market(14, 24, LAST)
+    handed = replace(market.cast[9], since=market.cast[8].until)
+    other = Market(market.seed, [*market.cast[:9], handed, *market.cast[10:]], market.first, market.end)
+    made = worlds(RAW_DAILY_BARS, truth=Truth(other), tickers=(REUSED,), sessions=24)
+
+    refer(made, REUSED)
+
+    told = intervals(made).select("security_id", "valid_from", "valid_to").sort("valid_from").rows()
+    assert told == [(figi(8), market.first, handed.since), (figi(9), handed.since, None)]
+    assert visible(held(made), RAW_TICKERS.key)["list_date"].null_count() == 2, "no row took the place of another"
+
+
+def test_a_listing_of_the_day_of_a_change_takes_nothing_back(worlds):
+    market = large_market(14, 24, LAST)
+    day = market.cast[9].since
+    clock = ManualClock(datetime(day.year, day.month, day.day, 18, tzinfo=UTC))
+    made = worlds(RAW_DAILY_BARS, truth=Truth(market), tickers=(REUSED,), clock=clock)
+
+    refer(made, REUSED)
+
+    (row,) = visible(held(made), RAW_TICKERS.key).filter(snapshot=day).iter_rows(named=True)
+    assert (row["figi"], row["name"], row["list_date"]) == (figi(9), "Synthetic Successor Company", day)
+    made.desk.state.note_reference("listed", [REUSED], datetime(2020, 1, 1, tzinfo=UTC))
+    clock.advance(3600.0)
+    assert refer(made, REUSED) == 0
 
 
 @pytest.mark.parametrize(
