@@ -170,6 +170,41 @@ def test_a_rename_on_the_way_is_asked_for_once_it_shows(worlds):
     assert asked(made, calls) == ["tickers"], "a rename that is explained is not asked for again"
 
 
+def test_a_rename_that_a_whole_listing_shows_is_asked_for_once(worlds):
+    truth = Truth(large_market(40, 24, LAST))
+    day = next(each.since for each in truth.listings if each.ticker == NEW)
+    clock = ManualClock(datetime(day.year, day.month, day.day, 18, tzinfo=UTC) - timedelta(days=3))
+    made = worlds(RAW_DAILY_BARS, truth=truth, clock=clock)
+    everybody = sorted({each.ticker for each in truth.listings if each.is_active(clock.now().date())} - {GONE})
+    refer(made, *everybody)
+    assert NEW not in held(made)["ticker"].to_list()
+    calls = made.calls()
+
+    clock.advance(timedelta(days=7, hours=1).total_seconds())
+    refer(made, *everybody)
+
+    assert asked(made, calls) == ["tickers", "events"]
+    assert intervals(made).filter(security_id=figi(5)).select("ticker", "valid_from").rows() == [
+        (OLD, truth.market.first),
+        (NEW, day),
+    ]
+    calls = made.calls()
+    clock.advance(timedelta(days=7, hours=1).total_seconds())
+    refer(made, *everybody)
+    assert asked(made, calls) == ["tickers"]
+
+
+def test_of_the_delisted_only_those_are_landed_whose_ticker_is_followed(worlds):
+    made = worlds(RAW_DAILY_BARS, truth=Truth(large_market(40, 24, LAST)))
+    everybody = sorted({each.ticker for each in made.vendor.truth.listings} - {GONE})
+
+    refer(made, *everybody)
+
+    assert asked(made).count("tickers") == 2, "more than a page each: whole listings"
+    ended = held(made).filter(pl.col("delist_date").is_not_null())
+    assert ended["ticker"].to_list() == [REUSED]
+
+
 def test_a_company_that_takes_a_ticker_on_the_way_begins_a_series_of_its_own(worlds):
     truth = worlds(RAW_DAILY_BARS).vendor.truth
     first, second = [each for each in truth.listings if each.ticker == REUSED]
