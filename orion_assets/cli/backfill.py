@@ -11,7 +11,7 @@ from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW, Launch, Outcome, merged
 from orion_assets.cli.options import From, Json, MaxCalls, Only, TakesBack, To, Until
 from orion_assets.cli.output import ERR, OUT, Exit, refuse
-from orion_assets.cli.plan import Planning, reference_due
+from orion_assets.cli.plan import Planning, is_referred, reference_due
 from orion_assets.cli.report import Report
 from orion_assets.ingest.ledger import stale_span
 from orion_assets.schemas import DERIVED
@@ -55,7 +55,8 @@ def backfill(
         return
     datasets = [name for name in RAW if name in source.datasets]
     work = Planning(call, routes, instant).of(span, only or followed, datasets, max_calls=max_calls)
-    for line in [*reference_due(call, followed, instant).lines(), *work.lines()]:
+    reference = reference_due(call, followed, instant).lines() if is_referred(source) else []
+    for line in [*reference, *work.lines()]:
         ERR.print(line)
     if max_calls is not None:
         launch = replace(launch, max_calls={name: work.calls_of(name) for name in datasets})

@@ -20,7 +20,7 @@ from orion_assets.ingest.reference_calls import Due, due
 from orion_assets.schemas import RAW_TICKERS, TABLES
 from orion_assets.settings import Settings
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
-from orion_assets.sources.protocols import Ask
+from orion_assets.sources.protocols import Ask, Source
 from orion_assets.sources.routes import Route
 
 DATASETS: Final = {
@@ -88,7 +88,7 @@ def plan(
     wanted = _datasets(datasets, routes)
     span = _span(settings, start, end, now)
     found = Planning(call, routes, now).of(span, names, wanted, max_calls=max_calls, max_tickers=max_tickers)
-    reference = reference_due(call, names, now)
+    reference = Due() if of is None and not is_referred(call.source()) else reference_due(call, names, now)
     if json:
         document(found.as_json() | {"reference": reference.as_json()})
         return
@@ -100,6 +100,11 @@ def plan(
             "route", pl.col("tickers").list.join(",").str.head(24), "start", "end", "cells", calls="requests"
         )
         frame(shown.head(_FIRST), as_json=False, title="First calls, in their order")
+
+
+def is_referred(source: Source) -> bool:
+    """Say whether a source tells who the tickers are."""
+    return RAW_TICKERS.name in source.datasets
 
 
 def reference_due(call: Call, tickers: Sequence[str], now: datetime) -> Due:
