@@ -23,6 +23,9 @@ from orion_assets.sources.polygon.pages import flat_page
 
 BARS = 50_000
 DAY = date(2026, 11, 18)
+# In the order in which the file has them
+NAMES = ("ticker", "volume", "open", "close", "high", "low", "window_start", "transactions")
+SCHEMA = {name: flatfiles.COLUMNS[name] for name in NAMES}
 
 
 class Told:
@@ -108,8 +111,8 @@ def main():
     json_s, bars = measured({"orion": lambda: orion_bars(body), "client": lambda: client_bars(body)}, rounds)
     file_s, day = measured(
         {
-            "orion": lambda: flatfiles.read_object("file", packed, DAY),
-            "read_csv": lambda: pl.read_csv(packed, schema=dict(flatfiles.COLUMNS)),
+            "orion": lambda: flatfiles.read_object(flatfiles.SETS["stocks_minute"], DAY, packed),
+            "read_csv": lambda: pl.read_csv(packed, schema=SCHEMA),
         },
         rounds,
     )

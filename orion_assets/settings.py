@@ -15,8 +15,9 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from orion_assets.errors import SettingsError
 
-SourceName = Literal["none", "files", "synthetic", "polygon"]
+SourceName = Literal["none", "files", "synthetic", "polygon", "alpaca", "alphavantage", "yahoo"]
 PlanName = Literal["free", "starter", "developer", "advanced"]
+DatasetName = Literal["daily", "minute", "vix", "news", "actions"]
 NO_SOURCE: Final = "none"
 SYNTHETIC: Final = "synthetic"
 # Read by docker-compose.yml alone
@@ -36,6 +37,7 @@ class Settings(BaseSettings):
     files_mapping: Annotated[tuple[Path, ...], NoDecode] = ()
     files_root: Path | None = None
     tickers: Annotated[tuple[str, ...], NoDecode] = ()
+    datasets: Annotated[tuple[DatasetName, ...], NoDecode] = ()
     start: date = date(2024, 1, 2)
     lake_url: str = "./data/lake"
     features_url: str = "./data/features"
@@ -48,7 +50,20 @@ class Settings(BaseSettings):
     )
     polygon_base_url: str = "https://api.massive.com"
     polygon_plan: PlanName = "free"
-    calls_per_minute: int | Literal["unlimited"] | None = None
+    polygon_s3_access_key: SecretStr | None = Field(default=None, alias="POLYGON_S3_ACCESS_KEY")
+    polygon_s3_secret_key: SecretStr | None = Field(default=None, alias="POLYGON_S3_SECRET_KEY")
+    polygon_s3_endpoint_url: str = "https://files.massive.com"
+    flat_files_kept: Literal["whole", "rows"] = "whole"
+    alpaca_api_key: SecretStr | None = Field(default=None, validation_alias="ALPACA_API_KEY")
+    alpaca_secret_key: SecretStr | None = Field(default=None, validation_alias="ALPACA_SECRET_KEY")
+    alpaca_base_url: str = "https://data.alpaca.markets"
+    alpaca_plan: Literal["free", "plus"] = "free"
+    alpaca_feed: Literal["sip", "iex", "delayed_sip", "otc", "boats", "overnight"] = "sip"
+    alphavantage_api_key: SecretStr | None = Field(default=None, validation_alias="ALPHAVANTAGE_API_KEY")
+    alphavantage_base_url: str = "https://alpha-vantage.p.rapidapi.com"
+    alphavantage_full: bool = False
+    max_in_flight: Annotated[int, Field(ge=1, le=64)] = 8
+    calls_per_minute: Annotated[int, Field(ge=1)] | Literal["unlimited"] | None = None
     s3_endpoint_url: str = ""
     aws_access_key_id: SecretStr | None = Field(default=None, alias="AWS_ACCESS_KEY_ID")
     aws_secret_access_key: SecretStr | None = Field(default=None, alias="AWS_SECRET_ACCESS_KEY")
@@ -57,7 +72,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
 
-    @field_validator("files_mapping", "tickers", mode="before")
+    @field_validator("files_mapping", "tickers", "datasets", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -78,7 +93,11 @@ class Settings(BaseSettings):
             raise ValueError("write the password as postgresql://user:password@host:port/name, not after the ?")
         return value
 
-    @field_validator("aws_access_key_id", "aws_secret_access_key", "polygon_api_key")
+    @field_validator(
+        *("aws_access_key_id", "aws_secret_access_key", "polygon_api_key"),
+        *("polygon_s3_access_key", "polygon_s3_secret_key"),
+        *("alpaca_api_key", "alpaca_secret_key", "alphavantage_api_key"),
+    )
     @classmethod
     def _is_one_word(cls, value: SecretStr | None) -> SecretStr | None:
         if value and re.search(r"\s", value.get_secret_value()):

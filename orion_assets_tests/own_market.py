@@ -23,6 +23,7 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.cli.app import main
 from orion_assets.definitions import build_definitions
+from orion_assets.defs.event_log import forgetful_instance
 from orion_assets.settings import Settings
 from orion_assets.store.lake import Lake
 from orion_assets.tables import Table
@@ -137,7 +138,7 @@ class OwnMarket:
             "dagster/asset_partition_range_start": (first or START).isoformat(),
             "dagster/asset_partition_range_end": (last or LAST).isoformat(),
         }
-        with dg.DagsterInstance.ephemeral() as instance:
+        with forgetful_instance() as instance:
             return definitions.resolve_job_def(job).execute_in_process(
                 instance=instance,
                 raise_on_error=False,

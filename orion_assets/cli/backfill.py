@@ -1,7 +1,8 @@
 """`orion backfill` and `orion update`: fill a range of sessions, then what a change in it makes stale."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 import typer
 
@@ -9,13 +10,15 @@ from orion_assets import calendars
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW, Launch, Outcome, merged
-from orion_assets.cli.options import From, Json, MaxCalls, Only, TakesBack, To, Until
-from orion_assets.cli.output import ERR, OUT, Exit, refuse
-from orion_assets.cli.plan import Planning, is_referred, reference_due
+from orion_assets.cli.options import Datasets, From, Json, MaxCalls, MaxTickers, Only, TakesBack, To, Until
+from orion_assets.cli.output import ERR, OUT, Exit, counted, refuse
+from orion_assets.cli.plan import Planning, reference_due
 from orion_assets.cli.report import Report
 from orion_assets.ingest.ledger import stale_span
+from orion_assets.ingest.plan import Plan
 from orion_assets.schemas import DERIVED
 from orion_assets.settings import Settings
+from orion_assets.sources.protocols import Source, listed_by
 from orion_assets.store.state import STATES
 
 
@@ -24,9 +27,11 @@ def backfill(
     start: From = None,
     end: To = None,
     tickers: Only = None,
+    datasets: Datasets = None,
     until: Until = None,
     takes_back: TakesBack = False,
     max_calls: MaxCalls = None,
+    max_tickers: MaxTickers = None,
     json: Json = False,
 ) -> None:
     """Fill the sessions from --from up to, not including, --to: from raw to the feature store.
@@ -34,14 +39,14 @@ def backfill(
     Without --from it begins at ORION_START; without --to it ends with the session under way, or where the source ends.
     Nothing is stored twice: repeat it at will.
     """
-    call: Call = ctx.obj
+    call = context.choosing(ctx.obj, datasets)
     settings = call.with_source()
     source = call.source()
     instant = context.moment(until)
     bounds = context.day("--from", start), context.day("--to", end)
     span = ranges.asked(bounds, settings, source, instant, is_replay=until is not None)
     only = context.names(tickers)
-    followed = call.state().universe() or settings.tickers or source.listed_tickers()
+    followed = call.state().universe() or settings.tickers or listed_by(source)
     unknown = sorted(set(only) - set(followed))
     if unknown:
         refuse(
@@ -53,16 +58,23 @@ def backfill(
     if not routes:
         _finish(Report(call, launch, fill(call, settings, launch, show=not json)), as_json=json)
         return
-    datasets = [name for name in RAW if name in source.datasets]
-    work = Planning(call, routes, instant).of(span, only or followed, datasets, max_calls=max_calls)
-    reference = reference_due(call, followed, instant).lines() if is_referred(source) else []
-    for line in [*reference, *work.lines()]:
+    asked = [name for name in RAW if name in source.datasets]
+    names = only or list(followed)
+    is_partial = bool(only) and set(only) != set(followed)
+    limits = {"max_calls": max_calls, "max_tickers": max_tickers}
+    work = Planning(call, routes, instant).of(span, names, asked, is_partial=is_partial, **limits)
+    for line in [*reference_due(call, source, followed, instant).lines(), *work.lines()]:
         ERR.print(line)
+    if work.left_out.height:
+        launch = replace(launch, only=_kept(names, work))
     if max_calls is not None:
-        launch = replace(launch, max_calls={name: work.calls_of(name) for name in datasets})
+        launch = replace(launch, max_calls={name: work.calls_of(name) for name in asked})
     _finish(Report(call, launch, fill(call, settings, launch, show=not json)), as_json=json)
     if work.cut.height:
         refuse(f"--max-calls {max_calls}: {work.cut.height} calls of the plan remain; call it again", Exit.BUDGET)
+    if work.left_out.height:
+        left = counted(work.left_out["ticker"].n_unique(), "ticker")
+        refuse(f"--max-tickers {max_tickers}: {left} with cells to fill remain; call it again", Exit.BUDGET)
 
 
 def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = False, json: Json = False) -> None:
@@ -77,12 +89,12 @@ def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = Fals
     source = call.source()
     instant = context.moment(until)
     launch = Launch("daily", until=instant.isoformat() if until else "", takes_back=takes_back)
-    fills = [
-        replace(launch, start=found.start, end=found.end, assets=(*found.datasets, *DERIVED))
-        for found in ranges.due(call, settings, source, instant, is_replay=until is not None)
-    ]
+    dues = ranges.due(call, settings, source, instant, is_replay=until is not None)
+    fills = [replace(launch, start=found.start, end=found.end, assets=(*found.datasets, *DERIVED)) for found in dues]
     stale = stale_span(call.state())
     if fills:
+        for line in _planned(call, source, dues, instant):
+            ERR.print(line)
         # The newest last, so that one that keeps failing is told and keeps nobody from today
         outcomes = [fill(call, settings, each, show=not json) for each in fills]
         whole = replace(launch, start=fills[0].start, end=fills[-1].end, assets=fills[-1].assets)
@@ -95,6 +107,28 @@ def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = Fals
     else:
         is_asked = not call.state().count_sessions(STATES).is_empty()
         OUT.print(ranges.reached(source, instant, settings.start, is_asked=is_asked))
+
+
+def _kept(names: Sequence[str], work: Plan) -> tuple[str, ...]:
+    """Give the tickers that a plan leaves none out of; where it leaves all of them out, refuse."""
+    left_out = set(work.left_out["ticker"])
+    kept = tuple(name for name in names if name not in left_out)
+    if not kept:
+        refuse(f"--max-tickers: {counted(len(left_out), 'ticker')} left out, and nobody is left to ask for")
+    return kept
+
+
+def _planned(call: Call, source: Source, dues: Sequence[ranges.Due], instant: datetime) -> Iterator[str]:
+    """Say what each of the ranges that are due costs, as they are asked for; nothing where asking is free."""
+    routes = source.routes(instant.astimezone(calendars.NEW_YORK).date())
+    if not routes:
+        return
+    followed = call.state().universe() or call.settings.tickers
+    yield from reference_due(call, source, followed, instant).lines()
+    for due in dues:
+        work = Planning(call, routes, instant).of((due.start, due.end), followed, due.datasets)
+        yield f"[{due.start}, {due.end})"
+        yield from work.lines()
 
 
 def fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outcome:

@@ -1,6 +1,6 @@
 """What commands share: the settings of the call, and the parts they name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from orion_assets import calendars, settings
 from orion_assets.cli.output import ERR, refuse
 from orion_assets.clock import SystemClock, uptime
 from orion_assets.settings import NO_SOURCE, SYNTHETIC, Settings
+from orion_assets.sources.choosing import DATASETS
 from orion_assets.sources.none import ADVICE
 from orion_assets.sources.protocols import Source
 from orion_assets.sources.registry import open_source
@@ -56,6 +57,17 @@ class Call:
     def store(self) -> FeatureReader:
         """The feature store."""
         return open_store(self.settings.store_url, self.lake)
+
+
+def choosing(call: Call, datasets: str | None) -> Call:
+    """Give a call that asks for these datasets, whatever ORION_DATASETS says; the same one where none is named."""
+    if datasets is None:
+        return call
+    words = names(datasets)
+    unknown = sorted(set(words) - set(DATASETS))
+    if unknown or not words:
+        refuse(f"--datasets {', '.join(unknown) or 'nothing'}: unknown; there are {', '.join(DATASETS)}")
+    return replace(call, fixed=call.settings.model_copy(update={"datasets": tuple(words)}))
 
 
 def now() -> datetime:

@@ -29,6 +29,7 @@ from orion_assets.quality.health import (
     worst,
 )
 from orion_assets.settings import Settings
+from orion_assets.sources.protocols import last_session_of
 from orion_assets.sources.registry import open_source
 from orion_assets.store.call_log import SharedCallLog
 
@@ -83,7 +84,7 @@ def _examined(call: Call, settings: Settings) -> Iterator[Finding]:
     try:
         source = open_source(settings, SharedCallLog(settings.state_url, uptime))
         yield from of_source(settings, source)
-        reach = source.last_session("raw_daily_bars")
+        reach = last_session_of(source, "raw_daily_bars")
     except OrionError as e:
         yield Finding("source", "fault", str(e), "correct it, then: orion doctor")
     yield from of_places(settings, lambda: _s3_client(settings))

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from orion_assets.sources.choosing import DATASETS
+
 From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="First session of the range: 2014-06-09.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DATE", help="First session after the range.")]
 Until = Annotated[
@@ -36,8 +38,17 @@ TakesBack = Annotated[
         " a ticker or of a file, is refused.",
     ),
 ]
+Datasets = Annotated[
+    str | None,
+    typer.Option(
+        "--datasets", metavar="A,B", help=f"Of {', '.join(DATASETS)}; default: ORION_DATASETS, else all but minute."
+    ),
+]
 MaxCalls = Annotated[
     int | None, typer.Option(min=0, help="Make no more calls than these; what remains is left for the next time.")
+]
+MaxTickers = Annotated[
+    int | None, typer.Option(min=0, help="Ask for no more tickers than these, the first by name that lack something.")
 ]
 Tickers = Annotated[list[str] | None, typer.Argument(metavar="TICKER", help="Tickers; all when none is named.")]
 Named = Annotated[list[str], typer.Argument(metavar="TICKER", help="Tickers as the source lists them; case matters.")]

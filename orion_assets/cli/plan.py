@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import polars as pl
 import typer
@@ -11,25 +11,19 @@ import typer
 from orion_assets import calendars
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
-from orion_assets.cli.options import From, Json, MaxCalls, Only, To
+from orion_assets.cli.options import Datasets, From, Json, MaxCalls, MaxTickers, Only, To
 from orion_assets.cli.output import OUT, Exit, document, frame, refuse
 from orion_assets.ingest.execution import planned
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.plan import Plan
 from orion_assets.ingest.reference_calls import Due, due
 from orion_assets.schemas import RAW_TICKERS, TABLES
-from orion_assets.settings import Settings
-from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
+from orion_assets.settings import PlanName, Settings
+from orion_assets.sources.choosing import DATASETS
 from orion_assets.sources.protocols import Ask, Source
+from orion_assets.sources.registry import routes_of_plan
 from orion_assets.sources.routes import Route
 
-DATASETS: Final = {
-    "daily": ("raw_daily_bars",),
-    "minute": ("raw_minute_bars",),
-    "vix": ("raw_vix",),
-    "news": ("raw_news",),
-    "actions": ("raw_splits", "raw_dividends"),
-}
 _FIRST: Final = 12
 
 
@@ -47,11 +41,17 @@ class Planning:
         tickers: Sequence[str],
         datasets: Sequence[str],
         *,
+        is_partial: bool = False,
         max_calls: int | None = None,
         max_tickers: int | None = None,
     ) -> Plan:
-        """Plan what is missing in the sessions of a span."""
-        asks = [Ask(name, *span, tuple(tickers) if is_by_ticker(name) else (), self.now) for name in datasets]
+        """Plan what is missing in the sessions of a span; where it is partial, for some of the followed tickers."""
+        asks = [
+            Ask(name, *span, tuple(tickers), self.now, is_partial)
+            if is_by_ticker(name)
+            else Ask(name, *span, (), self.now)
+            for name in datasets
+        ]
         state = self.call.state()
         return planned(state, self.routes, asks, self.now, max_calls=max_calls, max_tickers=max_tickers)
 
@@ -61,34 +61,33 @@ def plan(
     start: From = None,
     end: To = None,
     tickers: Only = None,
-    datasets: Annotated[
-        str | None, typer.Option(metavar="A,B", help=f"Of {', '.join(DATASETS)}; default: all that the source fills.")
-    ] = None,
+    datasets: Datasets = None,
     of: Annotated[
-        Literal["free", "starter", "developer", "advanced"] | None,
-        typer.Option("--plan", help="Plan for this subscription of Polygon, with or without a key."),
+        PlanName | None, typer.Option("--plan", help="Plan for this subscription of Polygon, with or without a key.")
     ] = None,
     max_calls: MaxCalls = None,
-    max_tickers: Annotated[int | None, typer.Option(min=0, help="Plan for no more tickers than these.")] = None,
+    max_tickers: MaxTickers = None,
     json: Json = False,
 ) -> None:
     """Say which calls a backfill would make, how long they take and what they bring; nothing is asked, nothing stored.
 
     The sessions of the range that have closed, less what the ledger has answers for, and before them the reference of
     the tickers. A backfill makes these calls; on top come retries, and a second question where an answer leaves out
-    what should be there. With
-    --plan, minutes and flat files are planned too, which a backfill cannot fetch yet.
+    what should be there. With --plan, minutes and flat files are planned too, where --datasets names no others.
     """
-    call: Call = ctx.obj
+    call = context.choosing(ctx.obj, datasets)
     settings, now = call.settings, context.now()
-    routes = _routes(call, of, now)
+    source = None if of else call.source()
+    routes = _routes(call, source, of, now)
     names = context.names(tickers) or list(call.state().universe() or settings.tickers)
     if not names:
         refuse("plan: nobody is followed. Name tickers with --tickers, or set ORION_TICKERS")
     wanted = _datasets(datasets, routes)
     span = _span(settings, start, end, now)
-    found = Planning(call, routes, now).of(span, names, wanted, max_calls=max_calls, max_tickers=max_tickers)
-    reference = Due() if of is None and not is_referred(call.source()) else reference_due(call, names, now)
+    is_partial = set(names) != set(call.state().universe() or names)
+    limits = {"max_calls": max_calls, "max_tickers": max_tickers}
+    found = Planning(call, routes, now).of(span, names, wanted, is_partial=is_partial, **limits)
+    reference = reference_due(call, source, names, now)
     if json:
         document(found.as_json() | {"reference": reference.as_json()})
         return
@@ -102,19 +101,17 @@ def plan(
         frame(shown.head(_FIRST), as_json=False, title="First calls, in their order")
 
 
-def is_referred(source: Source) -> bool:
-    """Say whether a source tells who the tickers are."""
-    return RAW_TICKERS.name in source.datasets
-
-
-def reference_due(call: Call, tickers: Sequence[str], now: datetime) -> Due:
+def reference_due(call: Call, source: Source | None, tickers: Sequence[str], now: datetime) -> Due:
     """Say what of the reference a vendor is asked for before the sessions of a plan."""
+    if source and RAW_TICKERS.name not in source.datasets:
+        return Due()
     return due(call.lake().read(RAW_TICKERS), call.state(), tickers, now)
 
 
-def _routes(call: Call, of: str | None, now: datetime) -> list[Route]:
+def _routes(call: Call, source: Source | None, of: PlanName | None, now: datetime) -> list[Route]:
     today = now.astimezone(calendars.NEW_YORK).date()
-    found = [*polygon_routes(RIGHTS[of], today)] if of else [*call.source().routes(today)]
+    of_source = source.routes(today) if source else ()
+    found = list(routes_of_plan(call.settings, of, today) if of else of_source)
     if not found:
         refuse(
             f"plan: asking the source {call.settings.source} costs nothing, so there is nothing to plan. For a vendor:"
@@ -128,11 +125,7 @@ def _datasets(text: str | None, routes: list[Route]) -> list[str]:
     filled = {route.dataset for route in routes} & set(TABLES)
     if text is None:
         return sorted(filled)
-    words = context.names(text)
-    unknown = sorted(set(words) - set(DATASETS))
-    if unknown:
-        refuse(f"--datasets {', '.join(unknown)}: unknown; there are {', '.join(DATASETS)}")
-    return sorted({name for word in words for name in DATASETS[word]})
+    return sorted({name for word in context.names(text) for name in DATASETS[word]})
 
 
 def _span(settings: Settings, start: str | None, end: str | None, now: datetime) -> tuple[date, date]:

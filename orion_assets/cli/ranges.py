@@ -15,9 +15,10 @@ from orion_assets.cli.output import refuse
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.ledger import holes, near_one_another
 from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.objects import replaced
 from orion_assets.ingest.runner import restated
 from orion_assets.settings import Settings
-from orion_assets.sources.protocols import Ask, Source
+from orion_assets.sources.protocols import Ask, Source, last_session_of, listed_by
 from orion_assets.store.state import STATES
 
 
@@ -50,7 +51,7 @@ def asked(
     if end is not None and end <= first:
         refuse(f"no session in [{start}, {end}): the exchange is closed on these dates; the next session is {first}")
     _demand_begun(first, instant, is_replay=is_replay)
-    last = source.last_session("raw_daily_bars")
+    last = last_session_of(source, "raw_daily_bars")
     if end is None and last is not None and last < first:
         refuse(f"the source ends with session {last}, before {first}; bring newer files, or name an earlier --from")
     due = begun(start, end or open_end(source, instant), instant)
@@ -67,12 +68,13 @@ def due(call: Call, settings: Settings, source: Source, instant: datetime, *, is
 
     Planned are the sessions from the first one ever asked for on, ORION_START before any was, up to where the source
     ends. Holes far apart are ranges of their own: what keeps failing in one year must not take this week along. Where
-    asking costs nothing, sessions that the source tells otherwise now are due too.
+    asking costs nothing, sessions that the source tells otherwise now are due too, and so are those whose object was
+    replaced.
     """
     state = call.state()
     asked = state.count_sessions(STATES).filter(pl.col("dataset").is_in(RAW))["session"].sort().to_list()
     first = asked[0] if asked else settings.start
-    tickers = state.universe() or settings.tickers or source.listed_tickers()
+    tickers = state.universe() or settings.tickers or listed_by(source)
     found: dict[str, list[date]] = {}
     for dataset in (name for name in RAW if name in source.datasets):
         sessions = begun(first, _end_of(dataset, source, instant), instant)
@@ -82,6 +84,8 @@ def due(call: Call, settings: Settings, source: Source, instant: datetime, *, is
             if asked and source.is_local and not is_replay:
                 ask = Ask(dataset, *span, tickers if is_by_ticker(dataset) else (), instant)
                 found[dataset] += restated(call.lake(), source, ask, Moment(instant))
+            today = instant.astimezone(calendars.NEW_YORK).date()
+            found[dataset] += replaced(state.objects, source.routes(today), Ask(dataset, *span, (), instant))
     return [
         Due(days[0], days[-1] + timedelta(days=1), tuple(name for name in found if set(days) & set(found[name])))
         for days in near_one_another(sorted({day for days in found.values() for day in days}))
@@ -102,7 +106,7 @@ def reached(source: Source, instant: datetime, start: date, *, is_asked: bool) -
 
 def _end_of(dataset: str, source: Source, instant: datetime) -> date:
     last = calendars.session_under_way(instant)
-    of_source = source.last_session(dataset)
+    of_source = last_session_of(source, dataset)
     return (last if of_source is None else min(last, of_source)) + timedelta(days=1)
 
 

@@ -22,6 +22,7 @@ from orion_assets import calendars
 from orion_assets.cli.launch import RAW, Finding, Launch, Outcome, merged
 from orion_assets.cli.output import ERR
 from orion_assets.definitions import build_definitions
+from orion_assets.defs.event_log import forgetful_instance
 from orion_assets.defs.keeping import RANGE, histories
 from orion_assets.defs.partitions import TICKERS_AXIS
 from orion_assets.settings import Settings, export_dagster_home
@@ -30,7 +31,7 @@ from orion_assets.settings import Settings, export_dagster_home
 def instance(settings: Settings) -> AbstractContextManager[DagsterInstance]:
     """Give the Dagster instance: DAGSTER_HOME's, else one that is forgotten with the process."""
     if settings.dagster_home is None:
-        return DagsterInstance.ephemeral()
+        return forgetful_instance()
     home = Path(settings.dagster_home).resolve()
     home.mkdir(parents=True, exist_ok=True)
     export_dagster_home(home)

@@ -3,12 +3,12 @@
 import polars as pl
 import typer
 
-from orion_assets.calendars import NEW_YORK
 from orion_assets.cli.context import Call, now
 from orion_assets.cli.discover import discover
 from orion_assets.cli.options import Json, Named
-from orion_assets.cli.output import ERR, OUT, document, frame, refuse
+from orion_assets.cli.output import OUT, document, frame, refuse
 from orion_assets.ingest.universe import follow
+from orion_assets.sources.protocols import Listing
 
 app = typer.Typer(no_args_is_help=True, help="The followed universe: discover, list, add, remove.")
 app.command()(discover)
@@ -26,9 +26,9 @@ def add(ctx: typer.Context, tickers: Named, json: Json = False) -> None:
     """Follow tickers; the next backfill of a range fills the holes they make."""
     call: Call = ctx.obj
     source, at = call.source(), now()
-    if source.routes(at.astimezone(NEW_YORK).date()):
-        ERR.print(f"{source.name} is not asked whether it lists them: orion tickers discover us_equities would tell")
-    elif unknown := sorted(set(tickers) - set(known := source.listed_tickers())):
+    # A vendor lists nobody unasked: whether it knows a ticker shows when it is asked for its bars
+    known = source.listed_tickers() if isinstance(source, Listing) else tuple(tickers)
+    if unknown := sorted(set(tickers) - set(known)):
         refuse(f"tickers add {' '.join(unknown)}: the source lists no such ticker; it has {', '.join(known[:20])}")
     _said("added", follow(call.state(), tickers, call.settings.tickers, at), json=json)
 

@@ -1,25 +1,62 @@
-"""Dagster's SQLite event log, made cheaper: a range of sessions writes two events an asset and session.
+"""Dagster's event logs, made cheaper: a range of sessions writes two events an asset and session.
 
-Named by `dagster.yaml`. Where the events lie and what they say stay Dagster's.
+Where the events lie and what they say stay Dagster's. The log in SQLite is named by `dagster.yaml`; the one in memory
+is of runs that are forgotten with their process.
 """
 
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from dagster import StringSource
+from dagster import DagsterInstance, EventLogEntry, StringSource
+from dagster._core.instance.types import InstanceType
+from dagster._core.launcher.sync_in_memory_run_launcher import SyncInMemoryRunLauncher
+from dagster._core.run_coordinator import DefaultRunCoordinator
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.in_memory import InMemoryEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, AssetKeyTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
+from dagster._core.storage.root import TemporaryLocalArtifactStorage
+from dagster._core.storage.runs import InMemoryRunStorage
 from dagster._core.storage.sqlite_storage import SqliteStorageConfig
-from dagster._serdes import ConfigurableClassData
+from dagster._serdes import ConfigurableClassData, serialize_value
 
 _BUSY_TIMEOUT_S: Final = 60
 _KEPT: Final = 8
 
 
-class KeptEngineEventLog(SqliteEventLogStorage):
+class _CheaperEventLog(SqlEventLogStorage):
+    """What Dagster does anew for each event or partition, done once."""
+
+    def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
+        """Plan a check for the partitions of a run; Dagster writes the event, which lists them all, out for each."""
+        planned: Any = event.dagster_event and event.dagster_event.event_specific_data
+        partitions = planned.partitions_subset
+        row = {
+            "asset_key": planned.asset_key.to_string(),
+            "check_name": planned.check_name,
+            "run_id": event.run_id,
+            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": datetime.fromtimestamp(event.timestamp, UTC).replace(tzinfo=None),
+            "evaluation_event_storage_id": event_id,
+        }
+        keys = partitions.get_partition_keys() if partitions else [None]
+        with self.index_connection() as connection:
+            connection.execute(AssetCheckExecutionsTable.insert(), [{**row, "partition": key} for key in keys])
+
+    def _has_asset_key_col_on_connection(self, conn: sa.Connection, column_name: str) -> bool:
+        """Say whether a column is there; a log that was opened has the columns of this code."""
+        return column_name in AssetKeyTable.c
+
+
+class KeptEngineEventLog(_CheaperEventLog, SqliteEventLogStorage):
     """The event log in SQLite with one engine and one connection a file, kept for those used last.
 
     Dagster makes both for each event: SQLAlchemy compiles every statement anew, and SQLite opens the file and folds its
@@ -103,3 +140,29 @@ class KeptEngineEventLog(SqliteEventLogStorage):
             pool_size=1,
             connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False},
         )
+
+
+class KeptConnectionEventLog(_CheaperEventLog, InMemoryEventLogStorage):
+    """The event log in memory over the connection that holds it; Dagster opens one for each event."""
+
+    @contextmanager
+    def _connect(self) -> Generator[sa.Connection]:
+        with self._db_lock, self._held_conn.begin():
+            yield self._held_conn
+
+    def has_table(self, table_name: str) -> bool:
+        """Say whether a table is there: all were made with the log."""
+        return table_name in AssetKeyTable.metadata.tables
+
+
+def forgetful_instance() -> DagsterInstance:
+    """Make an instance that is forgotten with the process: as Dagster's ephemeral one, with the log in memory above."""
+    return DagsterInstance(
+        instance_type=InstanceType.EPHEMERAL,
+        local_artifact_storage=TemporaryLocalArtifactStorage(),
+        run_storage=InMemoryRunStorage(),
+        event_storage=KeptConnectionEventLog(),
+        compute_log_manager=NoOpComputeLogManager(),
+        run_coordinator=DefaultRunCoordinator(),
+        run_launcher=SyncInMemoryRunLauncher(),
+    )

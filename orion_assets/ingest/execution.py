@@ -29,10 +29,11 @@ from orion_assets.ingest.hearing import Hearing
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.ledger import covered_cells, planned_cells, told_cells
 from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.objects import Objects, replaced
 from orion_assets.ingest.plan import HOLES, Call, Plan
 from orion_assets.ingest.planner import plan
 from orion_assets.ingest.runner import Desk, Landed, land, land_all
-from orion_assets.schemas import ANSWERED, RAW_COVERAGE
+from orion_assets.schemas import ANSWERED, RAW_COVERAGE, WHOLE_MARKET
 from orion_assets.sources.protocols import Ask, Source
 from orion_assets.sources.routes import Route
 from orion_assets.store.state import State
@@ -93,9 +94,17 @@ def planned(
         max_calls: Plan no more requests than these.
         max_tickers: Plan for no more tickers than these.
     """
-    missing = pl.concat([pl.DataFrame(schema=HOLES), *(holes(state, ask, now) for ask in asks)])
+    missing = [pl.DataFrame(schema=HOLES)]
+    for ask in asks:
+        missing += [holes(state, ask, now), _replaced(state, routes, ask)]
     span = min(ask.start for ask in asks), max(ask.end for ask in asks)
-    return plan(missing, routes, calendars.sessions(*span), max_calls=max_calls, max_tickers=max_tickers)
+    return plan(pl.concat(missing), routes, calendars.sessions(*span), max_calls=max_calls, max_tickers=max_tickers)
+
+
+def _replaced(state: State, routes: Sequence[Route], ask: Ask) -> pl.DataFrame:
+    """Give the market's own cells of the sessions whose object is to be read again: no other route may answer those."""
+    days = pl.DataFrame({"session": replaced(state.objects, routes, ask)}, {"session": pl.Date()})
+    return days.select(dataset=pl.lit(ask.dataset), ticker=pl.lit(WHOLE_MARKET), session="session")
 
 
 def fill(
@@ -181,11 +190,12 @@ class _Filling:
     def made(self, calls: Sequence[Call]) -> Iterator[Landed]:
         """Make calls in their order."""
         hearing = Hearing(self.source, self.desk.lake)
+        objects = Objects(hearing.read, self.desk.state.objects, self.moment)
         unanswered: SourceUnavailable | None = None
         is_silent = False
         for number, call in enumerate(calls, 1):
             try:
-                landed = self._made(call, hearing)
+                landed = self._made(call, hearing, objects)
             except (KeyRefused, SettingsError, SourceUnavailable) as e:
                 if is_silent or not isinstance(e, SourceUnavailable):
                     self._give_up(calls[number - 1 :], e)
@@ -198,15 +208,17 @@ class _Filling:
         if unanswered is not None:
             raise unanswered
 
-    def _made(self, call: Call, hearing: Hearing) -> Landed:
+    def _made(self, call: Call, hearing: Hearing, objects: Objects) -> Landed:
         ask = self._ask(call)
         try:
-            landed = land(self.desk, self.source, ask, self.table, self.moment, read=hearing.read)
+            landed = land(self.desk, self.source, ask, self.table, self.moment, read=objects.read)
         except tuple(_STATES) as e:
             state, then = _STATES[type(e)]
             LOG.warning("%s. %s", e, then)
             self._record(self._open_cells(ask), f"{e}. {then}", state)
             return Landed.nothing(self.table)
+        # What a run that dies before this has landed is landed again, unchanged
+        objects.landed(ask)
         self._record_doubts(ask, hearing)
         return landed
 
@@ -214,7 +226,11 @@ class _Filling:
         mine = call.ask(self.moment.now)
         # An answer about the market tells of everybody who is followed, with bars or without
         is_market = is_by_ticker(self.table.name) and not mine.tickers
-        return replace(mine, tickers=self.whole.tickers) if is_market else mine
+        if not is_market:
+            return mine
+        # Of minutes only those of whom was asked are landed, whatever the answer holds
+        is_partial = self.whole.is_partial and self.table.is_intraday
+        return replace(mine, tickers=self.whole.tickers, is_partial=is_partial)
 
     def _record_doubts(self, ask: Ask, hearing: Hearing) -> None:
         cells = planned_cells(self.table.name, ask.tickers, ask.start, ask.end)

@@ -30,9 +30,9 @@ _VALUES: Final = [name for name in RAW_TICKERS.names if name not in NOT_VALUES]
 def land_tickers(desk: Desk, source: Source, moment: Moment, followed: Sequence[str] = ()) -> Landed:
     """Ask and land the reference of every ticker the source lists; a repeated call lands nothing.
 
-    Where asking costs calls, those that `reference_calls.due` names for the followed tickers are made, each landed
-    before the next. What a vendor does not tell of its past (its plan, or the security, has none) keeps nobody from the
-    rest; it is asked for again when it is next due.
+    Nothing of a source that has none. Where asking costs calls, those that `reference_calls.due` names for the followed
+    tickers are made, each landed before the next. What a vendor does not tell of its past (its plan, or the security,
+    has none) keeps nobody from the rest; it is asked for again when it is next due.
 
     A row that is not in the answer stays as landed: a source need not say an old snapshot again. One that could not be
     read is withdrawn, else leaving it out of the file would never take it out of quarantine; so is one that an answer
@@ -43,11 +43,11 @@ def land_tickers(desk: Desk, source: Source, moment: Moment, followed: Sequence[
         OrionError: As `Source.read`.
     """
     refuse_mixture(desk, source)
+    if RAW_TICKERS.name not in source.datasets:
+        return Landed.nothing(RAW_TICKERS)
     if not source.routes(moment.now.astimezone(calendars.NEW_YORK).date()):
         ask = Ask(RAW_TICKERS.name, calendars.FIRST_DATE, calendars.LAST_DATE, (), moment.now)
         return _landed(desk, source.read(ask), moment)
-    if RAW_TICKERS.name not in source.datasets:
-        return Landed.nothing(RAW_TICKERS)
     return Landed.of(RAW_TICKERS, _called(desk, source, moment, followed))
 
 

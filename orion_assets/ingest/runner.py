@@ -205,7 +205,9 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
 
     start, end = _span(desk.lake, table, ask, answer)
     # Rows before coverage: a cell must not count as answered while its rows may still be lost
-    desk.lake.append(table, versions, start=start, end=end)
+    # Everybody's minutes of a long range do not fit into memory, and one's own are all that is compared
+    tickers = answer.tickers if table.is_intraday else ()
+    desk.lake.append(table, versions, start=start, end=end, tickers=tickers or None)
     if appended.height:
         # Again, for who began in between: he may have read what was there before
         mark_stale(desk.state, _first_touched(appended, before), moment)

@@ -9,7 +9,7 @@ from orion_assets import calendars
 from orion_assets.ingest.ledger import mark_stale
 from orion_assets.ingest.moment import Moment
 from orion_assets.schemas import RAW_UNIVERSE
-from orion_assets.sources.protocols import Source
+from orion_assets.sources.protocols import Source, listed_by
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
 from orion_assets.tables import UTC_US
@@ -37,7 +37,7 @@ class Universe:
     def seed(self, source: Source, now: datetime) -> tuple[str, ...]:
         """Give the followed tickers; the first time, begin with those wanted, else with all the source lists."""
         if not self.followed():
-            self._state.add_tickers(self._wanted or source.listed_tickers(), ts_added=now)
+            self._state.add_tickers(self._wanted or listed_by(source), ts_added=now)
         return self.followed()
 
     def asked(self, source: Source, now: datetime) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from orion_assets.ingest.ledger import PUBLISHED, holes, lost, published, stale_
 from orion_assets.quality.quarantine import still_held
 from orion_assets.schemas import FEATURE_MARKET, QUARANTINE, RAW_TICKERS
 from orion_assets.settings import SYNTHETIC, Settings
-from orion_assets.sources.protocols import Source
+from orion_assets.sources.protocols import Listing, Source, last_session_of
 from orion_assets.store.lake import Lake
 from orion_assets.store.opening import open_store
 from orion_assets.store.state import STATES, State
@@ -74,20 +74,23 @@ def of_names(unread: Mapping[str, str]) -> Iterator[Finding]:
 
 def of_source(settings: Settings, source: Source) -> Iterator[Finding]:
     """Tell what a source supplies, and how far; what it cannot read it raises."""
-    bars, tickers = source.last_session("raw_daily_bars"), source.listed_tickers()
+    bars = last_session_of(source, "raw_daily_bars")
+    is_listing = isinstance(source, Listing)
+    tickers = source.listed_tickers() if is_listing else settings.tickers
     missing = sorted({"raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends"} - source.datasets)
     told = f"{source.name}, tickers: {len(tickers)}" + (f", bars up to {bars}" if bars else "")
     if settings.source == SYNTHETIC:
         remedy = "for real data: ORION_FILES_MAPPING=mapping.toml, as docs/reference/files-mapping.md says"
         yield Finding("source", "look", f"{told}; nothing of it is real", remedy)
+    elif tickers:
+        yield Finding("source", "ok", told)
+    elif is_listing:
+        yield Finding("source", "fault", told, "it has no bars: check its files")
     else:
-        yield Finding(
-            "source", "ok" if tickers else "fault", told, "" if tickers else "it has no bars: check its files"
-        )
+        yield Finding("source", "look", told, "set ORION_TICKERS=AAPL,MSFT, or: orion tickers add AAPL")
     if missing:
-        yield Finding(
-            "source", "look", f"it does not supply {', '.join(missing)}", "their features are null; map files"
-        )
+        remedy = "their features are null; " + ("map files" if source.is_local else "another source may have them")
+        yield Finding("source", "look", f"it does not supply {', '.join(missing)}", remedy)
     unknown = sorted(set(settings.tickers) - set(tickers))
     if tickers and unknown:
         yield Finding("source", "look", f"it has no bars of {', '.join(unknown)}", "correct ORION_TICKERS")

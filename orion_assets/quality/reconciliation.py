@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets.sources.protocols import RECONCILIATION, Source
+from orion_assets.sources.protocols import RECONCILIATION, Source, reconciliation_of
 from orion_assets.transforms.adjust import total_return_factors
 from orion_assets.transforms.identity import latest
 
@@ -27,7 +27,7 @@ def compared(
     in_range = bars.filter(pl.col("session").is_between(start, end, closed="left"))
     tickers = in_range["ticker"].unique().sort().to_list()
     first = min([start, *bars.select(pl.col("session").min()).drop_nulls()["session"]])
-    reference = source.reconciliation(tickers, first, end) if tickers else pl.DataFrame(schema=RECONCILIATION)
+    reference = reconciliation_of(source, tickers, first, end) if tickers else pl.DataFrame(schema=RECONCILIATION)
     # Factors of the whole history are not worth making for nobody
     shown = bars if reference.height else bars.clear()
     return disagreements(reference, *latest(shown, actions, securities), start)

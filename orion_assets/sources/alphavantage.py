@@ -23,7 +23,6 @@ from orion_assets.errors import (
     KeyRefused,
     NotEntitled,
     RequestRejected,
-    SettingsError,
     SourceUnavailable,
 )
 from orion_assets.schemas import RAW_DAILY_BARS
@@ -31,7 +30,7 @@ from orion_assets.sources import filing
 from orion_assets.sources.bodies import Row, day_of, loaded, object_of, refuse_no_json, text_of
 from orion_assets.sources.gathering import Gathering
 from orion_assets.sources.limiter import Limiter, Rate
-from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask
+from orion_assets.sources.protocols import Answer, Ask
 from orion_assets.sources.routes import Budget, Route
 from orion_assets.sources.transport import Passing, Policy, Response, Transport, Vendor
 
@@ -53,6 +52,7 @@ def open_alphavantage(
     *,
     base_url: str = BASE_URL,
     is_full: bool = False,
+    rate: Rate | None = None,
 ) -> "AlphaVantageSource":
     """Open Alpha Vantage with a key of RapidAPI.
 
@@ -62,14 +62,16 @@ def open_alphavantage(
         clock: Tells the time.
         base_url: Another host; http on this machine alone.
         is_full: The plan gives whole histories.
+        rate: Calls to make in place of the free plan's 25 a day: paid ones have so many a minute.
 
     Raises:
         SettingsError: The base URL would send the key in the clear.
     """
     policy = Policy()
     vendor = Vendor(AlphaVantageSource.name, base_url, judge, headers={"X-RapidAPI-Key": key})
-    transport = Transport(vendor, limited(RATE, policy.deadline_s + _GRACE_S), policy, clock, time.sleep)
-    return AlphaVantageSource(transport, is_full=is_full)
+    allowed = rate or RATE
+    transport = Transport(vendor, limited(allowed, policy.deadline_s + _GRACE_S), policy, clock, time.sleep)
+    return AlphaVantageSource(transport, is_full=is_full, rate=allowed)
 
 
 class AlphaVantageSource:
@@ -78,9 +80,10 @@ class AlphaVantageSource:
     name: ClassVar[str] = "alphavantage"
     is_local: ClassVar[bool] = False
 
-    def __init__(self, transport: Transport, *, is_full: bool = False) -> None:
-        """Ask by a transport; `is_full` where the plan gives whole histories."""
+    def __init__(self, transport: Transport, *, is_full: bool = False, rate: Rate = RATE) -> None:
+        """Ask by a transport; `is_full` where the plan gives whole histories, `rate` for plans."""
         self._transport = transport
+        self._rate = rate
         self._is_full = is_full
 
     def close(self) -> None:
@@ -100,7 +103,7 @@ class AlphaVantageSource:
                 name="alphavantage_daily",
                 dataset=RAW_DAILY_BARS.name,
                 scope="ticker",
-                budget=Budget(self.name, RATE),
+                budget=Budget(self.name, self._rate),
                 rows_per_session=1,
                 window=_FULL if self._is_full else COMPACT,
                 # After the sources that tell a range, or several tickers, in one call
@@ -142,22 +145,6 @@ class AlphaVantageSource:
                 " nothing of the answer is landed. Ask for later sessions, or get the plan with whole histories"
             )
         return gathering.answer(ask, ask.tickers)
-
-    def last_session(self, dataset: str) -> date | None:  # noqa: ARG002
-        """None: the market goes on."""
-        return None
-
-    def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:  # noqa: ARG002
-        """Give no rows: its prices are as traded."""
-        return pl.DataFrame(schema=RECONCILIATION)
-
-    def listed_tickers(self) -> tuple[str, ...]:
-        """Refuse: a whole market is too much to follow unasked.
-
-        Raises:
-            SettingsError: Always.
-        """
-        raise SettingsError("alphavantage: nobody said which tickers to follow; set ORION_TICKERS=AAPL,MSFT")
 
 
 def parse(body: bytes, ticker: str) -> pl.DataFrame:

@@ -20,12 +20,12 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.clock import Clock
-from orion_assets.errors import AnswerDistrusted, SettingsError
+from orion_assets.errors import AnswerDistrusted
 from orion_assets.schemas import RAW_VIX
 from orion_assets.sources import filing
 from orion_assets.sources.gathering import Gathering
 from orion_assets.sources.limiter import Limiter, Rate
-from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask
+from orion_assets.sources.protocols import Answer, Ask
 from orion_assets.sources.routes import Budget, Route
 from orion_assets.sources.transport import Passing, Policy, Response, Transport, Vendor
 
@@ -107,22 +107,6 @@ class CboeSource:
         gathering.add(filing.vix(asked), response)
         # What the file does not reach yet is no day without a value
         return gathering.answer(ask, through=_last_session(told["date"][-1]))
-
-    def last_session(self, dataset: str) -> date | None:  # noqa: ARG002
-        """None: the file goes on."""
-        return None
-
-    def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:  # noqa: ARG002
-        """Give no rows: it has no stocks."""
-        return pl.DataFrame(schema=RECONCILIATION)
-
-    def listed_tickers(self) -> tuple[str, ...]:
-        """Refuse: it has no stocks.
-
-        Raises:
-            SettingsError: Always.
-        """
-        raise SettingsError("cboe: it has the VIX alone and no tickers; set ORION_TICKERS=AAPL,MSFT")
 
 
 def parse(body: bytes) -> pl.DataFrame:

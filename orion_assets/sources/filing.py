@@ -65,14 +65,21 @@ def vix(rows: pl.DataFrame) -> pl.DataFrame:
         rows: `date` and whatever else.
 
     Returns:
-        The rows sorted by date, with `session` and `ts_event`, a quarter of an hour after the exchange's close.
+        The rows as they stood, with `session`, null beyond the calendar, and `ts_event`, a quarter of an hour after the
+        exchange's close.
     """
     known = calendars.sessions().select("ts_close", date="session")
-    coming = calendars.sessions().select("session", date="session").sort("date")
-    filed = rows.sort("date", maintain_order=True).join_asof(coming, on="date", strategy="forward")
+    filed = rows.with_columns(session=sessions_from(rows["date"]))
     closed = filed.join(known, on="date", how="left", maintain_order="left")
     event = pl.coalesce("ts_close", _at_four("date")) + _VIX_AFTER_CLOSE
     return closed.with_columns(ts_event=event).drop("ts_close")
+
+
+def sessions_from(dates: pl.Series) -> pl.Series:
+    """Give the first session at or after each date; null beyond the calendar."""
+    known = calendars.sessions()["session"]
+    at = known.cast(pl.Int32).search_sorted(dates.cast(pl.Int32), side="left")
+    return pl.concat([known, pl.Series([None], dtype=pl.Date)]).gather(at)
 
 
 def actions(rows: pl.DataFrame) -> pl.DataFrame:

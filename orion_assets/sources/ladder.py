@@ -10,8 +10,6 @@ from dataclasses import replace
 from datetime import date
 from typing import ClassVar, Final
 
-import polars as pl
-
 from orion_assets.errors import (
     AnswerDistrusted,
     KeyRefused,
@@ -24,7 +22,7 @@ from orion_assets.errors import (
     SourceUnavailable,
 )
 from orion_assets.schemas import RAW_VIX
-from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask, Source
+from orion_assets.sources.protocols import Answer, Ask, Source, hand_on
 from orion_assets.sources.routes import Route
 
 LOG: Final = logging.getLogger(__name__)
@@ -104,22 +102,6 @@ class VixLadder:
             retry_after_s=min(waits, default=3_600.0),
         )
 
-    def last_session(self, dataset: str) -> date | None:  # noqa: ARG002
-        """None: the index goes on."""
-        return None
-
-    def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:  # noqa: ARG002
-        """Give no rows: it has no stocks."""
-        return pl.DataFrame(schema=RECONCILIATION)
-
-    def listed_tickers(self) -> tuple[str, ...]:
-        """Refuse: it has no stocks.
-
-        Raises:
-            SettingsError: Always.
-        """
-        raise SettingsError("vix: the ladder has the VIX alone and no tickers; set ORION_TICKERS=AAPL,MSFT")
-
     def _from(self, ask: Ask) -> Sequence[Source]:
         planned = [at for at, rung in enumerate(self._rungs) if self._has(rung, ask)]
         first = planned[0] if planned else 0
@@ -161,6 +143,7 @@ class _WithVix:
     def __init__(self, main: Source, ladder: VixLadder) -> None:
         self._main = main
         self._ladder = ladder
+        hand_on(main, self)
 
     @property
     def datasets(self) -> frozenset[str]:
@@ -175,18 +158,6 @@ class _WithVix:
     def read(self, ask: Ask) -> Answer:
         """Answer as the source does, or the ladder where the VIX is asked for."""
         return (self._ladder if ask.dataset == RAW_VIX.name else self._main).read(ask)
-
-    def last_session(self, dataset: str) -> date | None:
-        """The source's; the index goes on."""
-        return None if dataset == RAW_VIX.name else self._main.last_session(dataset)
-
-    def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
-        """Give the source's."""
-        return self._main.reconciliation(tickers, start, end)
-
-    def listed_tickers(self) -> tuple[str, ...]:
-        """Every ticker the source has bars of."""
-        return self._main.listed_tickers()
 
 
 def _told(tried: Mapping[str, str]) -> str:

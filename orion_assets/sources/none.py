@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import ClassVar, Final, NoReturn
 
-import polars as pl
-
 from orion_assets.errors import SettingsError
-from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask
+from orion_assets.sources.protocols import Answer, Ask
 from orion_assets.sources.routes import Route
 
 ADVICE: Final = (
@@ -38,10 +36,6 @@ class NoSource:
     def last_session(self, dataset: str) -> date | None:
         """Refuse: where data ends depends on the source."""
         return _refuse()
-
-    def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
-        """Give no rows: there is nothing to compare with."""
-        return pl.DataFrame(schema=RECONCILIATION)
 
     def listed_tickers(self) -> tuple[str, ...]:
         """Refuse to list."""

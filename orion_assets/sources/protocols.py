@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 import polars as pl
 
+from orion_assets.errors import SettingsError
 from orion_assets.sources.routes import Route
 from orion_assets.tables import UTC_US, Table
 
@@ -20,6 +21,8 @@ RECONCILIATION: Final[Mapping[str, pl.DataType]] = {
     "basis": pl.String(),
     "source_file": pl.String(),
 }
+# What some sources can besides; whoever stands before one of them hands these on
+_ABILITIES: Final = ("last_session", "reconciliation", "read_adjusted", "listed_tickers")
 # Routes to raw_tickers where asking costs calls: those that trade, those that no longer do, and changes of ticker
 LISTED, ENDED, EVENTS = "listed", "ended", "events"
 _STAMPED_BY_INGEST: Final = ("ts_known", "ts_ingested", "availability")
@@ -58,6 +61,19 @@ class Document:
 
 
 @dataclass(frozen=True)
+class ObjectRead:
+    """One object of a store of files, as it was read.
+
+    Attributes:
+        version: What tells it from whatever replaces it.
+        tickers: How many it holds, followed or not.
+    """
+
+    version: str
+    tickers: int
+
+
+@dataclass(frozen=True)
 class Answer:
     """All that a source says about an ask.
 
@@ -74,6 +90,7 @@ class Answer:
             was left out unsaid.
         replaces: Names of those documents that tell all there is: a row of raw_tickers that one of them told before and
             tells no longer is withdrawn.
+        objects: By session, the object that it was read from, where there is one: what replaces it is read again.
     """
 
     rows: pl.DataFrame
@@ -84,6 +101,7 @@ class Answer:
     ends: Mapping[str, date] = field(default_factory=dict[str, date])
     starts: Mapping[str, date] = field(default_factory=dict[str, date])
     replaces: tuple[str, ...] = ()
+    objects: Mapping[date, ObjectRead] = field(default_factory=dict[date, ObjectRead])
 
 
 class Source(Protocol):
@@ -114,9 +132,19 @@ class Source(Protocol):
         """
         ...
 
+
+@runtime_checkable
+class Ending(Protocol):
+    """A source that ends somewhere, as files do; the others go on by themselves."""
+
     def last_session(self, dataset: str) -> date | None:
         """The last session the source has anything to say of in a raw table; None where it goes on by itself."""
         ...
+
+
+@runtime_checkable
+class Comparing(Protocol):
+    """A source that tells adjusted closes of another vendor."""
 
     def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
         """Give adjusted closes to compare with, never to use as bars; no rows where the source has none.
@@ -127,9 +155,56 @@ class Source(Protocol):
         """
         ...
 
+
+@runtime_checkable
+class Adjusting(Protocol):
+    """A source that tells daily bars in today's units alone: to look at, never to be landed."""
+
+    def read_adjusted(self, ask: Ask) -> Answer:
+        """Answer for daily bars of one ticker, adjusted for every split up to now; else as `Source.read`."""
+        ...
+
+
+@runtime_checkable
+class Listing(Protocol):
+    """A source all of whose tickers may be followed; a vendor's whole market is too much to follow unasked."""
+
     def listed_tickers(self) -> tuple[str, ...]:
         """Every ticker the source has bars of, sorted."""
         ...
+
+
+def hand_on(source: Source, front: object) -> None:
+    """Let whoever stands before a source do what it can besides, and no more."""
+    for ability in _ABILITIES:
+        if hasattr(source, ability):
+            setattr(front, ability, getattr(source, ability))
+
+
+def last_session_of(source: Source, dataset: str) -> date | None:
+    """Give the last session a source has anything to say of in a raw table; None where it goes on by itself."""
+    return source.last_session(dataset) if isinstance(source, Ending) else None
+
+
+def reconciliation_of(source: Source, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
+    """Give a source's closes to compare with, as `Comparing` says; no rows where it has none."""
+    if isinstance(source, Comparing):
+        return source.reconciliation(tickers, start, end)
+    return pl.DataFrame(schema=RECONCILIATION)
+
+
+def listed_by(source: Source) -> tuple[str, ...]:
+    """Give every ticker a source has bars of, sorted.
+
+    Raises:
+        SettingsError: It lists none of itself.
+    """
+    if isinstance(source, Listing):
+        return source.listed_tickers()
+    raise SettingsError(
+        f"{source.name}: nobody said which tickers to follow. Set ORION_TICKERS=AAPL,MSFT or call: orion tickers add"
+        " AAPL"
+    )
 
 
 def said_schema(table: Table) -> Mapping[str, pl.DataType]:

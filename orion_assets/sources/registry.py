@@ -1,31 +1,42 @@
 """Which sources there are, by the name that ORION_SOURCE gives them."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from pydantic import SecretStr
 
 from orion_assets import calendars
-from orion_assets.clock import Clock, SystemClock
+from orion_assets.clock import SystemClock
 from orion_assets.errors import SettingsError
 from orion_assets.schemas import RAW_TICKERS
-from orion_assets.settings import Settings
+from orion_assets.settings import PlanName, Settings
 from orion_assets.sources.cboe import open_cboe
+from orion_assets.sources.choosing import chosen
 from orion_assets.sources.discovery import Lister, ReferenceLister
 from orion_assets.sources.files.source import FilesSource
 from orion_assets.sources.ladder import VixLadder, with_vix
 from orion_assets.sources.limiter import CallLog, Limiter, Rate, budget_of
 from orion_assets.sources.none import NoSource
+from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
 from orion_assets.sources.protocols import Source
+from orion_assets.sources.routes import Budget, Rights, Route
 from orion_assets.sources.synthetic.cast import END
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.sources.transport import is_on_this_machine
+
+if TYPE_CHECKING:
+    from orion_assets.sources.polygon.files import FlatFiles
 
 # First day of which a source will never speak; the others go on
 ENDS: Final[Mapping[str, date]] = {SyntheticSource.name: END}
 # Paid plans have no limit by the minute; beyond this many a second the vendor asks to slow down
 _UNLIMITED: Final = Rate(100, 1.0)
+# Calls a second from which on they are made side by side
+_SIDE_BY_SIDE: Final = 2
 
 
 def open_source(settings: Settings, calls: CallLog) -> Source:
@@ -40,10 +51,14 @@ def open_source(settings: Settings, calls: CallLog) -> Source:
     """
     if settings.source == NoSource.name:
         return NoSource()
+    return chosen(_opened(settings, calls), settings.datasets)
+
+
+def _opened(settings: Settings, calls: CallLog) -> Source:
     if settings.source == SyntheticSource.name:
         return SyntheticSource()
-    if settings.source == "polygon":
-        return _polygon(settings, calls)
+    if settings.source in _VENDORS:
+        return _VENDORS[settings.source](settings, _Budgets(calls))
     if not settings.files_mapping:
         raise SettingsError("source files: no mapping is named; set ORION_FILES_MAPPING=path/to/mapping.toml")
     return FilesSource(settings.files_mapping, settings.files_root)
@@ -61,13 +76,14 @@ def open_lister(settings: Settings, calls: CallLog, now: datetime) -> Lister:
         SettingsError: The source has no listing, or it cannot be opened.
     """
     if settings.source == "polygon":
-        from orion_assets.sources.polygon.discovery import PolygonLister  # noqa: PLC0415
-        from orion_assets.sources.polygon.routes import RIGHTS  # noqa: PLC0415
-        from orion_assets.sources.polygon.source import polygon_transport  # noqa: PLC0415
+        from orion_assets.sources.polygon.discovery import PolygonLister  # noqa: PLC0415 - the vendor's client is slow
+        from orion_assets.sources.polygon.source import polygon_transport  # noqa: PLC0415 - likewise
 
-        return PolygonLister(
-            polygon_transport(*_polygon_access(settings, calls)), _rate(settings, RIGHTS[settings.polygon_plan].rate)
+        key, rights = _polygon_rights(settings)
+        transport = polygon_transport(
+            key, settings.polygon_base_url, rights, _Budgets(calls).of("polygon", key), SystemClock()
         )
+        return PolygonLister(transport, rights.rate)
     source = open_source(settings, calls)
     if RAW_TICKERS.name not in source.datasets or source.routes(now.astimezone(calendars.NEW_YORK).date()):
         raise SettingsError(
@@ -77,45 +93,142 @@ def open_lister(settings: Settings, calls: CallLog, now: datetime) -> Lister:
     return ReferenceLister(source, now)
 
 
-def _polygon_access(
-    settings: Settings, calls: CallLog
-) -> tuple[str, str, str, Callable[[Rate, float], Limiter], Clock]:
-    """Give what Polygon is opened with: key, base URL, plan, limiter, clock."""
-    if settings.polygon_api_key is None:
-        raise SettingsError(
-            "source polygon: no key is set; set POLYGON_API_KEY or MASSIVE_API_KEY in the environment or .env"
-        )
-    key = settings.polygon_api_key.get_secret_value()
+def routes_of_plan(settings: Settings, plan: PlanName, today: date) -> Sequence[Route]:
+    """Give the routes of a subscription of Polygon, with or without a key of it.
 
-    def limited(rate: Rate, lease_s: float) -> Limiter:
-        budget = budget_of("polygon", key)
-        return Limiter(calls, budget, _rate(settings, rate), lease_s=lease_s, pause=time.sleep)
-
-    return key, settings.polygon_base_url, settings.polygon_plan, limited, SystemClock()
+    Args:
+        settings: ORION_CALLS_PER_MINUTE speaks of the subscription that ORION_POLYGON_PLAN names, and of no other.
+        plan: The subscription.
+        today: New York's date.
+    """
+    rights = RIGHTS[plan]
+    rate = _stated_rate(settings) if plan == settings.polygon_plan else None
+    return polygon_routes(replace(rights, rate=rate or rights.rate), today)
 
 
-def _polygon(settings: Settings, calls: CallLog) -> Source:
+@dataclass(frozen=True)
+class _Budgets:
+    """Makes limiters over the one log of calls."""
+
+    calls: CallLog
+
+    def of(self, vendor: str, key: str = "") -> Callable[[Rate, float], Limiter]:
+        """Give what makes the limiter of a key, for a rate and for the seconds within which any call has ended."""
+        return partial(self._limited, budget_of(vendor, key))
+
+    def _limited(self, budget: str, rate: Rate, lease_s: float) -> Limiter:
+        return Limiter(self.calls, budget, rate, lease_s=lease_s, pause=time.sleep)
+
+
+def _polygon_rights(settings: Settings) -> tuple[str, Rights]:
+    key = _key(settings.polygon_api_key, "polygon", "POLYGON_API_KEY or MASSIVE_API_KEY")
+    rights = RIGHTS[settings.polygon_plan]
+    rate = _stated_rate(settings) or rights.rate
+    return key, replace(rights, rate=rate, in_flight=_in_flight(settings, rate))
+
+
+def _polygon(settings: Settings, budgets: _Budgets) -> Source:
     # The vendor's client takes its time to load, and other sources do without
     from orion_assets.sources.polygon.source import open_polygon  # noqa: PLC0415
-    from orion_assets.sources.yahoo.source import open_yahoo  # noqa: PLC0415
 
-    access = _polygon_access(settings, calls)
-    main, clock = open_polygon(*access), access[-1]
+    key, rights = _polygon_rights(settings)
+    url = settings.polygon_base_url
+    files = _flat_files(settings, budgets)
+    main = open_polygon(key, url, rights, budgets.of("polygon", key), SystemClock(), files=files)
+    return _with_vix(main, url, budgets, [main])
 
-    def limited(budget: str, rate: Rate, lease_s: float) -> Limiter:
-        return Limiter(calls, budget, rate, lease_s=lease_s, pause=time.sleep)
 
-    if is_on_this_machine(settings.polygon_base_url):
+def _alpaca(settings: Settings, budgets: _Budgets) -> Source:
+    from orion_assets.sources.alpaca.routes import RATES  # noqa: PLC0415 - likewise
+    from orion_assets.sources.alpaca.source import open_alpaca  # noqa: PLC0415
+
+    rate = _stated_rate(settings) or RATES[settings.alpaca_plan]
+    key = _key(settings.alpaca_api_key, "alpaca", "ALPACA_API_KEY")
+    secret = _key(settings.alpaca_secret_key, "alpaca", "ALPACA_SECRET_KEY")
+    main = open_alpaca(
+        (key, secret),
+        budgets.of("alpaca", key),
+        SystemClock(),
+        base_url=settings.alpaca_base_url,
+        budget=Budget("alpaca", rate, in_flight=_in_flight(settings, rate)),
+        feed=settings.alpaca_feed,
+    )
+    return _with_vix(main, settings.alpaca_base_url, budgets)
+
+
+def _alphavantage(settings: Settings, budgets: _Budgets) -> Source:
+    from orion_assets.sources.alphavantage import open_alphavantage  # noqa: PLC0415 - likewise
+
+    key = _key(settings.alphavantage_api_key, "alphavantage", "ALPHAVANTAGE_API_KEY")
+    url = settings.alphavantage_base_url
+    main = open_alphavantage(
+        key,
+        budgets.of("alphavantage", key),
+        SystemClock(),
+        base_url=url,
+        is_full=settings.alphavantage_full,
+        rate=_stated_rate(settings),
+    )
+    return _with_vix(main, url, budgets)
+
+
+def _yahoo(_: Settings, budgets: _Budgets) -> Source:
+    from orion_assets.sources.yahoo.source import open_yahoo  # noqa: PLC0415 - likewise
+
+    return open_yahoo(budgets.of("yahoo"))
+
+
+_VENDORS: Final[Mapping[str, Callable[[Settings, _Budgets], Source]]] = {
+    "polygon": _polygon,
+    "alpaca": _alpaca,
+    "alphavantage": _alphavantage,
+    "yahoo": _yahoo,
+}
+
+
+def _with_vix(main: Source, url: str, budgets: _Budgets, first: Sequence[Source] = ()) -> Source:
+    """Put the ladder of the VIX before a source: those of its rungs that stand first, then Cboe, then Yahoo."""
+    if is_on_this_machine(url):
         # A market that never was must not be told the VIX of this world
         return main
-    others = (
-        open_cboe(partial(limited, budget_of("cboe", "")), clock),
-        open_yahoo(partial(limited, budget_of("yahoo", ""))),
+    from orion_assets.sources.yahoo.source import open_yahoo  # noqa: PLC0415 - likewise
+
+    others = (open_cboe(budgets.of("cboe"), SystemClock()), open_yahoo(budgets.of("yahoo")))
+    return with_vix(main, VixLadder([*first, *others]))
+
+
+def _flat_files(settings: Settings, budgets: _Budgets) -> "FlatFiles | None":
+    from orion_assets.sources.polygon.files import open_flat_files  # noqa: PLC0415 - boto3 takes its time to load
+
+    keys = settings.polygon_s3_access_key, settings.polygon_s3_secret_key
+    if keys == (None, None):
+        return None
+    if keys[0] is None or keys[1] is None:
+        raise SettingsError(
+            "flat files: one of two keys is set; set POLYGON_S3_ACCESS_KEY and POLYGON_S3_SECRET_KEY, or neither"
+        )
+    pair = keys[0].get_secret_value(), keys[1].get_secret_value()
+    return open_flat_files(
+        pair,
+        settings.polygon_s3_endpoint_url,
+        budgets.of("polygon_files", pair[0]),
+        keeps_bytes=settings.flat_files_kept == "whole",
     )
-    return with_vix(main, VixLadder([main, *others]))
 
 
-def _rate(settings: Settings, of_plan: Rate) -> Rate:
+def _key(found: SecretStr | None, source: str, names: str) -> str:
+    if found is None:
+        raise SettingsError(f"source {source}: no key is set; set {names} in the environment or .env")
+    return found.get_secret_value()
+
+
+def _in_flight(settings: Settings, rate: Rate) -> int:
+    # Of a few calls a minute, two at a time only wait for one another
+    return settings.max_in_flight if rate.calls >= _SIDE_BY_SIDE * rate.window_s else 1
+
+
+def _stated_rate(settings: Settings) -> Rate | None:
+    """Give the rate that the settings state; None where they leave it to the subscription."""
     if settings.calls_per_minute is None:
-        return of_plan
+        return None
     return _UNLIMITED if settings.calls_per_minute == "unlimited" else Rate(settings.calls_per_minute)

@@ -4,7 +4,8 @@ A source declares its routes under the rights of its key. What to ask by which o
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final, Literal
 
@@ -26,13 +27,17 @@ class Budget:
         name: Names it in a plan.
         rate: How many are allowed.
         bytes_per_s: How fast answers are assumed to arrive.
+        in_flight: Most calls under way at a time.
     """
 
     name: str
     rate: Rate
     bytes_per_s: float = 12_500_000.0
+    in_flight: int = 1
 
     def __post_init__(self) -> None:
+        if self.in_flight < 1:
+            raise ValueError(f"budget {self.name}: {self.in_flight} calls at a time; give at least 1")
         if not self.bytes_per_s > 0:
             raise ValueError(f"budget {self.name}: {self.bytes_per_s} bytes a second; give a positive number")
 
@@ -69,6 +74,7 @@ class Route:
         ceiling: First session that the key may no longer ask for.
         not_yet_from: First session of which there is no answer yet.
         listed: Sessions of which there is an object; None where that is not known or does not matter.
+        versions: By session, what tells its object from one that replaces it.
     """
 
     name: str
@@ -90,6 +96,7 @@ class Route:
     ceiling: date | None = None
     not_yet_from: date | None = None
     listed: frozenset[date] | None = None
+    versions: Mapping[date, str] = field(default_factory=dict[date, str], repr=False, compare=False)
 
     def __post_init__(self) -> None:
         bounds = (self.rows_per_session, self.weight, self.tickers_per_call, self.least_tickers, self.page, self.window)
@@ -127,12 +134,14 @@ class Rights:
         years: Years of history, counted back from today; None means all there is.
         has_flat_files: Whether the whole market's files may be downloaded.
         has_today: Whether the session under way may be asked for.
+        in_flight: Most calls under way at a time.
     """
 
     rate: Rate
     years: int | None
     has_flat_files: bool
     has_today: bool
+    in_flight: int = 1
 
     def floor(self, today: date) -> date | None:
         """Give the first date that may be asked for today; None where there is no such limit."""

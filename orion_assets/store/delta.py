@@ -205,6 +205,25 @@ class DeltaFolder:
         )
         return result
 
+    def join_files(self, work: Work, most_bytes: int) -> None:
+        """Join the files of a fence that are smaller than some bytes; rows stay.
+
+        It may fail, or another writer be faster: then files stay as they are, and a later call joins them.
+        """
+        snapshot = self.open(work.table)
+        if snapshot is None:
+            return
+        properties = _properties(work, Change(work.table.empty(), 0), snapshot.version(), uuid4().hex)
+        try:
+            snapshot.optimize.compact(
+                [(cut_of(work.table), "in", list(work.fence))],
+                target_size=most_bytes,
+                writer_properties=_WRITER,
+                commit_properties=properties,
+            )
+        except (DeltaError, OSError) as e:
+            _LOG.warning("%s: its small files stay as they are: %s", work.table.name, _gist(e))
+
     def _uri(self, table: Table) -> str:
         return f"{self.root}/{table.name}"
 

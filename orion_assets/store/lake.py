@@ -28,6 +28,8 @@ __all__ = ["Commit", "Lake"]
 
 # An append adds a small file a month; a month that holds this many is rewritten as one by the next append to it
 CROWDED: Final = 32
+# Of minutes, whose range is too long to be rewritten at once: a file that is not joined with others any more
+SMALL_BYTES: Final = 512 * 1024
 MAX_MONTHS: Final = 1200
 
 
@@ -136,6 +138,7 @@ class Lake:
         *,
         start: date | None = None,
         end: date | None = None,
+        tickers: Sequence[str] | None = None,
     ) -> Commit:
         """Add what `decide` makes of the rows that are there, as if under a lock.
 
@@ -147,28 +150,41 @@ class Lake:
             decide: Rows of the range, sorted by key and `ts_known`, to the new rows; no rows: nothing to add.
             start: First session of the range.
             end: First session after it.
+            tickers: Values of `ticker` to hand over, where the new rows are of these alone; None hands over all.
 
         Returns:
-            What was committed.
+            What was committed. Small files of minutes that have become many are joined in a further commit.
 
         Raises:
             SchemaMismatch: The new rows do not conform, or repeat a key and `ts_known` that is there.
             StoreUnavailable: As for `replace`.
-            ValueError: New rows outside the range, or a range that does not suit the table.
+            ValueError: New rows outside the range, or of other tickers, or a range that does not suit the table.
         """
         fence = _fence(table, start, end)
 
         def plan(snapshot: DeltaTable | None) -> Change | None:
-            current = self._folder.rows(snapshot, table, start, end)
+            current = self._folder.rows(snapshot, table, start, end, tickers)
             new = table.conform(decide(current))
             if new.is_empty():
                 return None
+            if tickers is not None:
+                _check_tickers(table, new, tickers)
             if start is not None and end is not None:
                 _check_range(table, new, start, end)
             table.conform(pl.concat([current, new]))
             return self._appended(snapshot, table, new)
 
-        return self._folder.commit(Work("append", table, plan, fence, start, end))
+        commit = self._folder.commit(Work("append", table, plan, fence, start, end))
+        if table.is_intraday and commit.is_changed:
+            self._join_small_files(table, fence)
+        return commit
+
+    def _join_small_files(self, table: Table, days: tuple[str, ...]) -> None:
+        """Join the small files of crowded days; larger ones stay, so that a row is written twice and not more often."""
+        files = files_by_month(self._folder.open(table))
+        crowded = tuple(day for day in days if len(files.get(day, ())) >= CROWDED)
+        if crowded:
+            self._folder.join_files(Work("compact", table, lambda _: None, crowded), SMALL_BYTES)
 
     def overwrite(self, table: Table, frame: pl.DataFrame) -> Commit:
         """Make `frame` all that a table without `session` holds; an unchanged table is not written.
@@ -243,6 +259,8 @@ class Lake:
             return Change(new, new.height, is_append=True)
         rows = _with_month(table, new)
         months = tuple(rows[cut_of(table)].unique().sort())
+        if table.is_intraday:
+            return Change(rows, new.height, months, is_append=True)
         files = files_by_month(snapshot)
         if max(len(files.get(month, ())) for month in months) < CROWDED:
             return Change(rows, new.height, months, is_append=True)
@@ -280,6 +298,15 @@ def _check_range(table: Table, frame: pl.DataFrame, start: date, end: date) -> N
         raise ValueError(
             f"lake: {stray.height} rows of {table.name} are outside [{start}, {end}), the first of session"
             f" {stray['session'][0]}; nothing was written"
+        )
+
+
+def _check_tickers(table: Table, frame: pl.DataFrame, tickers: Sequence[str]) -> None:
+    stray = frame.filter(~pl.col("ticker").is_in(list(tickers)))
+    if not stray.is_empty():
+        raise ValueError(
+            f"lake: {stray.height} rows of {table.name} are of tickers that were not handed over, the first"
+            f" {stray['ticker'][0]}; nothing was written"
         )
 
 

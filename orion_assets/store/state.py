@@ -12,6 +12,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from orion_assets.store.database import Database
+from orion_assets.store.objects import ObjectLog
 from orion_assets.store.state_tables import HISTORIES, LANDINGS, LEDGER, REFERENCE, UNIVERSE
 from orion_assets.tables import UTC_US
 
@@ -50,6 +51,7 @@ class State:
             SettingsError: The URL is of another kind.
         """
         self._database = Database(url)
+        self.objects: Final = ObjectLog(self._database)
 
     def record(self, cells: pl.DataFrame) -> None:
         """Say what came of cells; the last word on a cell wins.

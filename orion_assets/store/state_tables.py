@@ -77,4 +77,14 @@ CLOSURES: Final = sa.Table(
     sa.Column("budget", sa.Text, primary_key=True),
     sa.Column("ts_until", sa.BigInteger, nullable=False),
 )
+# Of a session that came as one object: which version of it was landed, and how many tickers that held
+OBJECTS: Final = sa.Table(
+    "objects",
+    METADATA,
+    sa.Column("dataset", sa.Text, primary_key=True),
+    sa.Column("session", sa.Date, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("tickers", sa.BigInteger, nullable=False),
+    sa.Column("ts_read", sa.BigInteger, nullable=False),
+)
 SCHEMA_VERSION: Final = sa.Table("schema_version", METADATA, sa.Column("version", sa.Integer, primary_key=True))

@@ -16,7 +16,17 @@ from polars.testing import assert_frame_equal
 
 from orion_assets.errors import AnswerDistrusted, KeyRefused, OrionError, SettingsError, SourceUnavailable
 from orion_assets.schemas import TABLES
-from orion_assets.sources.protocols import RECONCILIATION, TS_ASSUMED, TS_STATED, Answer, Ask, said_schema
+from orion_assets.sources.protocols import (
+    RECONCILIATION,
+    TS_ASSUMED,
+    TS_STATED,
+    Answer,
+    Ask,
+    last_session_of,
+    listed_by,
+    reconciliation_of,
+    said_schema,
+)
 from orion_assets_tests.far_sides import KEY, FarSide
 
 # What the other side does, and what a caller must learn of it
@@ -123,13 +133,13 @@ class NetworkSourceContract:
         with pytest.raises(ValueError, match=rf"{far.source.name}: raw_universe"):
             far.source.read(Ask("raw_universe", self.START, self.END, self.TICKERS, self.NOW))
         with pytest.raises(SettingsError, match=rf"{far.source.name}: .*ORION_TICKERS"):
-            far.source.listed_tickers()
+            listed_by(far.source)
         assert not far.targets, "a wrong call is not sent"
         assert far.source.is_local is False
-        assert {far.source.last_session(dataset) for dataset in far.datasets} == {None}
+        assert {last_session_of(far.source, dataset) for dataset in far.datasets} == {None}
 
     def test_what_it_gives_to_compare_with_has_the_shape_of_it(self, far):
-        told = far.source.reconciliation(self.TICKERS, self.START, self.END)
+        told = reconciliation_of(far.source, self.TICKERS, self.START, self.END)
 
         assert dict(told.schema) == dict(RECONCILIATION)
 

@@ -10,7 +10,7 @@ import pytest
 from dagster import DagsterInstance
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
-from orion_assets.defs.event_log import KeptEngineEventLog
+from orion_assets.defs.event_log import KeptEngineEventLog, forgetful_instance
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,3 +97,45 @@ def test_a_file_that_went_away_under_it_is_opened_anew(home):
 
         assert instance.get_materialized_partitions(dg.AssetKey("bars")) == {"2014-06-03"}
     assert (home / "history" / "runs" / "index.db").is_file()
+
+
+_DAYS = dg.DailyPartitionsDefinition("2014-06-02", end_date="2014-07-01")
+
+
+@dg.asset(
+    partitions_def=_DAYS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=[dg.AssetCheckSpec("complete", asset="bars")],
+)
+def bars() -> dg.MaterializeResult:
+    return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True, metadata={"rows": 3})])
+
+
+def told(instance: dg.DagsterInstance) -> list[tuple]:
+    """Run three sessions, then tell what the log holds of them, less ids and instants."""
+    definitions = dg.Definitions([bars], jobs=[dg.define_asset_job("all", "*")])
+    span = {"dagster/asset_partition_range_start": "2014-06-03", "dagster/asset_partition_range_end": "2014-06-05"}
+    assert definitions.resolve_job_def("all").execute_in_process(instance=instance, tags=span).success
+    (key,) = definitions.resolve_job_def("all").asset_layer.asset_graph.asset_check_keys
+    log = instance.event_log_storage
+    checks = [
+        (each.partition, each.status, each.event.dagster_event_type if each.event else None)
+        for each in log.get_asset_check_execution_history(key, limit=100)
+    ]
+    events = [
+        (each.dagster_event_type, each.step_key, each.dagster_event.partition if each.dagster_event else None)
+        for each in log.get_logs_for_run(instance.get_runs()[0].run_id)
+    ]
+    return [sorted(checks, key=str), events, sorted(log.get_materialized_partitions(dg.AssetKey("bars")))]
+
+
+def test_the_cheaper_logs_say_what_dagsters_own_say(home):
+    with dg.DagsterInstance.ephemeral() as own:
+        expected = told(own)
+
+    with forgetful_instance() as in_memory:
+        assert told(in_memory) == expected
+    with DagsterInstance.from_config(str(home)) as in_files:
+        assert told(in_files) == expected
+    assert len(expected[0]) >= 1
+    assert expected[2] == ["2014-06-03", "2014-06-04", "2014-06-05"]

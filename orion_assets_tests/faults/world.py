@@ -22,8 +22,17 @@ from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.plan import HOLES
 from orion_assets.ingest.planner import plan
 from orion_assets.ingest.runner import Desk, Landed, land
-from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_VIX
+from orion_assets.schemas import (
+    RAW_COVERAGE,
+    RAW_DAILY_BARS,
+    RAW_DIVIDENDS,
+    RAW_MINUTE_BARS,
+    RAW_NEWS,
+    RAW_SPLITS,
+    RAW_VIX,
+)
 from orion_assets.sources.limiter import Limiter, Rate, budget_of
+from orion_assets.sources.polygon.files import FlatFiles
 from orion_assets.sources.polygon.source import PolygonSource
 from orion_assets.sources.polygon.words import judge
 from orion_assets.sources.protocols import Ask
@@ -49,7 +58,7 @@ DAY_S = 25 * 3600.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Calls go from the newest session back
 PLACES = {"first call": -1, "middle call": -2, "last call": -3}
-TABLES = {each.name: each for each in (RAW_DAILY_BARS, RAW_VIX, RAW_NEWS, RAW_SPLITS, RAW_DIVIDENDS)}
+TABLES = {each.name: each for each in (RAW_DAILY_BARS, RAW_MINUTE_BARS, RAW_VIX, RAW_NEWS, RAW_SPLITS, RAW_DIVIDENDS)}
 PATIENCE = Policy(deadline_s=5.0, attempts=3, refusals=3, most_bytes=8 * 1024**2)
 
 
@@ -96,6 +105,7 @@ class World:
         key: Its key.
         told: Every error that came out of it.
         base_url: Whom it asks; empty for the fake vendor.
+        files: Its Flat Files, if it has any.
     """
 
     folder: Path
@@ -110,6 +120,7 @@ class World:
     key: str = KEY
     told: list[OrionError] = field(default_factory=list)
     base_url: str = ""
+    files: FlatFiles | None = None
 
     def pause(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -128,7 +139,7 @@ class World:
         log = SharedCallLog(f"sqlite:///{self.folder}/state.db", self.uptime)
         limiter = Limiter(log, budget_of("polygon", self.key), self.rights.rate, lease_s=65, pause=self.pause)
         transport = Transport(vendor, limiter, self.policy, self.clock, self.pause, uptime=self.uptime)
-        return PolygonSource(transport, self.rights)
+        return PolygonSource(transport, self.rights, self.files)
 
     @property
     def ask(self) -> Ask:
@@ -217,6 +228,8 @@ def truth_rows(made: World) -> pl.DataFrame:
     """Give what the vendor holds of the world's range, as `World.rows` shows it; oracle of O1."""
     truth, (start, end) = made.vendor.truth, made.span
     within = pl.col("session").is_between(start, end, closed="left")
+    if made.table is RAW_MINUTE_BARS:
+        return pl.concat(truth.minute_bars(ticker, start, end) for ticker in sorted(made.tickers))
     if made.table is RAW_DAILY_BARS:
         bars = truth.daily_bars.filter(within)
         is_by_range = any(entry.route == "range" for entry in made.vendor.journal)

@@ -73,7 +73,7 @@ def test_a_named_file_must_be_there():
         (
             "ORION_SOURCE",
             "bloomberg",
-            "settings: ORION_SOURCE is 'bloomberg': Input should be 'none', 'files', 'synthetic' or 'polygon'",
+            "settings: ORION_SOURCE is 'bloomberg': Input should be 'none', 'files', 'synthetic', 'polygon'",
         ),
         ("ORION_START", "soon", "settings: ORION_START is 'soon': Input should be a valid date"),
         ("ORION_LOG_LEVEL", "LOUD", "settings: ORION_LOG_LEVEL is 'LOUD': Input should be 'DEBUG', 'INFO'"),

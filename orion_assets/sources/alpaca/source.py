@@ -13,12 +13,12 @@ from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SP
 from orion_assets.sources import filing
 from orion_assets.sources.alpaca import requests, rows
 from orion_assets.sources.alpaca.requests import DIVIDENDS, SPLITS, Request
-from orion_assets.sources.alpaca.routes import RANK, RATES, alpaca_reference_routes, alpaca_routes
+from orion_assets.sources.alpaca.routes import FREE, RANK, alpaca_reference_routes, alpaca_routes
 from orion_assets.sources.alpaca.words import judge
 from orion_assets.sources.bodies import loaded, object_of
 from orion_assets.sources.gathering import Gathering
 from orion_assets.sources.limiter import Limiter, Rate
-from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask
+from orion_assets.sources.protocols import Answer, Ask
 from orion_assets.sources.routes import Budget, Route
 from orion_assets.sources.symbology import spelled
 from orion_assets.sources.transport import Policy, Response, Transport, Vendor
@@ -36,30 +36,29 @@ def open_alpaca(
     clock: Clock,
     *,
     base_url: str = BASE_URL,
-    plan: str = "free",
+    budget: Budget = FREE,
     feed: str = "sip",
 ) -> "AlpacaSource":
     """Open Alpaca with a pair of keys.
 
     Args:
         keys: The key's id and its secret; both travel in headers and nowhere else.
-        limited: Makes the limiter for the plan's rate and for the seconds within which any call has ended.
+        limited: Makes the limiter for the budget's rate and for the seconds within which any call has ended.
         clock: Tells the time.
         base_url: Another host; http on this machine alone.
-        plan: free or plus.
+        budget: What the plan of the keys allows.
         feed: One of FEEDS; sip is the whole market, iex one exchange of it.
 
     Raises:
-        SettingsError: The plan or the feed is unknown, or the base URL would send the key in the clear.
+        SettingsError: The feed is unknown, or the base URL would send the key in the clear.
     """
-    if plan not in RATES or feed not in FEEDS:
-        known = f"plan {' or '.join(RATES)}, feed {', '.join(FEEDS)}"
-        raise SettingsError(f"alpaca: plan {plan!r} with feed {feed!r} is unknown; choose {known}")
+    if feed not in FEEDS:
+        raise SettingsError(f"alpaca: feed {feed!r} is unknown; choose {', '.join(FEEDS)}")
     policy = Policy()
     headers = {"APCA-API-KEY-ID": keys[0], "APCA-API-SECRET-KEY": keys[1]}
     vendor = Vendor(AlpacaSource.name, base_url, judge, headers=headers)
-    limiter = limited(RATES[plan], policy.deadline_s + _GRACE_S)
-    return AlpacaSource(Transport(vendor, limiter, policy, clock, time.sleep), Budget("alpaca", RATES[plan]), feed)
+    limiter = limited(budget.rate, policy.deadline_s + _GRACE_S)
+    return AlpacaSource(Transport(vendor, limiter, policy, clock, time.sleep), budget, feed)
 
 
 class AlpacaSource:
@@ -113,24 +112,6 @@ class AlpacaSource:
         if ask.dataset not in self._readers:
             raise ValueError(f"alpaca: {ask.dataset} is not supplied; supplied are {', '.join(sorted(self._readers))}")
         return self._readers[ask.dataset](ask)
-
-    def last_session(self, dataset: str) -> date | None:  # noqa: ARG002
-        """None: the market goes on."""
-        return None
-
-    def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:  # noqa: ARG002
-        """Give no rows: it tells prices as traded, which are landed and not compared with."""
-        return pl.DataFrame(schema=RECONCILIATION)
-
-    def listed_tickers(self) -> tuple[str, ...]:
-        """Refuse: a whole market is too much to follow unasked.
-
-        Raises:
-            SettingsError: Always.
-        """
-        raise SettingsError(
-            "alpaca: nobody said which tickers to follow. Set ORION_TICKERS=AAPL,MSFT or call: orion tickers add AAPL"
-        )
 
     def _daily_bars(self, ask: Ask) -> Answer:
         if not ask.tickers:

@@ -20,6 +20,7 @@ from orion_assets.schemas import (
     RAW_TICKERS,
     RAW_VIX,
 )
+from orion_assets.sources import filing
 from orion_assets.sources.files.options import (
     ActionColumn,
     Block,
@@ -53,7 +54,7 @@ PROVENANCE: Final = ("source", "source_file", "source_row", "source_hash")
 _PRICES: Final[dict[str, Sign]] = {"open": "price", "high": "price", "low": "price", "close": "price"}
 _BAR: Final[dict[str, Sign]] = {**_PRICES, "volume": "not negative", "vwap": "optional", "trade_count": "optional"}
 _MINUTE: Final = timedelta(minutes=1)
-_VIX_AFTER_CLOSE: Final = timedelta(minutes=15)
+_BEYOND: Final = "which is beyond the calendar"
 _RATIO: Final = re.compile(r"[+-]?\d{1,12}(\.\d{0,15})?([eE][+-]?\d{1,2})?")
 
 
@@ -81,12 +82,8 @@ def minutes(sheet: Sheet, block: MinuteBars) -> pl.DataFrame:
 
 def vix(sheet: Sheet, block: Vix) -> pl.DataFrame:
     """Give RAW_VIX rows; a date without a session is filed under the next one."""
-    days = dates(sheet, "date", block, block.bar_label)
-    rows = numbers(sheet, _PRICES).with_columns(date=days, session=_session_at_or_after(sheet, "date", days))
-    known = calendars.sessions().select("ts_close", date="session")
-    rows = rows.join(known, on="date", how="left", maintain_order="left").with_columns(
-        ts_event=pl.coalesce("ts_close", _at("date", time(16))) + _VIX_AFTER_CLOSE
-    )
+    rows = filing.vix(numbers(sheet, _PRICES).with_columns(date=dates(sheet, "date", block, block.bar_label)))
+    sheet.refuse(rows["session"].is_null(), "date", _BEYOND)
     return _said(RAW_VIX, sheet, block, rows, block.delay)
 
 
@@ -98,7 +95,7 @@ def news(sheet: Sheet, block: News) -> pl.DataFrame:
     cutoffs = calendars.sessions()
     # The first cut-off at or after the instant ends the window (previous cut-off, this one]
     at = cutoffs["ts_close_cutoff"].cast(pl.Int64).search_sorted(published.cast(pl.Int64), side="left")
-    sheet.refuse(at >= cutoffs.height, "published", "which is beyond the calendar")
+    sheet.refuse(at >= cutoffs.height, "published", _BEYOND)
     no_ticker = pl.repeat([], sheet.rows.height, dtype=pl.List(pl.String), eager=True)
     tags = ticker_lists(sheet, block.tickers_separator) if sheet.has("tickers") else no_ticker
     feed = tickers(sheet) if sheet.ticker is not None else text(sheet, "ticker")
@@ -231,10 +228,9 @@ def _at(column: str, clock: time) -> pl.Expr:
 
 
 def _session_at_or_after(sheet: Sheet, column: str, days: pl.Series) -> pl.Series:
-    known = calendars.sessions()["session"]
-    at = known.cast(pl.Int32).search_sorted(days.cast(pl.Int32), side="left")
-    sheet.refuse(at >= len(known), column, "which is beyond the calendar")
-    return known.gather(at)
+    sessions = filing.sessions_from(days)
+    sheet.refuse(sessions.is_null(), column, _BEYOND)
+    return sessions
 
 
 def _actions(sheet: Sheet, block: Block, kind: str) -> pl.DataFrame:

@@ -46,12 +46,14 @@ def polygon_routes(
             have one of every session before today.
         minutes: Most minute bars of a ticker and session: 390 regular, 960 extended, 1,380 where trading never pauses.
     """
-    budget = Budget("polygon", rights.rate)
+    budget = Budget("polygon", rights.rate, in_flight=rights.in_flight)
     tomorrow = today + timedelta(days=1)
     files = _files(listed or {}) if rights.has_flat_files else ()
     return (
         *_within(rights, today, files, until=today),
-        *_within(rights, today, _bars(budget, minutes), until=tomorrow if rights.has_today else today),
+        *_within(rights, today, _bars(budget), until=tomorrow if rights.has_today else today),
+        # Trading goes on for hours after the close: asked before its day has ended, a session would lack its evening
+        *_within(rights, today, (_minutes(budget, minutes),), until=today),
         *_within(rights, today, _reference(budget), until=tomorrow),
     )
 
@@ -63,7 +65,7 @@ def _within(rights: Rights, today: date, routes: Iterable[Route], *, until: date
     return (replace(route, floor=first, is_rolling=is_rolling, not_yet_from=until) for route in routes)
 
 
-def _bars(budget: Budget, minutes: int) -> tuple[Route, ...]:
+def _bars(budget: Budget) -> tuple[Route, ...]:
     return (
         Route(
             name="grouped",
@@ -90,16 +92,19 @@ def _bars(budget: Budget, minutes: int) -> tuple[Route, ...]:
             rows_per_session=1,
             page=BARS_PER_PAGE,
         ),
-        Route(
-            name="minute_window",
-            dataset="raw_minute_bars",
-            scope="ticker",
-            budget=budget,
-            rows_per_session=minutes,
-            # Regular trading loses 180 of 390 minutes, extended trading the same 180
-            rows_per_half_day=minutes - 180,
-            page=BARS_PER_PAGE,
-        ),
+    )
+
+
+def _minutes(budget: Budget, minutes: int) -> Route:
+    return Route(
+        name="minute_window",
+        dataset="raw_minute_bars",
+        scope="ticker",
+        budget=budget,
+        rows_per_session=minutes,
+        # Regular trading loses 180 of 390 minutes, extended trading the same 180
+        rows_per_half_day=minutes - 180,
+        page=BARS_PER_PAGE,
     )
 
 

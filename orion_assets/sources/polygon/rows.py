@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets.calendars import NEW_YORK
+from orion_assets.calendars import NEW_YORK, trading_dates
 from orion_assets.errors import AnswerDistrusted
 from orion_assets.sources import filing
 from orion_assets.tables import UTC_US, Table
@@ -70,8 +70,10 @@ def ticker_minutes(rows: pl.DataFrame, ticker: str, span: tuple[date, date]) -> 
         `ticker`, `ts_open` (UTC), `_row` (1-based), the fields, `problem`.
 
     Raises:
-        AnswerDistrusted: A stamp is no full minute, or outside the span; one minute is told twice, differently.
+        AnswerDistrusted: A stamp is no full minute, or outside the span; one minute is told twice, differently; a row
+            names another ticker.
     """
+    _refuse_rows(rows.filter(pl.col("T") != ticker), f"another ticker, and {ticker} was asked for")
     at = _instants(rows)
     _refuse_rows(rows.filter(at.dt.timestamp("ms") % 60_000 != 0), "a stamp that is no full minute")
     first, end = (int(datetime(each.year, each.month, each.day, tzinfo=NEW_YORK).timestamp()) * 1000 for each in span)
@@ -121,6 +123,27 @@ def bars(days: pl.DataFrame) -> pl.DataFrame:
     beyond = filing.beyond_any((*PRICES, "vw"), ("v", "n"))
     rows = filing.bars(days.with_columns(problem=filing.joined(*beyond, pl.col("problem"))))
     return rows.with_columns(**{name: pl.col(short) for short, name in _NAMES.items()})
+
+
+def minutes(placed: pl.DataFrame) -> pl.DataFrame:
+    """Give RAW_MINUTE_BARS rows of placed minutes, without provenance, filed by trading date."""
+    beyond = filing.beyond_any((*PRICES, "vw"), ("v", "n"))
+    return placed.with_columns(
+        session=trading_dates(pl.col("ts_open")),
+        ts_event=pl.col("ts_open") + timedelta(minutes=1),
+        problem=filing.joined(*beyond, pl.col("problem")),
+        **{name: pl.col(short) for short, name in _NAMES.items()},
+    )
+
+
+def of_file(held: pl.DataFrame) -> pl.DataFrame:
+    """Give the rows of a flat file the names of an answer's fields; a ticker that is none is a problem."""
+    is_ticker = pl.col("ticker").str.contains(_TICKER)
+    return held.with_columns(
+        **{short: pl.col(name) for short, name in _NAMES.items() if name in held.columns},
+        vw=pl.lit(None, pl.Float64),
+        problem=pl.when(~is_ticker).then(pl.lit("ticker: is not a ticker")),
+    )
 
 
 def vix_days(days: pl.DataFrame) -> pl.DataFrame:

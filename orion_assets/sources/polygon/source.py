@@ -1,7 +1,7 @@
 """Polygon as a `Source`: which request answers an ask, page by page, and what of the answer is landed."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, ClassVar, Final, TypeVar
@@ -10,10 +10,11 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.clock import Clock
-from orion_assets.errors import AnswerDistrusted, SettingsError
+from orion_assets.errors import AnswerDistrusted
 from orion_assets.schemas import (
     RAW_DAILY_BARS,
     RAW_DIVIDENDS,
+    RAW_MINUTE_BARS,
     RAW_NEWS,
     RAW_SPLITS,
     RAW_TICKERS,
@@ -24,20 +25,12 @@ from orion_assets.sources import filing
 from orion_assets.sources.bodies import loaded, object_of
 from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.polygon import reference, requests, rows
+from orion_assets.sources.polygon.files import FILE_ROUTES, FlatFiles
 from orion_assets.sources.polygon.pages import flat_page, listed
 from orion_assets.sources.polygon.requests import Request
-from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
+from orion_assets.sources.polygon.routes import polygon_routes
 from orion_assets.sources.polygon.words import judge, refuse_status
-from orion_assets.sources.protocols import (
-    ENDED,
-    EVENTS,
-    RECONCILIATION,
-    Answer,
-    Ask,
-    Document,
-    said_schema,
-    spoken_by,
-)
+from orion_assets.sources.protocols import ENDED, EVENTS, Answer, Ask, Document, said_schema, spoken_by
 from orion_assets.sources.routes import Rights, Route
 from orion_assets.sources.transport import Policy, Response, Transport, Vendor
 
@@ -52,30 +45,37 @@ T = TypeVar("T")
 
 
 def open_polygon(
-    key: str, base_url: str, plan: str, limited: Callable[[Rate, float], Limiter], clock: Clock
+    key: str,
+    base_url: str,
+    rights: Rights,
+    limited: Callable[[Rate, float], Limiter],
+    clock: Clock,
+    *,
+    files: FlatFiles | None = None,
 ) -> "PolygonSource":
     """Open Polygon with a key.
 
     Args:
         key: Travels in a header and nowhere else.
         base_url: https://api.massive.com, or its older name; http on this machine alone.
-        plan: One of RIGHTS.
-        limited: Makes the limiter for the plan's rate and for the seconds within which any call has ended.
+        rights: What its subscription allows; RIGHTS has the vendor's own by name.
+        limited: Makes the limiter for their rate and for the seconds within which any call has ended.
         clock: Tells the time.
+        files: Its Flat Files, where there are keys to them.
 
     Raises:
         SettingsError: The base URL would send the key in the clear.
     """
-    return PolygonSource(polygon_transport(key, base_url, plan, limited, clock), RIGHTS[plan])
+    return PolygonSource(polygon_transport(key, base_url, rights, limited, clock), rights, files)
 
 
 def polygon_transport(
-    key: str, base_url: str, plan: str, limited: Callable[[Rate, float], Limiter], clock: Clock
+    key: str, base_url: str, rights: Rights, limited: Callable[[Rate, float], Limiter], clock: Clock
 ) -> Transport:
     """Open the way to Polygon with a key; as `open_polygon`."""
     policy = Policy()
     vendor = Vendor(PolygonSource.name, base_url, judge, frozenset(_HOSTS), {"Authorization": f"Bearer {key}"})
-    limiter = limited(RIGHTS[plan].rate, policy.deadline_s + _GRACE_S)
+    limiter = limited(rights.rate, policy.deadline_s + _GRACE_S)
     return Transport(vendor, limiter, policy, clock, time.sleep)
 
 
@@ -85,12 +85,15 @@ class PolygonSource:
     name: ClassVar[str] = rows.SOURCE
     is_local: ClassVar[bool] = False
 
-    def __init__(self, transport: Transport, rights: Rights) -> None:
-        """Ask by a transport, under the rights of its key."""
+    def __init__(self, transport: Transport, rights: Rights, files: FlatFiles | None = None) -> None:
+        """Ask by a transport, and for files where there are keys to them, under the rights of its key."""
         self._transport = transport
         self._rights = rights
+        self._files = files
+        self._objects: Mapping[str, Mapping[date, str]] | None = None
         self._readers: Final[dict[str, Callable[[Ask], Answer]]] = {
             RAW_DAILY_BARS.name: self._daily_bars,
+            RAW_MINUTE_BARS.name: self._minute_bars,
             RAW_VIX.name: self._vix,
             RAW_NEWS.name: self._news,
             RAW_SPLITS.name: self._splits,
@@ -99,8 +102,9 @@ class PolygonSource:
         }
 
     def close(self) -> None:
-        """End its connections; the next request opens new ones."""
+        """End its connections; the next request opens new ones, and objects are listed anew."""
         self._transport.close()
+        self._objects = None
 
     @property
     def datasets(self) -> frozenset[str]:
@@ -109,8 +113,17 @@ class PolygonSource:
 
     def routes(self, today: date) -> Sequence[Route]:
         """Give its routes under the rights of its key, the best first; `today` is New York's date."""
-        # Files are another transport's
-        return [route for route in polygon_routes(self._rights, today) if route.dataset in self._readers and route.rank]
+        objects = self._objects_listed(today)
+        found = polygon_routes(self._rights, today, {name: frozenset(days) for name, days in objects.items()})
+        with_objects = (
+            replace(route, versions=objects.get(route.dataset, {})) if route.name in FILE_ROUTES else route
+            for route in found
+        )
+        return [
+            route
+            for route in with_objects
+            if route.dataset in self._readers and (route.name not in FILE_ROUTES or route.dataset in objects)
+        ]
 
     def read(self, ask: Ask) -> Answer:
         """Answer one call of a plan.
@@ -121,26 +134,11 @@ class PolygonSource:
         """
         if ask.dataset not in self._readers:
             raise ValueError(f"polygon: {ask.dataset} is not supplied; supplied are {', '.join(sorted(self._readers))}")
-        answer = self._readers[ask.dataset](ask)
+        if ask.route in FILE_ROUTES and self._files is not None:
+            answer = self._files.read(ask)
+        else:
+            answer = self._readers[ask.dataset](ask)
         return replace(answer, rows=spoken_by(answer.rows, ask.now))
-
-    def last_session(self, dataset: str) -> date | None:  # noqa: ARG002
-        """None: the market goes on."""
-        return None
-
-    def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:  # noqa: ARG002
-        """Give no rows: its adjusted closes cost calls, which are planned and not made beside a run."""
-        return pl.DataFrame(schema=RECONCILIATION)
-
-    def listed_tickers(self) -> tuple[str, ...]:
-        """Refuse: a whole market is too much to follow unasked.
-
-        Raises:
-            SettingsError: Always.
-        """
-        raise SettingsError(
-            "polygon: nobody said which tickers to follow. Set ORION_TICKERS=AAPL,MSFT or call: orion tickers add AAPL"
-        )
 
     def _daily_bars(self, ask: Ask) -> Answer:
         if ask.route == "grouped":
@@ -148,6 +146,24 @@ class PolygonSource:
             return self._flat(ask, request, lambda page, _: rows.market_days(page, ask.start), rows.bars, ("T", "v"))
         (ticker,) = ask.tickers
         return self._range(ask, ticker, rows.bars, calendars.NEW_YORK.key, ("v",))
+
+    def _minute_bars(self, ask: Ask) -> Answer:
+        (ticker,), span = ask.tickers, (ask.start, ask.end)
+        request = requests.range_bars(ticker, "minute", ask.start, ask.end - timedelta(days=1))
+
+        def placed(page: pl.DataFrame, envelope: Any) -> pl.DataFrame:  # noqa: ANN401 - JSON
+            _refuse_another(envelope, ticker)
+            return rows.ticker_minutes(page, ticker, span)
+
+        return self._flat(ask, request, placed, rows.minutes, ("v",))
+
+    def _objects_listed(self, today: date) -> Mapping[str, Mapping[date, str]]:
+        """List the objects once; what comes while a run goes on is the next one's."""
+        if self._files is None or not self._rights.has_flat_files:
+            return {}
+        if self._objects is None:
+            self._objects = self._files.listed(self._rights.floor(today))
+        return self._objects
 
     def _vix(self, ask: Ask) -> Answer:
         first, last = filing.days(ask.start, ask.end)

@@ -15,7 +15,6 @@ import polars as pl
 
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, RAW_VIX, TABLES
 from orion_assets.sources.protocols import (
-    RECONCILIATION,
     TS_ASSUMED,
     TS_STATED,
     Answer,
@@ -81,10 +80,6 @@ class SyntheticSource:
     def last_session(self, dataset: str) -> date | None:
         """The last session of its three years; listings have none."""
         return None if dataset == RAW_TICKERS.name else self.market.sessions["session"][-1]
-
-    def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:  # noqa: ARG002
-        """Give no rows: nobody else tells of this exchange."""
-        return pl.DataFrame(schema=RECONCILIATION)
 
     def listed_tickers(self) -> tuple[str, ...]:
         """Every ticker with bars, sorted."""

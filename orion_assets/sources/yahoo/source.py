@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 import polars as pl
 
 from orion_assets import calendars
-from orion_assets.errors import AnswerDistrusted, NotFound, SettingsError, SourceUnavailable
+from orion_assets.errors import AnswerDistrusted, NotFound, SourceUnavailable
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_VIX
 from orion_assets.sources import filing
 from orion_assets.sources.gathering import Gathering
@@ -90,9 +90,26 @@ class YahooSource:
             gathering.add(filing.vix(chart.days), response)
         return gathering.answer(ask)
 
-    def last_session(self, dataset: str) -> date | None:  # noqa: ARG002
-        """None: the index goes on."""
-        return None
+    def read_adjusted(self, ask: Ask) -> Answer:
+        """Answer with the daily bars of one ticker, in units of the day of asking; volumes are not read.
+
+        Raises:
+            ValueError: It is not one ticker, or nobody knows how Yahoo spells it.
+            NotFound: Yahoo knows no such ticker.
+            OrionError: As `read`; or the prices are not in US dollars.
+        """
+        symbol = spelled(ask.tickers[0], "yahoo") if len(ask.tickers) == 1 else None
+        if symbol is None:
+            told = ", ".join(ask.tickers) or "nobody"
+            raise ValueError(f"yahoo: {told}: one ticker can be asked for, whose spelling there is known")
+        (ticker,) = ask.tickers
+        chart, response = self._chart(symbol, ask.start, ask.end)
+        if chart.currency != "USD":
+            raise AnswerDistrusted(f"yahoo: {ticker} is in {chart.currency} there, not in US dollars")
+        absent = dict.fromkeys(("volume", "vwap", "trade_count"), pl.lit(None, pl.Float64))
+        gathering = Gathering(RAW_DAILY_BARS, self.name)
+        gathering.add(filing.bars(chart.days.with_columns(ticker=pl.lit(ticker), session="date", **absent)), response)
+        return gathering.answer(ask, ask.tickers)
 
     def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
         """Give split-adjusted closes of sessions in [start, end), one call a ticker.
@@ -123,14 +140,6 @@ class YahooSource:
                 continue
             frames.append(_closes(ticker, chart.days, response))
         return pl.concat(frames)
-
-    def listed_tickers(self) -> tuple[str, ...]:
-        """Refuse: it is no source of bars.
-
-        Raises:
-            SettingsError: Always.
-        """
-        raise SettingsError("yahoo: it is no source of bars and lists no tickers; set ORION_TICKERS=AAPL,MSFT")
 
     def _chart(self, symbol: str, start: date, end: date) -> tuple[Chart, Response]:
         """Get the days [start, end) of a symbol, and nothing else."""

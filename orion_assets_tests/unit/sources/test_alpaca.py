@@ -23,7 +23,9 @@ from orion_assets.sources.alpaca.routes import FREE
 from orion_assets.sources.alpaca.source import AlpacaSource, open_alpaca
 from orion_assets.sources.alpaca.words import judge
 from orion_assets.sources.bodies import loaded, object_of
-from orion_assets.sources.protocols import Ask
+from orion_assets.sources.limiter import Rate
+from orion_assets.sources.protocols import Ask, listed_by
+from orion_assets.sources.routes import Budget
 from orion_assets.sources.transport import Passing
 from orion_assets_tests.far_sides import CLOCK, KEY, limited, transport_to
 from orion_assets_tests.scripted_server import answer, scripted
@@ -330,16 +332,16 @@ def test_what_it_does_not_supply_is_a_wrong_call(source):
     for asked in (bars(), Ask("raw_vix", MONDAY, TUESDAY, (), NOW)):
         with pytest.raises(ValueError, match="alpaca"):
             source.read(asked)
-    with pytest.raises(SettingsError, match="ORION_TICKERS"):
-        source.listed_tickers()
+    with pytest.raises(SettingsError, match=r"alpaca: .*ORION_TICKERS"):
+        listed_by(source)
 
 
-def test_an_unknown_plan_or_feed_is_refused_before_anything_is_sent():
-    for more in ({"plan": "gold"}, {"feed": "nasdaq"}):
-        with pytest.raises(SettingsError, match="unknown"):
-            open_alpaca(("PK1", KEY), limited, CLOCK, **more)
+def test_an_unknown_feed_is_refused_before_anything_is_sent():
+    with pytest.raises(SettingsError, match="unknown"):
+        open_alpaca(("PK1", KEY), limited, CLOCK, feed="nasdaq")
 
-    opened = open_alpaca(("PK1", KEY), limited, CLOCK, plan="plus", feed="iex")
+    plus = Budget("alpaca", Rate(10_000))
+    opened = open_alpaca(("PK1", KEY), limited, CLOCK, budget=plus, feed="iex")
     assert {route.budget.rate.calls for route in opened.routes(MONDAY)} == {10_000}
     assert {route.dataset for route in opened.routes(MONDAY)} == opened.datasets
 

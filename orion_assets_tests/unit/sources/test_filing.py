@@ -39,9 +39,9 @@ def test_a_value_of_a_closed_day_is_filed_under_the_session_after_and_true_at_it
     rows = filing.vix(pl.DataFrame({"date": [FRIDAY, THANKSGIVING, WEDNESDAY]}))
 
     assert rows.rows() == [
-        (WEDNESDAY, WEDNESDAY, datetime(2025, 11, 26, 21, 15, tzinfo=UTC)),
-        (THANKSGIVING, FRIDAY, datetime(2025, 11, 27, 21, 15, tzinfo=UTC)),
         (FRIDAY, FRIDAY, datetime(2025, 11, 28, 18, 15, tzinfo=UTC)),
+        (THANKSGIVING, FRIDAY, datetime(2025, 11, 27, 21, 15, tzinfo=UTC)),
+        (WEDNESDAY, WEDNESDAY, datetime(2025, 11, 26, 21, 15, tzinfo=UTC)),
     ]
 
 

@@ -18,7 +18,15 @@ from orion_assets.sources.limiter import Rate
 from orion_assets.sources.polygon.routes import RIGHTS
 from orion_assets.sources.polygon.source import PolygonSource
 from orion_assets.sources.polygon.words import judge
-from orion_assets.sources.protocols import Answer, Ask
+from orion_assets.sources.protocols import (
+    Answer,
+    Ask,
+    Comparing,
+    Ending,
+    Listing,
+    last_session_of,
+    listed_by,
+)
 from orion_assets.sources.routes import Budget, Route
 from orion_assets.sources.yahoo.source import open_yahoo
 from orion_assets_tests.far_sides import CLOCK, KEY, limited, transport_to
@@ -177,8 +185,16 @@ def test_before_a_source_it_tells_the_vix_and_the_source_all_else(caplog):
     assert told.rows["source"].to_list() == ["second"]
     assert (source.name, source.is_local, source.datasets) == ("first", False, main.datasets)
     assert [route.name for route in source.routes(NEXT)] == ["first_news", "first_vix", "second_vix"]
-    assert (source.last_session("raw_vix"), source.last_session("raw_news")) == (None, DAY)
-    assert source.listed_tickers() == ("AAPL",)
+    assert last_session_of(source, "raw_news") == DAY
+    assert listed_by(source) == ("AAPL",)
+
+
+def test_before_a_source_it_can_no_more_than_the_source_can():
+    polygon = PolygonSource(None, RIGHTS["free"])
+
+    source = with_vix(polygon, VixLadder([polygon]))
+
+    assert not isinstance(source, Ending | Listing | Comparing)
 
 
 def test_a_rung_without_the_vix_is_refused():

@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime
 import pytest
 
 from orion_assets.errors import AnswerDistrusted
-from orion_assets.sources.polygon.flatfiles import read_object
+from orion_assets.sources.polygon.flatfiles import SETS, read_object
 
 DAY = date(2026, 11, 18)
+STOCKS = SETS["stocks_minute"]
 HEADER = "ticker,volume,open,close,high,low,window_start,transactions\n"
 AT = int(datetime(2026, 11, 18, 14, 30, tzinfo=UTC).timestamp()) * 10**9
 MINUTE = 60 * 10**9
@@ -23,7 +24,7 @@ def packed(*lines, header=HEADER):
 
 
 def test_rows_come_as_they_stand_and_tickers_named_na_and_true_are_tickers():
-    told = read_object("o", packed(line("NA"), line("TRUE", volume="0.5"), line("TRUE", AT + MINUTE)), DAY)
+    told = read_object(STOCKS, DAY, packed(line("NA"), line("TRUE", volume="0.5"), line("TRUE", AT + MINUTE)))
 
     assert told.select("ticker", "volume", "close", "trade_count").rows() == [
         ("NA", 100.0, 69.8616, 7.0),
@@ -46,6 +47,8 @@ def test_rows_come_as_they_stand_and_tickers_named_na_and_true_are_tickers():
         (packed(line(close="inf")), "not finite"),
         (packed(line(at=AT - 86_400 * 10**9)), "not of 2026-11-18"),
         (packed(line(at=AT // 1000)), "not of 2026-11-18"),
+        (packed(line(at=AT + 10**9)), "begin within a minute"),
+        (packed(), "no row"),
         (packed(line(), line()), "windows told twice"),
         (packed(line(), line("B"), line()), "windows told twice"),
     ],
@@ -60,15 +63,58 @@ def test_rows_come_as_they_stand_and_tickers_named_na_and_true_are_tickers():
         "infinite",
         "day",
         "unit",
+        "ragged",
+        "nothing",
         "twice",
         "apart",
     ],
 )
 def test_what_is_not_whole_or_not_of_its_day_is_refused(content, says):
     with pytest.raises(AnswerDistrusted, match=says):
-        read_object("us_stocks_sip/2026-11-18.csv.gz", content, DAY)
+        read_object(STOCKS, DAY, content)
 
 
 def test_half_a_market_is_not_the_market():
     with pytest.raises(AnswerDistrusted, match="2 tickers, too few to be the whole"):
-        read_object("o", packed(line("A"), line("B")), DAY, least_tickers=8_000)
+        read_object(STOCKS, DAY, packed(line("A"), line("B")), least_tickers=8_000)
+
+
+def test_columns_may_stand_in_another_order():
+    header = "window_start,ticker,open,high,low,close,volume,transactions\n"
+
+    told = read_object(STOCKS, DAY, packed(f"{AT},AAPL,1,4,0.5,2,100,7\n", header=header))
+
+    assert told.select("ticker", "open", "high", "low", "close", "volume").row(0) == ("AAPL", 1.0, 4.0, 0.5, 2.0, 100.0)
+
+
+def test_an_index_has_neither_volume_nor_trades():
+    header = "ticker,open,close,high,low,window_start\n"
+
+    told = read_object(SETS["indices_day"], DAY, packed(f"I:VIX,17.5,18,18.5,17,{AT}\n", header=header))
+
+    assert told.select("ticker", "close", "volume", "trade_count").rows() == [("I:VIX", 18.0, None, None)]
+    with pytest.raises(AnswerDistrusted, match="its header is"):
+        read_object(STOCKS, DAY, packed(f"I:VIX,17.5,18,18.5,17,{AT}\n", header=header))
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("stocks_day", "us_stocks_sip/day_aggs_v1/2026/11/2026-11-18.csv.gz"),
+        ("stocks_minute", "us_stocks_sip/minute_aggs_v1/2026/11/2026-11-18.csv.gz"),
+        ("indices_minute", "us_indices/minute_aggs_v1/2026/11/2026-11-18.csv.gz"),
+        ("crypto_day", "global_crypto/day_aggs_v1/2026/11/2026-11-18.csv.gz"),
+        ("forex_minute", "global_forex/minute_aggs_v1/2026/11/2026-11-18.csv.gz"),
+    ],
+)
+def test_objects_lie_by_market_length_and_day(name, key):
+    assert SETS[name].key(DAY) == key
+
+
+def test_a_day_of_crypto_is_a_day_of_utc_and_one_of_stocks_new_yorks():
+    midnight = int(datetime(2026, 11, 18, tzinfo=UTC).timestamp()) * 10**9
+    content = packed(line("X:BTCUSD", at=midnight))
+
+    assert read_object(SETS["crypto_minute"], DAY, content).height == 1
+    with pytest.raises(AnswerDistrusted, match="not of 2026-11-18"):
+        read_object(STOCKS, DAY, content)

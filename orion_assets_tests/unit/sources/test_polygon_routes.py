@@ -53,10 +53,16 @@ def test_years_beyond_the_first_session_do_not_expire():
 
 
 def test_only_a_paid_key_may_ask_for_bars_of_today():
-    for name in ("grouped", "ticker_range", "minute_window"):
+    for name in ("grouped", "ticker_range"):
         assert of(name).refusal(TODAY) == "not_yet"
         assert of(name, "starter").refusal(TODAY) is None
         assert of(name, "starter").refusal(TODAY + timedelta(days=1)) == "not_yet"
+
+
+def test_minutes_of_today_are_not_asked_for_while_its_evening_is_traded():
+    for rights in ("free", "starter"):
+        assert of("minute_window", rights).refusal(TODAY) == "not_yet"
+        assert of("minute_window", rights).refusal(YESTERDAY) is None
 
 
 def test_news_and_actions_of_today_are_there_for_everybody():

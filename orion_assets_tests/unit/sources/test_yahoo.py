@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orion_assets.errors import AnswerDistrusted, NotFound, SettingsError, SourceUnavailable
-from orion_assets.sources.protocols import Ask
+from orion_assets.sources.protocols import Ask, listed_by
 from orion_assets.sources.transport import Passing, Response
 from orion_assets.sources.yahoo.chart import parse
 from orion_assets.sources.yahoo.source import YahooSource, open_yahoo
@@ -274,5 +274,5 @@ def test_opening_it_loads_nothing_and_lists_nothing():
     source = open_yahoo(limited)
 
     assert {route.dataset for route in source.routes(date(2026, 11, 20))} == source.datasets == {"raw_vix"}
-    with pytest.raises(SettingsError, match="ORION_TICKERS"):
-        source.listed_tickers()
+    with pytest.raises(SettingsError, match=r"yahoo: .*ORION_TICKERS"):
+        listed_by(source)

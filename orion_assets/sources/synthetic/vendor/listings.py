@@ -27,8 +27,12 @@ KNOWN_UNDERLYINGS: Final = ("AAPL",)
 
 def other_listings(on: date) -> list[dict[str, Any]]:
     """Give the rows of the tickers route of all other markets but options, as of a date."""
-    traded = [(other.ticker, other.name, other.kind) for other in OTHERS.values() if other.kind != "options"]
-    known = [(ticker, name, kind) for kind, names in _KNOWN.items() for ticker, name in names.items()]
+    traded: list[tuple[str, str, Kind]] = [
+        (other.ticker, other.name, other.kind) for other in OTHERS.values() if other.kind != "options"
+    ]
+    known: list[tuple[str, str, Kind]] = [
+        (ticker, name, kind) for kind, names in _KNOWN.items() for ticker, name in names.items()
+    ]
     is_traded = {ticker for ticker, _, _ in traded}
     return [_other(*each, on) for each in [*traded, *(each for each in known if each[0] not in is_traded)]]
 

@@ -1,0 +1,103 @@
+"""What a vendor's calls cost is said before they are made, and batches can be made smaller; on the fake vendor."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from orion_assets.calendars import NEW_YORK
+from orion_assets.clock import SystemClock
+from orion_assets.sources.synthetic.vendor.server import fake_vendor
+from orion_assets.sources.synthetic.vendor.truth import large_market
+from orion_assets_tests.accept_runs import deployment, undisturbed
+
+FOLLOWED = "SAAA,SAAB,SAAC"
+
+
+@pytest.fixture
+def vendor():
+    today = SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=1)
+    with undisturbed(), fake_vendor(large_market(14, 24, today)) as running:
+        yield running
+
+
+@pytest.fixture
+def made(vendor, tmp_path):
+    return deployment(
+        tmp_path / "own",
+        "",
+        start=str(vendor.truth.sessions["session"][-4]),
+        ORION_SOURCE="polygon",
+        ORION_FILES_MAPPING="",
+        ORION_TICKERS=FOLLOWED,
+        ORION_POLYGON_BASE_URL=vendor.base_url,
+        POLYGON_API_KEY="anything",
+        ORION_POLYGON_PLAN="advanced",
+        ORION_CALLS_PER_MINUTE="unlimited",
+        ORION_FEATURES_URL=str(tmp_path / "features"),
+        ORION_REPORT_FOLDER=str(tmp_path / "quality"),
+    )
+
+
+def routes(vendor) -> list[str]:
+    return [entry.route for entry in vendor.journal.entries]
+
+
+def test_a_plan_goes_by_the_calls_a_minute_that_the_settings_state(made):
+    made.env.write_text(made.env.read_text().replace("=unlimited", "=2"))
+
+    told = json.loads(made.done("plan", "--json"))
+
+    assert told["calls"] > 2
+    assert told["seconds"] == 30.0 * told["calls"]
+
+
+def test_a_plan_counts_the_calls_of_the_weekly_listing_once_a_week(made, vendor):
+    before = json.loads(made.done("plan", "--json"))
+    said = made.orion("backfill")
+    after = json.loads(made.done("plan", "--json"))
+
+    assert said.code == 0, said.err
+    made_calls = [route for route in routes(vendor) if route in ("tickers", "events")]
+    assert before["reference"]["calls"] == len(made_calls) == 9
+    assert "reference: about 9 calls first: 3 of the listing, 3 of the delisted, 3 of changes of ticker" in said.err
+    assert after["reference"]["calls"] == 0
+
+
+def test_an_update_says_what_it_costs_before_it_asks_and_then_makes_those_calls(made, vendor):
+    sessions = vendor.truth.sessions["session"]
+    assert made.orion("backfill", "--to", sessions[-2]).code == 0
+    before = len(vendor.journal)
+
+    said = made.orion("update")
+
+    assert said.code == 0, said.err
+    # What an answer leaves out is asked for again, on top of the plan
+    fresh = [each for each in vendor.journal.entries[before:] if each.route not in ("tickers", "events")]
+    spent = {each.path for each in fresh}
+    (told,) = [line for line in said.err.splitlines() if " cells: " in line and "calls for" in line]
+    assert f"[{sessions[-2]}, " in said.err
+    assert told.startswith(f"{len(spent)} calls for "), (told, spent)
+
+
+def test_a_backfill_for_fewer_tickers_leaves_the_others_for_the_next_time(made, vendor):
+    first = made.orion("backfill", "--max-tickers", 2)
+    second = made.orion("backfill", "--max-tickers", 2)
+
+    asked = {entry.path.split("/")[4] for entry in vendor.journal.entries if entry.route == "range"}
+    assert (first.code, second.code) == (3, 0), first.err + second.err
+    assert "--max-tickers 2: 1 ticker with cells to fill remain" in first.err
+    assert asked >= set(FOLLOWED.split(","))
+
+
+def test_a_deployment_of_a_vendor_is_no_fault_for_listing_nobody(made):
+    said = made.orion("doctor", "--json")
+
+    (found,) = [
+        each for each in json.loads(said.out)["findings"] if each["subject"] == "source" and "tickers" in each["found"]
+    ]
+    assert (found["level"], found["found"]) == ("ok", "polygon, tickers: 3")
+
+
+def test_a_ticker_is_followed_though_a_vendor_lists_nobody(made):
+    assert json.loads(made.done("tickers", "add", "SAAD", "--json")) == {"added": ["SAAD"]}

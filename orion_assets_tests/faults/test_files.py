@@ -1,0 +1,383 @@
+"""Flat Files on a real S3 server, the whole way to the raw tables: rights, damage, replacement, absence."""
+
+import gzip
+from datetime import date
+
+import polars as pl
+import pytest
+
+from orion_assets.errors import OrionError
+from orion_assets.ingest.runner import Landed
+from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS
+from orion_assets.sources.limiter import Limiter, Rate
+from orion_assets.sources.polygon.bucket import Bucket, Patience, open_client
+from orion_assets.sources.polygon.files import FlatFiles
+from orion_assets.sources.routes import Rights
+from orion_assets.sources.synthetic.vendor import flatfiles
+from orion_assets.store.call_log import SharedCallLog
+from orion_assets.transforms.versions import visible
+from orion_assets_tests.faults.world import RATE, assert_cells, assert_no_op, assert_one_line, assert_secret, truth_rows
+from orion_assets_tests.s3_gate import gate_before
+from orion_assets_tests.servers import s3_server  # noqa: F401
+
+RIGHTS = Rights(RATE, years=None, has_flat_files=True, has_today=True)
+SECRET = "s3-secret-never-seen-9f2c"
+MINUTES = "us_stocks_sip/minute_aggs_v1/"
+
+
+class Files:
+    """A bucket behind a gate, filled with the objects of a world's sessions."""
+
+    def __init__(self, made, gate, client, bucket, objects, **more):
+        self.made, self.gate, self.client, self.bucket, self.objects = made, gate, client, bucket, objects
+        log = SharedCallLog(f"sqlite:///{made.folder}/state.db", made.uptime)
+        limiter = Limiter(log, "polygon_files", Rate(100, 1.0), lease_s=60, pause=made.pause)
+        patience = Patience(attempts=2, silence_s=5.0)
+        reader = open_client(("an-id", SECRET), gate.endpoint, patience)
+        found = Bucket(reader, limiter, patience, made.pause, uptime=made.uptime, name=bucket)
+        made.files, made.rights = FlatFiles(found, **more), RIGHTS
+
+    @property
+    def days(self) -> list[date]:
+        sessions = self.made.vendor.truth.sessions["session"]
+        return [day for day in sessions if self.made.span[0] <= day < self.made.span[1]]
+
+    def put(self, *days: date) -> None:
+        for day in days or self.days:
+            for length in flatfiles.LENGTHS:
+                key = flatfiles.key_of(day, length)
+                self.client.put_object(Bucket=self.bucket, Key=key, Body=self.objects[key])
+
+    def replace(self, day: date, content: bytes) -> None:
+        key = flatfiles.key_of(day, "minute")
+        self.client.put_object(Bucket=self.bucket, Key=key, Body=content)
+
+    def whole(self, day: date) -> bytes:
+        return self.objects[flatfiles.key_of(day, "minute")]
+
+    def told(self, day: date) -> pl.DataFrame:
+        return flatfiles.told(self.made.vendor.truth, day, "minute")
+
+    def gets(self) -> list[str]:
+        """Give the dates of the objects that were asked for, in order."""
+        return [key.rpartition("/")[2].partition(".")[0] for key in self.gate.gets]
+
+
+@pytest.fixture
+def gate(s3_server):  # noqa: F811
+    with gate_before(s3_server.port) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def objects(truth, s3_server):  # noqa: F811
+    """The objects of the last sessions as the fake vendor puts them into a bucket, by key."""
+    client, bucket = s3_server.client(), s3_server.new_bucket()
+    keys = flatfiles.put_sessions(client, truth, truth.sessions["session"].tail(3), bucket=bucket)
+    return {key: client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+
+@pytest.fixture
+def opened(worlds, truth, gate, s3_server, objects):  # noqa: F811
+    def start(table=RAW_MINUTE_BARS, *, least_tickers=1, keeps_bytes=True, tickers=(), **more) -> Files:
+        made = worlds(table, tickers=traded(truth) if tickers == () else tickers, **more)
+        client = s3_server.client()
+        bucket = s3_server.new_bucket()
+        return Files(made, gate, client, bucket, objects, least_tickers=least_tickers, keeps_bytes=keeps_bytes)
+
+    return start
+
+
+def traded(truth) -> tuple[str, ...]:
+    """Give who has bars in each of the last three sessions."""
+    last = truth.daily_bars.filter(pl.col("session").is_in(truth.sessions["session"].tail(3).to_list()))
+    return tuple(last.group_by("ticker").len().filter(pl.col("len") == 3)["ticker"].sort())
+
+
+def assert_told(files) -> None:
+    """The raw rows are the market's, less what objects never hold: a vwap."""
+    made = files.made
+    rows = made.rows()
+    key = list(made.table.key)
+    names = [*dict.fromkeys([*key, "session"]), "open", "high", "low", "close", "volume", "trade_count"]
+    truth = truth_rows(made).with_columns(pl.col("trade_count").fill_null(1.0)).select(names).sort(key)
+    assert rows.select(names).cast(dict(truth.schema)).equals(truth)
+    assert rows["vwap"].null_count() == rows.height
+    assert rows["problem"].null_count() == rows.height
+
+
+def test_one_object_a_session_gives_everybody_who_is_followed(opened, caplog):
+    files = opened(tickers=None)
+    files.put()
+    work = files.made.plan()
+
+    outcome = files.made.run()
+
+    assert isinstance(outcome, Landed)
+    assert work.calls_by_route == {"minute_file": 3}
+    assert files.gets() == [str(day) for day in reversed(files.days)]
+    assert files.made.calls() == 0, "no call of the key was spent"
+    assert_told(files)
+    assert_cells(files.made)
+    assert set(files.made.states()) == {"data", "empty_confirmed"}
+    assert_no_op(files.made)
+    assert len(files.gets()) == 3
+    assert_secret(files.made, caplog.text)
+    seen = [caplog.text, *files.gate.heads, *map(str, files.made.told), *files.made.details()]
+    assert not [text for text in seen if SECRET in text]
+
+
+def test_daily_bars_of_a_session_come_from_its_object(opened):
+    files = opened(RAW_DAILY_BARS)
+    files.put()
+
+    files.made.run()
+
+    assert [key.split("/")[1] for key in files.gate.gets] == ["day_aggs_v1"] * 3
+    assert_told(files)
+    closes = files.made.vendor.truth.sessions.select("session", "ts_close")
+    told = files.made.desk.lake.read(RAW_DAILY_BARS).join(closes, on="session")
+    assert (told["ts_event"] == told["ts_close"]).all()
+
+
+def test_for_few_tickers_ranges_are_asked_for_and_objects_stay_where_they_are(opened):
+    files = opened(tickers=("SAAA", "SAAB"))
+    files.put()
+
+    files.made.run()
+
+    assert files.gets() == []
+    assert files.made.calls() == 2
+
+
+def test_a_session_without_an_object_is_answered_by_calls(opened):
+    files = opened()
+    files.put(*files.days[:2])
+
+    files.made.run()
+
+    assert files.gets() == [str(day) for day in reversed(files.days[:2])]
+    assert files.made.calls() == len(files.made.tickers)
+    assert {str(files.days[2])} == {entry.path.split("/")[8] for entry in files.made.vendor.journal}
+    assert_cells(files.made)
+
+
+def test_an_object_that_goes_between_listing_and_download_is_not_listed(opened):
+    files = opened()
+    files.put()
+    source = files.made.source()
+    routes = source.routes(files.made.clock.now().date())
+    files.client.delete_object(Bucket=files.bucket, Key=flatfiles.key_of(files.days[1], "minute"))
+    assert files.days[1] in {day for route in routes if route.versions for day in route.versions}
+
+    files.made.source = lambda: source
+    files.made.run()
+
+    gone = files.made.cells().filter(pl.col("session") == files.days[1])
+    assert set(gone["state"]) == {"not_listed"}
+    assert_one_line(files.made.details(), "flat files")
+
+
+def test_what_may_be_listed_and_not_downloaded_is_not_entitled_and_asked_for_again_tomorrow(opened):
+    files = opened()
+    files.put()
+    files.gate.denied = tuple(flatfiles.key_of(day, "minute") for day in files.days[:2])
+
+    files.made.run()
+
+    cells = files.made.cells()
+    assert set(cells.filter(pl.col("session") < files.days[2])["state"]) == {"not_entitled"}
+    assert set(cells.filter(pl.col("session") == files.days[2])["state"]) == {"data"}
+    assert len(files.gets()) == 3, "a right is asked for once"
+    assert_one_line(files.made.details(), "flat files")
+    assert_no_op(files.made)
+    assert len(files.gets()) == 3
+    files.gate.denied = ()
+    files.made.heal()
+    assert len(files.gets()) == 5
+    assert_told(files)
+
+
+def test_where_nothing_may_be_listed_calls_answer(opened, caplog):
+    files = opened()
+    files.put()
+    files.gate.denies_lists = True
+
+    files.made.run()
+
+    assert files.gets() == []
+    assert files.made.calls() == len(files.made.tickers)
+    assert "is planned without its files" in caplog.text
+
+
+def test_keys_that_are_none_end_the_run(opened):
+    files = opened()
+    files.put()
+    files.gate.denied, files.gate.code = (MINUTES,), "InvalidAccessKeyId"
+
+    outcome = files.made.run()
+
+    assert isinstance(outcome, OrionError)
+    assert "POLYGON_S3_ACCESS_KEY" in str(outcome)
+    assert len(files.gets()) == 1
+    assert set(files.made.states()) == {"failed"}
+    files.gate.denied = ()
+    files.made.heal()
+    assert_told(files)
+
+
+def _half(content: bytes) -> bytes:
+    rows = pl.read_csv(content, schema_overrides={"volume": pl.Float64})
+    names = rows["ticker"].unique().sort()
+    return flatfiles.packed(rows.filter(pl.col("ticker").is_in(names.head(len(names) // 2).to_list())))
+
+
+DAMAGE = {
+    "a cut stream": lambda content: content[:-9],
+    "a cut in the middle": lambda content: content[: len(content) // 2],
+    "no gzip": lambda _: b"<html>maintenance</html>",
+    "another header": lambda content: gzip.compress(gzip.decompress(content).replace(b"window_start", b"start", 1)),
+    "half of the tickers": _half,
+    "no rows": lambda content: gzip.compress(gzip.decompress(content).partition(b"\n")[0] + b"\n"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_an_object_that_is_not_whole_is_read_twice_and_nothing_of_it_is_landed(opened, damage):
+    files = opened()
+    files.put()
+    day = files.days[0]
+    files.replace(day, DAMAGE[damage](files.whole(day)))
+
+    outcome = files.made.run()
+
+    assert isinstance(outcome, Landed)
+    bad = files.made.cells().filter(pl.col("session") == day)
+    assert set(bad["state"]) == {"quarantined"}
+    assert day not in set(files.made.rows()["session"])
+    assert files.gets().count(str(day)) == (1 if damage == "another header" else 2)
+    assert_one_line(files.made.details(), "flat files", "raw_minute_bars of")
+    files.put(day)
+    files.made.heal()
+    assert_told(files)
+    assert_no_op(files.made)
+
+
+def test_the_object_of_another_day_is_not_landed(opened):
+    files = opened()
+    files.put()
+    files.replace(files.days[0], files.whole(files.days[1]))
+
+    files.made.run()
+
+    assert files.days[0] not in set(files.made.rows()["session"])
+    assert f"rows that are not of {files.days[0]}" in " ".join(files.made.details())
+
+
+def test_a_download_that_breaks_off_is_made_again(opened):
+    files = opened()
+    files.put()
+    files.gate.cuts = 1
+
+    files.made.run()
+
+    assert len(files.gets()) == 4
+    assert_told(files)
+
+
+def test_a_bucket_that_does_not_answer_leaves_what_was_landed_and_goes_on_later(opened):
+    files = opened()
+    files.put()
+    source = files.made.source()
+    source.routes(files.made.clock.now().date())
+    files.made.source = lambda: source
+    files.gate.fails = 10
+
+    outcome = files.made.run()
+
+    assert isinstance(outcome, OrionError)
+    assert set(files.made.states()) == {"failed"}
+    files.gate.fails = 0
+    files.made.heal()
+    assert_told(files)
+
+
+def test_a_replaced_object_is_read_again_as_a_new_version_and_the_others_are_not(opened):
+    files = opened()
+    files.put()
+    files.made.run()
+    then, before, day = files.made.clock.now(), files.made.rows(), files.days[1]
+    files.made.clock.advance(86_400)
+    corrected = files.told(day).with_columns(
+        close=pl.when(pl.col("ticker") == "SAAA").then(pl.col("high")).otherwise("close")
+    )
+    files.replace(day, flatfiles.packed(corrected))
+
+    work = files.made.plan()
+    files.made.run()
+
+    assert work.calls_by_route == {"minute_file": 1}
+    assert files.gets()[3:] == [str(day)]
+    changed = files.made.rows().join(before, on=["ticker", "ts_open", "close"], how="anti")
+    assert set(changed["ticker"]) == {"SAAA"}
+    assert (changed["close"] == changed["high"]).all()
+    raw = files.made.desk.lake.read(RAW_MINUTE_BARS)
+    assert visible(raw, RAW_MINUTE_BARS.key, then).select(before.columns).sort("ticker", "ts_open").equals(before)
+    assert_no_op(files.made)
+    assert len(files.gets()) == 4
+
+
+def test_an_object_put_anew_without_a_change_is_read_once_and_changes_nothing(opened):
+    files = opened()
+    files.put()
+    files.made.run()
+    before = files.made.versions()
+    day = files.days[0]
+    files.replace(day, gzip.compress(gzip.decompress(files.whole(day)), 1, mtime=0))
+
+    files.made.run()
+    files.made.run()
+
+    assert files.gets()[3:] == [str(day)]
+    assert files.made.versions() == before
+
+
+def test_a_ticker_followed_later_is_read_from_the_same_objects(opened):
+    files = opened()
+    everybody = files.made.tickers
+    files.made.tickers = everybody[:10]
+    files.put()
+    files.made.run()
+    files.made.tickers = everybody
+
+    files.made.run()
+
+    assert len(files.gets()) == 6
+    assert_told(files)
+    assert files.made.calls() == 0
+
+
+def test_only_rows_may_be_kept_and_the_object_is_known_all_the_same(opened):
+    files = opened(keeps_bytes=False)
+    files.put()
+
+    files.made.run()
+
+    assert_told(files)
+    assert not list((files.made.folder / "archive").rglob("*.gz"))
+    assert_no_op(files.made)
+    whole = opened()
+    whole.put()
+    whole.made.run()
+    kept = {gzip.decompress(file.read_bytes()) for file in (whole.made.folder / "archive").rglob("*.gz")}
+    assert kept == {whole.whole(day) for day in whole.days}
+
+
+def test_a_part_of_a_market_is_refused_by_its_tickers_alone(opened):
+    files = opened(least_tickers=5_000)
+    files.put()
+
+    files.made.run()
+
+    assert set(files.made.states()) == {"quarantined"}
+    assert "too few to be the whole" in " ".join(files.made.details())
