@@ -96,3 +96,16 @@ def test_the_series_of_a_company_begins_with_its_own_first_bar_and_goes_on_throu
     assert first["ret_simple"].to_list() == [None], "there is no close of its own before"
     before, after = truly(vendor, OLD)[-1][2], truly(vendor, NEW)[0][2]
     assert renamed["ret_simple"][0] == pytest.approx(after / before - 1)
+
+
+def test_who_follows_one_name_alone_is_told_of_the_other(filled, tmp_path):
+    made, _, _ = filled
+    other = made.copy(tmp_path / "other")
+    whole = other.orion("tickers", "list")
+
+    other.done("tickers", "remove", OLD)
+    said = other.orion("tickers", "list", "--json")
+
+    assert whole.err == ""
+    assert json.loads(said.out) == [{"ticker": NEW}, {"ticker": REUSED}]
+    assert said.err == f"the same companies traded as {OLD}; for those bars too: orion tickers add {OLD}\n"
