@@ -264,6 +264,11 @@ def test_changes_of_ticker_that_are_not_told_keep_nobody_from_the_rest(made, fau
     assert refer(made, ticker) == 0
     assert made.calls() == calls, "it is not asked for again at once"
     assert held(made)["ticker"].to_list() == listed
+    made.vendor.faults.clear()
+    made.clock.advance(timedelta(days=8).total_seconds())
+    refer(made, ticker)
+    # What was refused is asked for again, and what nobody knows is not
+    assert asked(made, calls).count("events") == (1 if fault else 0)
 
 
 def test_a_run_that_ends_in_the_middle_is_taken_up_there(made):
