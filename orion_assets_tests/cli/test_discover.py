@@ -147,3 +147,16 @@ def test_the_plan_counts_the_calls_of_the_reference(made, vendor):
 
     assert plan["reference"] == {"calls": 6, "calls_by_route": {"ended": 2, "events": 2, "listed": 2}}
     assert lines[1] == ("reference: about 6 calls first: 2 of the listing, 2 of the delisted, 2 of changes of ticker")
+
+
+@pytest.mark.parametrize(
+    ("source", "more"), [("yahoo", {}), ("alpaca", {"ALPACA_API_KEY": "a", "ALPACA_SECRET_KEY": "b"})]
+)
+def test_a_source_without_a_listing_says_what_to_do(tmp_path, source, more):
+    with undisturbed():
+        own = deployment(tmp_path / "own", "", start="2024-01-02", ORION_SOURCE=source, ORION_FILES_MAPPING="", **more)
+
+        said = own.orion("tickers", "discover", "us_equities")
+
+    assert said.code == 2
+    assert f"{source}: it does not say whom it lists. Name the tickers, ORION_TICKERS=" in said.err
