@@ -7,10 +7,12 @@ from orion_assets.cli.context import Call, now
 from orion_assets.cli.discover import discover
 from orion_assets.cli.markets import demand_loaded
 from orion_assets.cli.options import Json, Named
-from orion_assets.cli.output import OUT, document, frame, refuse
+from orion_assets.cli.output import ERR, OUT, document, frame, refuse
 from orion_assets.ingest.universe import follow
 from orion_assets.markets import EQUITIES, market_of
+from orion_assets.schemas import SECURITIES
 from orion_assets.sources.protocols import Listing
+from orion_assets.transforms.versions import visible
 
 app = typer.Typer(no_args_is_help=True, help="The followed universe: discover, list, add, remove.")
 app.command()(discover)
@@ -18,13 +20,19 @@ app.command()(discover)
 
 @app.command("list")
 def listed(ctx: typer.Context, json: Json = False) -> None:
-    """Show the followed tickers."""
+    """Show the followed tickers, and on stderr under which others the same companies traded."""
     call: Call = ctx.obj
     followed = call.state().universe(None)
     shown = pl.DataFrame({"ticker": followed}, schema={"ticker": pl.String})
     markets = [market_of(ticker).name for ticker in followed]
     # Who follows equities alone need not be told
     frame(shown.with_columns(market=pl.Series(markets)) if set(markets) - {EQUITIES.name} else shown, as_json=json)
+    borne = visible(call.lake().read(SECURITIES), SECURITIES.key).select("ticker", "security_id")
+    mine = borne.filter(pl.col("ticker").is_in(list(followed)))["security_id"]
+    others = sorted(set(borne.filter(pl.col("security_id").is_in(mine.implode()))["ticker"]) - set(followed))
+    if others:
+        names = " ".join(others)
+        ERR.print(f"the same companies traded as {names}; for those bars too: orion tickers add {names}")
 
 
 @app.command()

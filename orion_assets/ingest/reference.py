@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -12,10 +13,10 @@ from orion_assets.errors import AnswerDistrusted, NotEntitled, NotFound, Request
 from orion_assets.ingest.landing import NOT_VALUES
 from orion_assets.ingest.ledger import mark_stale
 from orion_assets.ingest.moment import Moment
-from orion_assets.ingest.reference_calls import ROUTES, due
+from orion_assets.ingest.reference_calls import ROUTES, due, refused
 from orion_assets.ingest.runner import Desk, Landed, refuse_mixture
 from orion_assets.schemas import RAW_DIVIDENDS, RAW_SPLITS, RAW_TICKERS, SECURITIES
-from orion_assets.sources.protocols import EVENTS, LISTED, TS_ASSUMED, TS_STATED, Answer, Ask, Source
+from orion_assets.sources.protocols import ENDED, EVENTS, LISTED, TS_ASSUMED, TS_STATED, Answer, Ask, Source
 from orion_assets.tables import UTC_US
 from orion_assets.transforms.identity import identified
 from orion_assets.transforms.versions import change_points, visible
@@ -55,17 +56,22 @@ def _called(desk: Desk, source: Source, moment: Moment, followed: Sequence[str])
     for route in ROUTES:
         wanted = due(desk.lake.read(RAW_TICKERS), desk.state, followed, moment.now)
         for ask, subjects in wanted.asks(route, moment.now):
-            settled = {*subjects}
+            told, settled = route, {*subjects}
             try:
                 answer = source.read(ask)
             except (NotFound, NotEntitled, AnswerDistrusted, RequestRejected) as e:
                 if route == LISTED:
                     raise
                 LOG.warning("%s. The reference goes on without it", e)
+                # That there are no changes is an answer; all else is asked for again in a week
+                told = route if route == EVENTS and isinstance(e, NotFound) else refused(route)
             else:
+                if route == ENDED:
+                    # Who else ever ended, in twenty years, bears upon nobody who is followed
+                    answer = replace(answer, rows=answer.rows.filter(pl.col("ticker").is_in(list(subjects))))
                 yield _landed(desk, answer, moment, is_part=True)
                 settled |= set(answer.rows["figi"].drop_nulls()) if route == EVENTS else set()
-            desk.state.note_reference(route, settled, moment.landing())
+            desk.state.note_reference(told, settled, moment.landing())
 
 
 def _landed(desk: Desk, answer: Answer, moment: Moment, *, is_part: bool = False) -> Landed:

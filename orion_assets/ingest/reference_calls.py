@@ -79,7 +79,7 @@ def due(held: pl.DataFrame, state: State, followed: Sequence[str], now: datetime
         followed: The followed tickers.
         now: The time, UTC.
     """
-    listed, ended, events = (state.reference(route) for route in ROUTES)
+    listed, ended, events = (_answered(state, route, now) for route in ROUTES)
     known = _Known.of(held, followed)
     gone = {each for each in followed if each in listed and not known.explains(each, listed[each])}
     return Due(
@@ -89,6 +89,16 @@ def due(held: pl.DataFrame, state: State, followed: Sequence[str], now: datetime
                      | {figi for each in gone for figi in known.figis.get(each, ())[-1:]
                         if figi in events and events[figi] < listed[each]})),
     )  # fmt: skip
+
+
+def refused(route: str) -> str:
+    """Name what is noted when a vendor refuses a route: for a week that counts as an answer."""
+    return f"{route} refused"
+
+
+def _answered(state: State, route: str, now: datetime) -> dict[str, datetime]:
+    lately = {subject: at for subject, at in state.reference(refused(route)).items() if at > now - _WEEK}
+    return lately | state.reference(route)
 
 
 def _is_old(answered: Mapping[str, datetime], subject: str, now: datetime) -> bool:

@@ -1,6 +1,7 @@
 """Fault 36: a rename in mid-range and a ticker used again, from the vendor's reference to whose bar a bar is."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
@@ -12,12 +13,13 @@ from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.reference import land_tickers
 from orion_assets.ingest.reference_calls import due
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_TICKERS, SECURITIES
-from orion_assets.sources.synthetic.market import figi
+from orion_assets.sources.synthetic.market import Market, figi
 from orion_assets.sources.synthetic.vendor.terms import ManualClock
+from orion_assets.sources.synthetic.vendor.truth import Truth, large_market
 from orion_assets.transforms.identity import identified
 from orion_assets.transforms.securities import securities
 from orion_assets.transforms.versions import visible
-from orion_assets_tests.faults.world import NOW, assert_budget, assert_secret
+from orion_assets_tests.faults.world import LAST, NOW, assert_budget, assert_secret
 
 # Of the vendor's cast: a rename, two companies under one ticker, one that ended, one to which nothing happened
 OLD, NEW, REUSED, GONE, PLAIN = "SAAF", "RAAF", "SAAI", "SAAH", "SAAB"
@@ -168,6 +170,41 @@ def test_a_rename_on_the_way_is_asked_for_once_it_shows(worlds):
     assert asked(made, calls) == ["tickers"], "a rename that is explained is not asked for again"
 
 
+def test_a_rename_that_a_whole_listing_shows_is_asked_for_once(worlds):
+    truth = Truth(large_market(40, 24, LAST))
+    day = next(each.since for each in truth.listings if each.ticker == NEW)
+    clock = ManualClock(datetime(day.year, day.month, day.day, 18, tzinfo=UTC) - timedelta(days=3))
+    made = worlds(RAW_DAILY_BARS, truth=truth, clock=clock)
+    everybody = sorted({each.ticker for each in truth.listings if each.is_active(clock.now().date())} - {GONE})
+    refer(made, *everybody)
+    assert NEW not in held(made)["ticker"].to_list()
+    calls = made.calls()
+
+    clock.advance(timedelta(days=7, hours=1).total_seconds())
+    refer(made, *everybody)
+
+    assert asked(made, calls) == ["tickers", "events"]
+    assert intervals(made).filter(security_id=figi(5)).select("ticker", "valid_from").rows() == [
+        (OLD, truth.market.first),
+        (NEW, day),
+    ]
+    calls = made.calls()
+    clock.advance(timedelta(days=7, hours=1).total_seconds())
+    refer(made, *everybody)
+    assert asked(made, calls) == ["tickers"]
+
+
+def test_of_the_delisted_only_those_are_landed_whose_ticker_is_followed(worlds):
+    made = worlds(RAW_DAILY_BARS, truth=Truth(large_market(40, 24, LAST)))
+    everybody = sorted({each.ticker for each in made.vendor.truth.listings} - {GONE})
+
+    refer(made, *everybody)
+
+    assert asked(made).count("tickers") == 2, "more than a page each: whole listings"
+    ended = held(made).filter(pl.col("delist_date").is_not_null())
+    assert ended["ticker"].to_list() == [REUSED]
+
+
 def test_a_company_that_takes_a_ticker_on_the_way_begins_a_series_of_its_own(worlds):
     truth = worlds(RAW_DAILY_BARS).vendor.truth
     first, second = [each for each in truth.listings if each.ticker == REUSED]
@@ -182,6 +219,34 @@ def test_a_company_that_takes_a_ticker_on_the_way_begins_a_series_of_its_own(wor
 
     told = intervals(made).select("security_id", "valid_from", "valid_to").sort("valid_from").rows()
     assert told == [(first.figi, first.since, first.until), (second.figi, second.since, None)]
+
+
+def test_a_ticker_that_changes_hands_from_one_day_to_the_next_is_two_companies(worlds):
+    market = large_market(14, 24, LAST)
+    handed = replace(market.cast[9], since=market.cast[8].until)
+    other = Market(market.seed, [*market.cast[:9], handed, *market.cast[10:]], market.first, market.end)
+    made = worlds(RAW_DAILY_BARS, truth=Truth(other), tickers=(REUSED,), sessions=24)
+
+    refer(made, REUSED)
+
+    told = intervals(made).select("security_id", "valid_from", "valid_to").sort("valid_from").rows()
+    assert told == [(figi(8), market.first, handed.since), (figi(9), handed.since, None)]
+    assert visible(held(made), RAW_TICKERS.key)["list_date"].null_count() == 2, "no row took the place of another"
+
+
+def test_a_listing_of_the_day_of_a_change_takes_nothing_back(worlds):
+    market = large_market(14, 24, LAST)
+    day = market.cast[9].since
+    clock = ManualClock(datetime(day.year, day.month, day.day, 18, tzinfo=UTC))
+    made = worlds(RAW_DAILY_BARS, truth=Truth(market), tickers=(REUSED,), clock=clock)
+
+    refer(made, REUSED)
+
+    (row,) = visible(held(made), RAW_TICKERS.key).filter(snapshot=day).iter_rows(named=True)
+    assert (row["figi"], row["name"], row["list_date"]) == (figi(9), "Synthetic Successor Company", day)
+    made.desk.state.note_reference("listed", [REUSED], datetime(2020, 1, 1, tzinfo=UTC))
+    clock.advance(3600.0)
+    assert refer(made, REUSED) == 0
 
 
 @pytest.mark.parametrize(
@@ -199,6 +264,11 @@ def test_changes_of_ticker_that_are_not_told_keep_nobody_from_the_rest(made, fau
     assert refer(made, ticker) == 0
     assert made.calls() == calls, "it is not asked for again at once"
     assert held(made)["ticker"].to_list() == listed
+    made.vendor.faults.clear()
+    made.clock.advance(timedelta(days=8).total_seconds())
+    refer(made, ticker)
+    # What was refused is asked for again, and what nobody knows is not
+    assert asked(made, calls).count("events") == (1 if fault else 0)
 
 
 def test_a_run_that_ends_in_the_middle_is_taken_up_there(made):

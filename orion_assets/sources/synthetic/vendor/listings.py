@@ -77,7 +77,7 @@ def _contract(underlying: str, expiry: date, strike: int, kind: str) -> dict[str
     }
 
 
-def _other(ticker: str, name: str, kind: Kind, on: date) -> dict[str, Any]:
+def _other(ticker: str, name: str, kind: str, on: date) -> dict[str, Any]:
     is_currency = kind in ("crypto", "fx")
     return {
         "ticker": ticker,
