@@ -109,8 +109,8 @@ def prepared(wanted: Wanted, source: Source, now: datetime) -> Fetch:
         return Fetch(wanted, sessions, now, asks, None, 0)
     cells = [planned_cells(ask.dataset, ask.tickers, ask.start, ask.end).select(HOLES.keys()) for ask in asks]
     span = min(ask.start for ask in asks), max(ask.end for ask in asks)
-    is_closed = pl.col("session").is_in(calendars.sessions(*span).filter(pl.col("ts_close_cutoff") <= now)["session"])
-    work = plan(pl.concat(cells).filter(is_closed), routes, calendars.sessions(*span))
+    closed = calendars.sessions(*span).filter(pl.col("ts_close_cutoff") <= now)
+    work = plan(pl.concat(cells).join(closed, on="session", how="semi"), routes, calendars.sessions(*span))
     return Fetch(wanted, sessions, now, [call.ask(now) for call in work], work, work.calls)
 
 
