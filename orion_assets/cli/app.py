@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from orion_assets.cli import market, quality, store, tickers
+from orion_assets.cli import market, quality, store, tickers, vendor
 from orion_assets.cli.backfill import backfill, update
 from orion_assets.cli.context import Call
 from orion_assets.cli.demo import demo
@@ -42,6 +42,7 @@ app.add_typer(tickers.app, name="tickers")
 app.add_typer(market.app, name="market")
 app.add_typer(store.app, name="store")
 app.add_typer(quality.app, name="quality")
+app.add_typer(vendor.app, name="vendor")
 
 
 def _print_version(*, is_asked: bool) -> None:

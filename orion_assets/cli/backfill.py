@@ -10,7 +10,7 @@ from orion_assets import calendars
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW, Launch, Outcome, merged
-from orion_assets.cli.options import From, Json, MaxCalls, MaxTickers, Only, TakesBack, To, Until
+from orion_assets.cli.options import From, Json, MaxCalls, MaxInFlight, MaxTickers, Only, TakesBack, To, Until
 from orion_assets.cli.output import ERR, OUT, Exit, counted, refuse
 from orion_assets.cli.plan import Planning, listing_calls, told
 from orion_assets.cli.report import Report
@@ -31,6 +31,7 @@ def backfill(
     takes_back: TakesBack = False,
     max_calls: MaxCalls = None,
     max_tickers: MaxTickers = None,
+    max_in_flight: MaxInFlight = None,
     json: Json = False,
 ) -> None:
     """Fill the sessions from --from up to, not including, --to: from raw to the feature store.
@@ -38,7 +39,7 @@ def backfill(
     Without --from it begins at ORION_START; without --to it ends with the session under way, or where the source ends.
     Nothing is stored twice: repeat it at will.
     """
-    call: Call = ctx.obj
+    call: Call = ctx.obj.changed(max_in_flight=max_in_flight)
     settings = call.with_source()
     source = call.source()
     instant = context.moment(until)
@@ -75,14 +76,20 @@ def backfill(
         refuse(f"--max-tickers {max_tickers}: {left} with cells to fill remain; call it again", Exit.BUDGET)
 
 
-def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = False, json: Json = False) -> None:
+def update(
+    ctx: typer.Context,
+    until: Until = None,
+    takes_back: TakesBack = False,
+    max_in_flight: MaxInFlight = None,
+    json: Json = False,
+) -> None:
     """Fill what has become due or failed since the first session that was asked for, and derive what is stale.
 
     Datasets are looked at one by one: VIX that comes a day late is asked for alone.
 
     Files are read anew, and sessions that they tell otherwise than before are filled again.
     """
-    call: Call = ctx.obj
+    call: Call = ctx.obj.changed(max_in_flight=max_in_flight)
     settings = call.with_source()
     source = call.source()
     instant = context.moment(until)

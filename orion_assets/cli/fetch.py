@@ -1,7 +1,6 @@
 """`orion fetch`: bars of a few tickers, once, to the terminal or into a file; nothing of them is stored."""
 
 import sys
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +13,7 @@ from orion_assets.calendars import NEW_YORK
 from orion_assets.cli import context
 from orion_assets.cli.context import Call
 from orion_assets.cli.live import board
-from orion_assets.cli.options import From, Named, To
+from orion_assets.cli.options import From, MaxInFlight, Named, To
 from orion_assets.cli.output import ERR, Exit, counted, document_text, frame, refuse
 from orion_assets.ingest.fetching import Bars, Basis, Fetch, Wanted, fetched, prepared
 from orion_assets.settings import SourceName
@@ -41,13 +40,14 @@ def fetch(
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write there.")] = None,
     max_calls: Annotated[int | None, typer.Option(min=0, help="Ask for nothing where it takes more calls.")] = None,
+    max_in_flight: MaxInFlight = None,
 ) -> None:
     """Fetch bars of some tickers from a source, once, and store nothing: a table, CSV, JSON or Parquet.
 
     Sessions run from --from up to, not including, --to: the last 30 days where neither is said. Weeks and months are
     whole ones that are over. The calls are planned and said first, and count against the same budget as all others.
     """
-    call: Call = ctx.obj
+    call: Call = ctx.obj.changed(source=source, max_in_flight=max_in_flight)
     form = format_ or _BY_SUFFIX.get(output.suffix if output else "", "table")
     if form == "parquet" and output is None and sys.stdout.isatty():
         refuse("--format parquet: a terminal cannot show it; name a file with --output, or send it into a pipe")
@@ -56,9 +56,8 @@ def fetch(
     if output is not None and not output.absolute().parent.is_dir():
         refuse(f"--output {output}: there is no folder {output.absolute().parent}; make it, or name another file")
     now = context.now()
-    chosen = call if source is None else replace(call, fixed=call.settings.model_copy(update={"source": source}))
     wanted = Wanted(tuple(dict.fromkeys(tickers)), *_span(start, end, now), timeframe, adjusted)
-    opened = chosen.source()
+    opened = call.source()
     work = prepared(wanted, opened, now)
     _told(work, max_calls)
     with board(show=True):

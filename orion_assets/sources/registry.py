@@ -19,7 +19,7 @@ from orion_assets.sources.limiter import CallLog, Limiter, Rate, budget_of
 from orion_assets.sources.none import NoSource
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
 from orion_assets.sources.protocols import Source
-from orion_assets.sources.routes import Budget, Route
+from orion_assets.sources.routes import NO_FLOORS, Budget, Floors, Route
 from orion_assets.sources.synthetic.cast import END
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.sources.transport import is_on_this_machine
@@ -32,12 +32,13 @@ _UNLIMITED: Final = Rate(100, 1.0)
 _SIDE_BY_SIDE: Final = 2
 
 
-def open_source(settings: Settings, calls: CallLog) -> Source:
+def open_source(settings: Settings, calls: CallLog, floors: Floors = NO_FLOORS) -> Source:
     """Open the source that the settings name; `none` gives one that tells whoever asks what to set.
 
     Args:
         settings: The deployment.
         calls: The log of calls, which those who share a key share.
+        floors: How far back keys were found to reach.
 
     Raises:
         SettingsError: A mapping or a key is missing or wrong.
@@ -47,7 +48,7 @@ def open_source(settings: Settings, calls: CallLog) -> Source:
     if settings.source == SyntheticSource.name:
         return SyntheticSource()
     if settings.source in _VENDORS:
-        return _VENDORS[settings.source](settings, _Budgets(calls))
+        return _VENDORS[settings.source](settings, _Budgets(calls, floors))
     if not settings.files_mapping:
         raise SettingsError("source files: no mapping is named; set ORION_FILES_MAPPING=path/to/mapping.toml")
     return FilesSource(settings.files_mapping, settings.files_root)
@@ -68,9 +69,10 @@ def routes_of_plan(settings: Settings, plan: PlanName, today: date) -> Sequence[
 
 @dataclass(frozen=True)
 class _Budgets:
-    """Makes limiters over the one log of calls."""
+    """Makes limiters over the one log of calls; knows how far back keys were found to reach."""
 
     calls: CallLog
+    floors: Floors
 
     def of(self, vendor: str, key: str = "") -> Callable[[Rate, float], Limiter]:
         """Give what makes the limiter of a key, for a rate and for the seconds within which any call has ended."""
@@ -88,7 +90,7 @@ def _polygon(settings: Settings, budgets: _Budgets) -> Source:
     url, rights = settings.polygon_base_url, RIGHTS[settings.polygon_plan]
     rate = _stated_rate(settings) or rights.rate
     rights = replace(rights, rate=rate, in_flight=_in_flight(settings, rate))
-    main = open_polygon(key, url, rights, budgets.of("polygon", key), SystemClock())
+    main = open_polygon(key, url, rights, budgets.of("polygon", key), SystemClock(), floors=budgets.floors)
     return _with_vix(main, url, budgets, [main])
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final, TypeVar
 
 import polars as pl
@@ -21,14 +21,15 @@ from orion_assets.schemas import (
     TABLES,
 )
 from orion_assets.sources import filing
-from orion_assets.sources.limiter import Limiter, Rate
+from orion_assets.sources.limiter import Limiter, Rate, budget_of
 from orion_assets.sources.polygon import reference, requests, rows
 from orion_assets.sources.polygon.pages import flat_page, listed
+from orion_assets.sources.polygon.probe import Prober
 from orion_assets.sources.polygon.requests import Request
-from orion_assets.sources.polygon.routes import LISTING_PAGES, polygon_routes
+from orion_assets.sources.polygon.routes import FIRST_SESSION, LISTING_PAGES, polygon_routes
 from orion_assets.sources.polygon.words import judge
-from orion_assets.sources.protocols import Answer, Ask, Document, said_schema, spoken_by
-from orion_assets.sources.routes import Rights, Route
+from orion_assets.sources.protocols import Answer, Ask, Document, Question, said_schema, spoken_by
+from orion_assets.sources.routes import NO_FLOORS, Floors, Rights, Route, with_floors
 from orion_assets.sources.transport import Policy, Response, Transport, Vendor
 
 # For fewer tickers each is asked for by name: the whole listing takes a dozen calls
@@ -44,7 +45,13 @@ T = TypeVar("T")
 
 
 def open_polygon(
-    key: str, base_url: str, rights: Rights, limited: Callable[[Rate, float], Limiter], clock: Clock
+    key: str,
+    base_url: str,
+    rights: Rights,
+    limited: Callable[[Rate, float], Limiter],
+    clock: Clock,
+    *,
+    floors: Floors = NO_FLOORS,
 ) -> "PolygonSource":
     """Open Polygon with a key.
 
@@ -54,6 +61,7 @@ def open_polygon(
         rights: What its subscription allows; RIGHTS has the vendor's own by name.
         limited: Makes the limiter for their rate and for the seconds within which any call has ended.
         clock: Tells the time.
+        floors: How far back keys were found to reach.
 
     Raises:
         SettingsError: The base URL would send the key in the clear.
@@ -61,7 +69,8 @@ def open_polygon(
     policy = Policy()
     vendor = Vendor(PolygonSource.name, base_url, judge, frozenset(_HOSTS), {"Authorization": f"Bearer {key}"})
     limiter = limited(rights.rate, policy.deadline_s + _GRACE_S)
-    return PolygonSource(Transport(vendor, limiter, policy, clock, time.sleep), rights)
+    transport = Transport(vendor, limiter, policy, clock, time.sleep)
+    return PolygonSource(transport, rights, budget_of(PolygonSource.name, key), floors)
 
 
 class PolygonSource:
@@ -69,11 +78,14 @@ class PolygonSource:
 
     name: ClassVar[str] = rows.SOURCE
     is_local: ClassVar[bool] = False
+    first_session: ClassVar[date] = FIRST_SESSION
 
-    def __init__(self, transport: Transport, rights: Rights) -> None:
-        """Ask by a transport, under the rights of its key."""
+    def __init__(self, transport: Transport, rights: Rights, budget: str = "", floors: Floors = NO_FLOORS) -> None:
+        """Ask by a transport, under the rights of its key, as far back as that key was found to reach."""
+        self.budget: Final = budget
         self._transport = transport
         self._rights = rights
+        self._floors = floors
         self._readers: Final[dict[str, Callable[[Ask], Answer]]] = {
             RAW_DAILY_BARS.name: self._daily_bars,
             RAW_VIX.name: self._vix,
@@ -95,7 +107,8 @@ class PolygonSource:
     def routes(self, today: date) -> Sequence[Route]:
         """Give its routes under the rights of its key, the best first; `today` is New York's date."""
         # Files are another transport's
-        return [route for route in polygon_routes(self._rights, today) if route.dataset in self._readers and route.rank]
+        mine = (route for route in polygon_routes(self._rights, today) if route.dataset in self._readers and route.rank)
+        return with_floors(mine, self._floors.of(self.budget), today)
 
     def read(self, ask: Ask) -> Answer:
         """Answer one call of a plan.
@@ -108,6 +121,10 @@ class PolygonSource:
             raise ValueError(f"polygon: {ask.dataset} is not supplied; supplied are {', '.join(sorted(self._readers))}")
         answer = self._readers[ask.dataset](ask)
         return Answer(spoken_by(answer.rows, ask.now), answer.documents, answer.evidence, answer.tickers)
+
+    def questions(self, ticker: str, now: datetime) -> Sequence[Question]:
+        """Give what is not known of the vendor."""
+        return Prober(self._transport, ticker, now).questions()
 
     def listing_calls(self, followed: int) -> int:
         """Count the calls of a snapshot: one a ticker, two for one that no longer trades, or the pages of all."""
