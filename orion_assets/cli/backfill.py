@@ -14,6 +14,7 @@ from orion_assets.cli.options import From, Json, MaxCalls, MaxInFlight, MaxTicke
 from orion_assets.cli.output import ERR, OUT, Exit, counted, refuse
 from orion_assets.cli.plan import Planning, listing_calls, told
 from orion_assets.cli.report import Report
+from orion_assets.cli.vendor import probe_again
 from orion_assets.ingest.ledger import stale_span
 from orion_assets.ingest.plan import Plan
 from orion_assets.schemas import DERIVED
@@ -47,28 +48,41 @@ def backfill(
     span = ranges.asked(bounds, settings, source, instant, is_replay=until is not None)
     only = context.names(tickers)
     followed = call.state().universe() or settings.tickers or listed_by(source)
-    unknown = sorted(set(only) - set(followed))
-    if unknown:
-        refuse(
-            f"--tickers {', '.join(unknown)}: not followed. Follow them first: orion tickers add {' '.join(unknown)}"
-        )
+    _demand_followed(only, followed)
     then = instant.isoformat() if until else ""
     launch = Launch("daily", *span, until=then, only=tuple(only), takes_back=takes_back)
+    names = only or list(followed)
+    probe_again(call, source, names[0], instant)
     routes = source.routes(instant.astimezone(calendars.NEW_YORK).date())
     if not routes:
         _finish(Report(call, launch, fill(call, settings, launch, show=not json)), as_json=json)
         return
     datasets = [name for name in RAW if name in source.datasets]
-    names = only or list(followed)
-    planning = Planning(call, routes, instant)
-    work = planning.of(span, names, datasets, max_calls=max_calls, max_tickers=max_tickers)
+    work = Planning(call, routes, instant).of(span, names, datasets, max_calls=max_calls, max_tickers=max_tickers)
     for line in told(work, listing_calls(call, source, names, instant)):
         ERR.print(line)
+    launch = _limited(launch, work, names, datasets if max_calls is not None else ())
+    _finish(Report(call, launch, fill(call, settings, launch, show=not json)), as_json=json)
+    _say_what_remains(work, max_calls, max_tickers)
+
+
+def _demand_followed(only: Sequence[str], followed: Sequence[str]) -> None:
+    unknown = sorted(set(only) - set(followed))
+    if unknown:
+        refuse(
+            f"--tickers {', '.join(unknown)}: not followed. Follow them first: orion tickers add {' '.join(unknown)}"
+        )
+
+
+def _limited(launch: Launch, work: Plan, names: Sequence[str], datasets: Sequence[str]) -> Launch:
+    """Give a launch that makes no calls but those of the plan, for the datasets whose calls are limited."""
     if work.left_out.height:
         launch = replace(launch, only=_kept(names, work))
-    if max_calls is not None:
-        launch = replace(launch, max_calls={name: work.calls_of(name) for name in datasets})
-    _finish(Report(call, launch, fill(call, settings, launch, show=not json)), as_json=json)
+    return replace(launch, max_calls={name: work.calls_of(name) for name in datasets})
+
+
+def _say_what_remains(work: Plan, max_calls: int | None, max_tickers: int | None) -> None:
+    """Leave with the code of a spent budget, where a limit left something for later."""
     if work.cut.height:
         refuse(f"--max-calls {max_calls}: {work.cut.height} calls of the plan remain; call it again", Exit.BUDGET)
     if work.left_out.height:
@@ -94,6 +108,7 @@ def update(
     source = call.source()
     instant = context.moment(until)
     launch = Launch("daily", until=instant.isoformat() if until else "", takes_back=takes_back)
+    probe_again(call, source, next(iter(call.state().universe() or settings.tickers), ""), instant)
     dues = ranges.due(call, settings, source, instant, is_replay=until is not None)
     fills = [replace(launch, start=found.start, end=found.end, assets=(*found.datasets, *DERIVED)) for found in dues]
     stale = stale_span(call.state())

@@ -12,9 +12,9 @@ from orion_assets.cli.context import Call, now
 from orion_assets.cli.options import Json
 from orion_assets.cli.output import ERR, OUT, Exit, counted, document, refuse
 from orion_assets.errors import NotEntitled, SourceUnavailable
-from orion_assets.ingest.entitlement import AGE, PROBED, most_calls, reach
+from orion_assets.ingest.entitlement import AGE, PROBED, is_due, most_calls, reach
 from orion_assets.ingest.plan import duration
-from orion_assets.sources.protocols import Probing, Question
+from orion_assets.sources.protocols import Probing, Question, Source
 from orion_assets.sources.transport import Passing
 from orion_assets.store.floors import StoredFloors
 
@@ -97,6 +97,23 @@ def _reaches(source: Probing, floors: StoredFloors, ticker: str, instant: dateti
         floors.record(source.budget, dataset, found.floor)
         rolls = f"moving on with the days; looked for again in {AGE.days} days" if found.floor.is_rolling else "all"
         yield Told(question, f"{found.floor.first}, {rolls} ({counted(found.calls, 'call')})", is_answered=True)
+
+
+def probe_again(call: Call, source: Source, ticker: str, instant: datetime) -> None:
+    """Look again for the floors that were found a week ago or earlier; of those that nobody ever looked for, none."""
+    if not isinstance(source, Probing):
+        return
+    today, floors = instant.astimezone(NEW_YORK).date(), call.floors()
+    for dataset, floor in floors.of(source.budget).items():
+        if dataset in source.datasets and is_due(floor, today):
+            found = reach(source, dataset, source.first_session, instant, ticker)
+            told = f"{found.floor.first}" if found.floor else "no session is answered"
+            ERR.print(
+                f"{dataset} was found to reach back to {floor.first} on {floor.on}; looked for again with"
+                f" {counted(found.calls, 'call')}: {told}"
+            )
+            if found.floor:
+                floors.record(source.budget, dataset, found.floor)
 
 
 def _answered(question: Question) -> Told:

@@ -86,6 +86,11 @@ def first_answered(is_answered: Callable[[date], bool], sessions: Sequence[date]
     return sessions[low] if low < len(sessions) else None
 
 
+def is_due(floor: Floor, today: date) -> bool:
+    """Say whether a floor was found so long ago that it is looked for again."""
+    return today - floor.on >= AGE
+
+
 def most_calls(since: date, now: datetime) -> int:
     """Count the questions that `reach` takes at most."""
     return 2 + calendars.sessions(since, now.astimezone(NEW_YORK).date()).height.bit_length()
