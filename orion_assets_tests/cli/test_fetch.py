@@ -2,7 +2,14 @@
 
 import io
 import json
+import os
+import pty
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, suppress
 from datetime import timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -13,7 +20,7 @@ from orion_assets.clock import SystemClock
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.terms import PLANS, Terms
 from orion_assets.sources.synthetic.vendor.truth import large_market
-from orion_assets_tests.accept_runs import deployment, undisturbed
+from orion_assets_tests.accept_runs import clean_environment, deployment, undisturbed
 
 BAR = ["ticker", "session", "open", "high", "low", "close", "volume"]
 
@@ -174,10 +181,7 @@ def test_the_budget_is_the_same_one_that_a_backfill_draws_on(vendor, tmp_path):
     for _ in range(3):
         made.done("fetch", "SAAA", "--format", "csv")
 
-    made.folder.joinpath("state.db").exists()
-    import sqlite3
-
-    with sqlite3.connect(made.folder / "state.db") as state:
+    with closing(sqlite3.connect(made.folder / "state.db")) as state:
         ((count,),) = state.execute("SELECT count(*) FROM calls").fetchall()
     assert count == 3
 
@@ -216,3 +220,28 @@ def test_minutes_of_files_become_bars_of_any_length(tmp_path):
     assert [(row["open"], row["close"], row["volume"]) for row in rows] == [
         (100.0 + 30 * n, 129.5 + 30 * n, 300.0) for n in range(4)
     ]
+
+
+def test_on_a_terminal_it_shows_what_is_under_way_and_stdout_stays_clean(vendor, tmp_path):
+    vendor.faults.add("late", "range", seconds=0.5)
+    made = asking(vendor, tmp_path, ORION_MAX_IN_FLIGHT="2")
+    ours, theirs = pty.openpty()
+    command = [Path(sys.executable).with_name("orion"), "--env-file", made.env, "fetch", "SAAA", "SAAB", "SAAC"]
+    environment = {**clean_environment(), "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(
+        [*command, "--format", "csv"], env=environment, stdout=subprocess.PIPE, stderr=theirs, text=True
+    )
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):
+        # A terminal whose other end was closed answers with an error, not with an end of file
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    os.close(ours)
+    out, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 0, shown.decode()
+    assert out.splitlines()[0].startswith("ticker,session,")
+    assert b"2 asked: SAAA [" in shown
+    assert b"of 3 calls" in shown
+    assert b"\x1b" not in out.encode()
