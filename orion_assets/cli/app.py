@@ -11,12 +11,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from orion_assets.cli import market, quality, store, tickers
+from orion_assets.cli import market, quality, store, tickers, vendor
 from orion_assets.cli.backfill import backfill, update
 from orion_assets.cli.context import Call
 from orion_assets.cli.demo import demo
 from orion_assets.cli.doctor import doctor
 from orion_assets.cli.fake_vendor import fake_vendor
+from orion_assets.cli.fetch import fetch
 from orion_assets.cli.history import history
 from orion_assets.cli.logs import configure
 from orion_assets.cli.output import OUT, Exit, complain
@@ -35,12 +36,13 @@ app = typer.Typer(
         " environment or .env; .env.example lists them."
     ),
 )
-for each in (demo, doctor, plan, backfill, update, status, features, bars, history, fake_vendor):
+for each in (demo, doctor, plan, fetch, backfill, update, status, features, bars, history, fake_vendor):
     app.command()(each)
 app.add_typer(tickers.app, name="tickers")
 app.add_typer(market.app, name="market")
 app.add_typer(store.app, name="store")
 app.add_typer(quality.app, name="quality")
+app.add_typer(vendor.app, name="vendor")
 
 
 def _print_version(*, is_asked: bool) -> None:

@@ -12,10 +12,22 @@ from orion_assets.cli import context, markets, ranges
 from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW, Launch, Outcome, merged
 from orion_assets.cli.markets import Done
-from orion_assets.cli.options import Datasets, From, Json, MaxCalls, MaxTickers, Only, TakesBack, To, Until
+from orion_assets.cli.options import (
+    Datasets,
+    From,
+    Json,
+    MaxCalls,
+    MaxInFlight,
+    MaxTickers,
+    Only,
+    TakesBack,
+    To,
+    Until,
+)
 from orion_assets.cli.output import ERR, OUT, Exit, counted, document, refuse
 from orion_assets.cli.plan import Planning, reference_due
 from orion_assets.cli.report import OfMarket, Report
+from orion_assets.cli.vendor import probe_again
 from orion_assets.ingest.ledger import stale_span
 from orion_assets.ingest.plan import Plan
 from orion_assets.markets import EQUITIES, market_of
@@ -35,6 +47,7 @@ def backfill(
     takes_back: TakesBack = False,
     max_calls: MaxCalls = None,
     max_tickers: MaxTickers = None,
+    max_in_flight: MaxInFlight = None,
     json: Json = False,
 ) -> None:
     """Fill the sessions from --from up to, not including, --to: from raw to the feature store.
@@ -42,7 +55,7 @@ def backfill(
     Without --from it begins at ORION_START; without --to it ends with the session under way, or where the source ends.
     Nothing is stored twice: repeat it at will.
     """
-    call = context.choosing(ctx.obj, datasets)
+    call = context.choosing(ctx.obj, datasets).changed(max_in_flight=max_in_flight)
     settings = call.with_source()
     source = call.source()
     instant = context.moment(until)
@@ -61,45 +74,64 @@ def backfill(
     span = ranges.asked(bounds, settings, source, instant, is_replay=until is not None)
     only = [ticker for ticker in named if market_of(ticker) is EQUITIES]
     followed = call.state().universe() or settings.equities or listed_by(source)
-    unknown = sorted(set(only) - set(followed))
-    if unknown:
-        refuse(
-            f"--tickers {', '.join(unknown)}: not followed. Follow them first: orion tickers add {' '.join(unknown)}"
-        )
+    _demand_followed(only, followed)
     launch = replace(launch, start=span[0], end=span[1], only=tuple(only))
+    names = only or list(followed)
+    probe_again(call, source, names[0], instant)
     routes = source.routes(instant.astimezone(calendars.NEW_YORK).date())
     if not routes:
         _finish(Report(call, launch, fill(call, settings, launch, show=not json), filling()), as_json=json)
         return
     asked = [name for name in RAW if name in source.datasets]
-    names = only or list(followed)
     is_partial = bool(only) and set(only) != set(followed)
     limits = {"max_calls": max_calls, "max_tickers": max_tickers}
     work = Planning(call, routes, instant).of(span, names, asked, is_partial=is_partial, **limits)
     for line in [*reference_due(call, source, followed, instant).lines(), *work.lines()]:
         ERR.print(line)
+    launch = _limited(launch, work, names, asked if max_calls is not None else ())
+    outcome = fill(call, settings, launch, show=not json)
+    others = filling(max_calls=None if max_calls is None else max_calls - work.calls)
+    _finish(Report(call, launch, outcome, others), as_json=json)
+    _say_what_remains(work, others, max_calls, max_tickers)
+
+
+def _demand_followed(only: Sequence[str], followed: Sequence[str]) -> None:
+    unknown = sorted(set(only) - set(followed))
+    if unknown:
+        refuse(
+            f"--tickers {', '.join(unknown)}: not followed. Follow them first: orion tickers add {' '.join(unknown)}"
+        )
+
+
+def _limited(launch: Launch, work: Plan, names: Sequence[str], datasets: Sequence[str]) -> Launch:
+    """Give a launch that makes no calls but those of the plan, for the datasets whose calls are limited."""
     if work.left_out.height:
         launch = replace(launch, only=_kept(names, work))
-    if max_calls is not None:
-        launch = replace(launch, max_calls={name: work.calls_of(name) for name in asked})
-        filling = partial(filling, max_calls=max_calls - work.calls)
-    outcome = fill(call, settings, launch, show=not json)
-    others = filling()
-    _finish(Report(call, launch, outcome, others), as_json=json)
+    return replace(launch, max_calls={name: work.calls_of(name) for name in datasets})
+
+
+def _say_what_remains(work: Plan, others: Sequence[Done], max_calls: int | None, max_tickers: int | None) -> None:
+    """Leave with the code of a spent budget, where a limit left something for later."""
     _demand_all_called(max_calls, work.cut.height + sum(each.left for each in others))
     if work.left_out.height:
         left = counted(work.left_out["ticker"].n_unique(), "ticker")
         refuse(f"--max-tickers {max_tickers}: {left} with cells to fill remain; call it again", Exit.BUDGET)
 
 
-def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = False, json: Json = False) -> None:
+def update(
+    ctx: typer.Context,
+    until: Until = None,
+    takes_back: TakesBack = False,
+    max_in_flight: MaxInFlight = None,
+    json: Json = False,
+) -> None:
     """Fill what has become due or failed since the first session that was asked for, and derive what is stale.
 
     Datasets are looked at one by one: VIX that comes a day late is asked for alone.
 
     Files are read anew, and sessions that they tell otherwise than before are filled again.
     """
-    call: Call = ctx.obj
+    call: Call = ctx.obj.changed(max_in_flight=max_in_flight)
     settings = call.with_source()
     source = call.source()
     instant = context.moment(until)
@@ -109,6 +141,7 @@ def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = Fals
     if not errands.has_equities:
         _finish_markets(others, as_json=json)
         return
+    probe_again(call, source, next(iter(call.state().universe() or settings.equities), ""), instant)
     dues = ranges.due(call, settings, source, instant, is_replay=until is not None)
     fills = [replace(launch, start=found.start, end=found.end, assets=(*found.datasets, *DERIVED)) for found in dues]
     stale = stale_span(call.state())

@@ -13,6 +13,7 @@ from orion_assets.sources.none import ADVICE
 from orion_assets.sources.protocols import Source
 from orion_assets.sources.registry import open_source
 from orion_assets.store.call_log import SharedCallLog
+from orion_assets.store.floors import StoredFloors
 from orion_assets.store.lake import Lake
 from orion_assets.store.opening import open_store
 from orion_assets.store.protocols import FeatureReader
@@ -31,6 +32,11 @@ class Call:
         """The settings, read now; those of a call that follows nobody's are fixed."""
         return self.fixed or settings.load(self.env_file)
 
+    def changed(self, **values: object) -> "Call":
+        """The call with some settings set otherwise; those that are None are left as they are."""
+        said = {name: value for name, value in values.items() if value is not None}
+        return replace(self, fixed=self.settings.model_copy(update=said)) if said else self
+
     def with_source(self) -> Settings:
         """The settings, or a refusal that names what to set."""
         found = self.settings
@@ -43,7 +49,11 @@ class Call:
         found = self.with_source()
         if found.source == SYNTHETIC:
             ERR.print("source: the synthetic market, nothing of it is real; ORION_SOURCE=files reads your own files")
-        return open_source(found, SharedCallLog(found.state_url, uptime))
+        return open_source(found, SharedCallLog(found.state_url, uptime), self.floors())
+
+    def floors(self) -> StoredFloors:
+        """How far back keys were found to reach."""
+        return StoredFloors(self.settings.state_url)
 
     def lake(self) -> Lake:
         """The lake."""

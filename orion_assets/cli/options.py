@@ -50,6 +50,14 @@ MaxCalls = Annotated[
 MaxTickers = Annotated[
     int | None, typer.Option(min=0, help="Ask for no more tickers than these, the first by name that lack something.")
 ]
+MaxInFlight = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=64,
+        help="Most calls at a time, where two a second or more are allowed; default: ORION_MAX_IN_FLIGHT.",
+    ),
+]
 Tickers = Annotated[list[str] | None, typer.Argument(metavar="TICKER", help="Tickers; all when none is named.")]
 Named = Annotated[list[str], typer.Argument(metavar="TICKER", help="Tickers as the source lists them; case matters.")]
 Columns = Annotated[

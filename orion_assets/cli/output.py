@@ -104,7 +104,12 @@ def counted(count: int, what: str) -> str:
 
 def document(value: object) -> None:
     """Print one JSON document: names sorted, floats with all their digits, dates and instants in ISO 8601."""
-    sys.stdout.write(json.dumps(value, sort_keys=True, indent=1, default=_iso, allow_nan=False) + "\n")
+    sys.stdout.write(document_text(value))
+
+
+def document_text(value: object) -> str:
+    """Give what `document` prints."""
+    return json.dumps(value, sort_keys=True, indent=1, default=_iso, allow_nan=False) + "\n"
 
 
 def _iso(value: object) -> str:

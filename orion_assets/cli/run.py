@@ -8,18 +8,10 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterInstance
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import TaskID
 
 from orion_assets.cli.launch import Finding, Launch, Outcome, merged
-from orion_assets.cli.output import ERR
+from orion_assets.cli.live import Board, Tally, board
 from orion_assets.definitions import build_definitions
 from orion_assets.defs.event_log import forgetful_instance
 from orion_assets.defs.keeping import RANGE, histories
@@ -47,9 +39,9 @@ def execute(settings: Settings, launch: Launch, on: DagsterInstance, *, show: bo
         on: The instance that records it.
         show: Whether to draw progress on stderr.
     """
-    with _bar(show=show) as bar:
-        task = bar.add_task("starting", total=launch.steps, job=launch.job)
-        console = _console(_Steps(bar, task))
+    with board(show=show) as (bars, tally):
+        task = bars.add_task("starting", total=launch.steps, job=launch.job)
+        console = _console(_Steps(bars, task, tally))
         job = build_definitions(settings, loggers={"console": console}).resolve_job_def(launch.job)
         result = job.execute_in_process(
             instance=on,
@@ -136,33 +128,25 @@ def _finding(check: dg.AssetCheckEvaluation) -> Finding:
 class _Steps(logging.Handler):
     """Moves a bar when Dagster says that a step ended; takes the place of Dagster's lines on the console."""
 
-    def __init__(self, progress: Progress, task: TaskID) -> None:
+    def __init__(self, bars: Board, task: TaskID, tally: Tally) -> None:
         super().__init__(logging.DEBUG)
-        self._progress = progress
+        self._bars = bars
         self._task = task
+        self._tally = tally
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Advance at the end of a step."""
+        """Note who is at work, and advance at the end of a step."""
         event = getattr(record, "dagster_meta", {}).get("dagster_event")
-        if isinstance(event, dg.DagsterEvent) and event.event_type in _STEP_ENDS:
-            self._progress.update(self._task, advance=1, description=event.step_key or "")
+        if not isinstance(event, dg.DagsterEvent) or event.step_key is None:
+            return
+        if event.event_type is dg.DagsterEventType.STEP_START:
+            self._tally.workers[event.step_key] = None
+        elif event.event_type in _STEP_ENDS:
+            self._tally.workers.pop(event.step_key, None)
+            self._bars.update(self._task, advance=1, description=event.step_key)
 
 
 _STEP_ENDS = (dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE)
-
-
-def _bar(*, show: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.fields[job]:<9}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.description:<18}"),
-        TimeElapsedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        console=ERR,
-        disable=not show,
-    )
 
 
 def _console(handler: logging.Handler) -> dg.LoggerDefinition:

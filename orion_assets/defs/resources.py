@@ -25,6 +25,7 @@ from orion_assets.sources.protocols import Source
 from orion_assets.sources.registry import open_source
 from orion_assets.store.archive import Archive, FolderArchive, S3Archive
 from orion_assets.store.call_log import SharedCallLog
+from orion_assets.store.floors import StoredFloors
 from orion_assets.store.history import HistoryFiles
 from orion_assets.store.lake import Lake
 from orion_assets.store.opening import open_writer
@@ -131,7 +132,8 @@ def source(settings: Settings) -> dg.ResourceDefinition:
     """Define whom raw assets ask; without a source they fail with what to set, and derived ones work."""
 
     def opened(_: dg.InitResourceContext) -> Source:
-        return open_source(settings, SharedCallLog(settings.state_url, uptime))
+        calls, floors = SharedCallLog(settings.state_url, uptime), StoredFloors(settings.state_url)
+        return open_source(settings, calls, floors)
 
     return dg.ResourceDefinition(opened, _NOTHING, "Whom raw assets ask: ORION_SOURCE.")
 

@@ -1,6 +1,6 @@
-"""From a range of a raw table to the calls that fill it, made one by one as planned, each landed before the next.
+"""From a range of a raw table to the calls that fill it, made as planned, each landed before the next one is.
 
-What a call comes to is in the ledger before the next one is made, so that a run that ends anywhere is taken up there.
+What a call comes to is in the ledger before the next one is landed, so that a run that ends anywhere is taken up there.
 """
 
 import logging
@@ -24,6 +24,7 @@ from orion_assets.errors import (
     SourceRejected,
     SourceUnavailable,
 )
+from orion_assets.ingest.ahead import Ahead
 from orion_assets.ingest.hearing import Hearing
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.ledger import covered_cells, planned_cells, told_cells
@@ -31,7 +32,8 @@ from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.objects import Objects, replaced
 from orion_assets.ingest.plan import HOLES, Call, Plan
 from orion_assets.ingest.planner import plan
-from orion_assets.ingest.runner import Desk, Landed, land, land_all
+from orion_assets.ingest.progress import Progress, label_of, tell
+from orion_assets.ingest.runner import Desk, Landed, land, land_all, question
 from orion_assets.market_hours import sessions_for
 from orion_assets.schemas import ANSWERED, RAW_COVERAGE, WHOLE_MARKET
 from orion_assets.sources.protocols import Ask, Source
@@ -143,7 +145,7 @@ def fill(
     not_due = days.filter(pl.col("ts_close_cutoff") > moment.now).select("session")
     _record_unasked(desk.state, ask, work, not_due, moment)
     yield replace(Landed.nothing(table), not_due=tuple(not_due["session"]))
-    yield from _Filling(desk, source, ask, table, moment).made(list(work))
+    yield from _Filling(desk, source, ask, table, moment).made(work)
 
 
 def _from_the_market(desk: Desk, ask: Ask, table: Table, moment: Moment, asks_with: str) -> None:
@@ -200,9 +202,20 @@ class _Filling:
     table: Table
     moment: Moment
 
-    def made(self, calls: Sequence[Call]) -> Iterator[Landed]:
-        """Make calls in their order."""
-        hearing = Hearing(self.source, self.desk.lake)
+    def made(self, work: Plan) -> Iterator[Landed]:
+        """Make the calls of a plan, some at a time where their budget lets them, and land them in their order."""
+        calls = list(work)
+        questions = [question(self._ask(call), self.table) for call in calls]
+        in_flight = min((budget.in_flight for budget in work.budgets), default=1)
+        rate = work.budgets[0].rate if work.budgets else None
+        tell(Progress("planned", self.table.name, calls=work.calls, rate=rate))
+        try:
+            with Ahead(self.source.read, questions, in_flight) as ahead:
+                yield from self._landed(calls, Hearing(self.source, self.desk.lake, read=ahead.read))
+        finally:
+            tell(Progress("ended", self.table.name))
+
+    def _landed(self, calls: Sequence[Call], hearing: Hearing) -> Iterator[Landed]:
         objects = Objects(hearing.read, self.desk.state.objects, self.moment)
         unanswered: SourceUnavailable | None = None
         is_silent = False
@@ -218,6 +231,7 @@ class _Filling:
                 is_silent = False
                 LOG.info("%s: call %d of %d, %d versions", self.table.name, number, len(calls), landed.rows)
                 yield landed
+            tell(Progress("landed", self.table.name, label_of(self._ask(call)), call.requests))
         if unanswered is not None:
             raise unanswered
 

@@ -5,7 +5,7 @@ was landed around it, and from the calendar. No writing here, and no judgement o
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
@@ -61,10 +61,11 @@ class Hearing:
         unreached: HOLES rows: cells before what the vendor lets the key see, though it did not say so.
     """
 
-    def __init__(self, source: Source, lake: Lake) -> None:
-        """Hear a source, comparing with what the lake holds."""
+    def __init__(self, source: Source, lake: Lake, *, read: Callable[[Ask], Answer] | None = None) -> None:
+        """Hear a source, comparing with what the lake holds; `read` asks a planned call in place of the source."""
         self._source = source
         self._lake = lake
+        self._read = read or source.read
         self._reaches: dict[date, bool] = {}
         self.held_back = pl.DataFrame(schema=HELD_BACK)
         self.unreached = pl.DataFrame(schema=HOLES)
@@ -76,7 +77,7 @@ class Hearing:
             AnswerDistrusted: Both leave out a part of a market that traded in the session beside it.
             OrionError: As `Source.read`.
         """
-        answer = self._source.read(ask)
+        answer = self._read(ask)
         expected = self._expected(ask, answer)
         # An object says the same however often it is read; whether it is whole, objects.py judges
         if not answer.objects and _is_doubtful(expected, answer, ask.dataset):

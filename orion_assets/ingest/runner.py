@@ -125,8 +125,7 @@ def land(
     """
     refuse_mixture(desk, source)
     try:
-        # A cell of the whole market would be answered falsely by some tickers only
-        answer = (read or source.read)(ask if is_by_ticker(table.name) else replace(ask, tickers=()))
+        answer = (read or source.read)(question(ask, table))
         appended, held = _append(desk, ask, table, answer, moment)
     except (SourceRejected, SourceUnavailable, SettingsError) as e:
         answered = covered_cells(_coverage(desk.lake, table, ask))
@@ -138,6 +137,11 @@ def land(
     LOG.info("%s: %d versions landed for %d sessions", table.name, appended.height, sessions.height)
     first_change = _first_touched(appended, held) if appended.height else None
     return Landed(table, appended, first_change, tuple(not_due))
+
+
+def question(ask: Ask, table: Table) -> Ask:
+    """Give what a source is asked to answer an ask: a cell of the whole market would be answered falsely by some."""
+    return ask if is_by_ticker(table.name) else replace(ask, tickers=())
 
 
 def land_all(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> Iterator[Landed]:

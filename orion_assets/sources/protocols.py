@@ -1,6 +1,6 @@
 """What a source is asked and what it answers. No provider code; stamping `ts_known` is ingest's alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import ClassVar, Final, Protocol, runtime_checkable
@@ -22,7 +22,10 @@ RECONCILIATION: Final[Mapping[str, pl.DataType]] = {
     "source_file": pl.String(),
 }
 # What some sources can besides; whoever stands before one of them hands these on
-_ABILITIES: Final = ("last_session", "reconciliation", "read_adjusted", "listed_tickers")
+_ABILITIES: Final = (
+    *("last_session", "reconciliation", "read_adjusted", "listed_tickers"),
+    *("first_session", "budget", "questions"),
+)
 # Routes to raw_tickers where asking costs calls: those that trade, those that no longer do, and changes of ticker
 LISTED, ENDED, EVENTS = "listed", "ended", "events"
 _STAMPED_BY_INGEST: Final = ("ts_known", "ts_ingested", "availability")
@@ -179,6 +182,40 @@ def hand_on(source: Source, front: object) -> None:
     for ability in _ABILITIES:
         if hasattr(source, ability):
             setattr(front, ability, getattr(source, ability))
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something about a vendor that only a key can tell.
+
+    Attributes:
+        text: The question.
+        calls: What asking costs, at most.
+        ask: Asks it and gives the answer, a line; None where a probe cannot answer it.
+        why_not: Why it cannot.
+    """
+
+    text: str
+    calls: int = 0
+    ask: Callable[[], str] | None = None
+    why_not: str = ""
+
+
+@runtime_checkable
+class Probing(Source, Protocol):
+    """A vendor that can be asked what its key can do.
+
+    Attributes:
+        first_session: Before it the vendor has nothing for anybody.
+        budget: What its calls are counted under; tells the key from others without telling it.
+    """
+
+    first_session: ClassVar[date]
+    budget: str
+
+    def questions(self, ticker: str, now: datetime) -> Sequence[Question]:
+        """Give what is not known of the vendor; `ticker` is one that trades all day."""
+        ...
 
 
 def last_session_of(source: Source, dataset: str) -> date | None:

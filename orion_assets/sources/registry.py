@@ -25,7 +25,7 @@ from orion_assets.sources.none import NoSource
 from orion_assets.sources.polygon.market_routes import market_routes
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
 from orion_assets.sources.protocols import Source
-from orion_assets.sources.routes import Budget, Rights, Route
+from orion_assets.sources.routes import NO_FLOORS, Budget, Floors, Rights, Route
 from orion_assets.sources.synthetic.cast import END
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.sources.transport import Transport, is_on_this_machine
@@ -41,26 +41,27 @@ _UNLIMITED: Final = Rate(100, 1.0)
 _SIDE_BY_SIDE: Final = 2
 
 
-def open_source(settings: Settings, calls: CallLog) -> Source:
+def open_source(settings: Settings, calls: CallLog, floors: Floors = NO_FLOORS) -> Source:
     """Open the source that the settings name; `none` gives one that tells whoever asks what to set.
 
     Args:
         settings: The deployment.
         calls: The log of calls, which those who share a key share.
+        floors: How far back keys were found to reach.
 
     Raises:
         SettingsError: A mapping or a key is missing or wrong.
     """
     if settings.source == NoSource.name:
         return NoSource()
-    return chosen(_opened(settings, calls), settings.datasets)
+    return chosen(_opened(settings, calls, floors), settings.datasets)
 
 
-def _opened(settings: Settings, calls: CallLog) -> Source:
+def _opened(settings: Settings, calls: CallLog, floors: Floors) -> Source:
     if settings.source == SyntheticSource.name:
         return SyntheticSource()
     if settings.source in _VENDORS:
-        return _VENDORS[settings.source](settings, _Budgets(calls))
+        return _VENDORS[settings.source](settings, _Budgets(calls, floors))
     if not settings.files_mapping:
         raise SettingsError("source files: no mapping is named; set ORION_FILES_MAPPING=path/to/mapping.toml")
     return FilesSource(settings.files_mapping, settings.files_root)
@@ -81,7 +82,7 @@ def open_lister(settings: Settings, calls: CallLog, now: datetime) -> Lister:
         from orion_assets.sources.polygon.discovery import PolygonLister  # noqa: PLC0415 - the vendor's client is slow
 
         key, rights = _polygon_rights(settings)
-        return PolygonLister(_polygon_transport(settings, key, rights, _Budgets(calls)), rights.rate)
+        return PolygonLister(_polygon_transport(settings, key, rights, _Budgets(calls, NO_FLOORS)), rights.rate)
     source = open_source(settings, calls)
     if RAW_TICKERS.name not in source.datasets or source.routes(now.astimezone(calendars.NEW_YORK).date()):
         raise SettingsError(
@@ -107,9 +108,10 @@ def routes_of_plan(settings: Settings, plan: PlanName, today: date) -> Sequence[
 
 @dataclass(frozen=True)
 class _Budgets:
-    """Makes limiters over the one log of calls."""
+    """Makes limiters over the one log of calls; knows how far back keys were found to reach."""
 
     calls: CallLog
+    floors: Floors
 
     def of(self, vendor: str, key: str = "") -> Callable[[Rate, float], Limiter]:
         """Give what makes the limiter of a key, for a rate and for the seconds within which any call has ended."""
@@ -134,11 +136,14 @@ def _polygon_transport(settings: Settings, key: str, rights: Rights, budgets: _B
 
 def _polygon(settings: Settings, budgets: _Budgets) -> Source:
     # The vendor's client takes its time to load, and other sources do without
-    from orion_assets.sources.polygon.source import PolygonSource  # noqa: PLC0415
+    from orion_assets.sources.polygon.source import PolygonSource, Reach  # noqa: PLC0415
 
     key, rights = _polygon_rights(settings)
     transport = _polygon_transport(settings, key, rights, budgets)
-    main = PolygonSource(transport, rights, _flat_files(settings, budgets), settings.loaded_markets)
+    reach = Reach(
+        _flat_files(settings, budgets), settings.loaded_markets, budget_of(PolygonSource.name, key), budgets.floors
+    )
+    main = PolygonSource(transport, rights, reach)
     return _with_vix(main, settings.polygon_base_url, budgets, [main])
 
 

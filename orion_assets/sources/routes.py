@@ -4,10 +4,10 @@ A source declares its routes under the rights of its key. What to ask by which o
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from orion_assets.sources.limiter import Rate
 
@@ -126,6 +126,59 @@ class Route:
         if self.not_yet_from is not None and session >= self.not_yet_from:
             return "not_yet"
         return "not_yet" if self.listed is not None and session not in self.listed else None
+
+
+@dataclass(frozen=True)
+class Floor:
+    """How far back a key was found to reach.
+
+    Attributes:
+        first: First session that was answered.
+        on: The day on which that was so, New York's.
+        is_rolling: Whether it moves on with the days.
+    """
+
+    first: date
+    on: date
+    is_rolling: bool
+
+    def at(self, today: date) -> date:
+        """Give the first date that may be asked for on a day."""
+        return self.first + max(today - self.on, timedelta()) if self.is_rolling else self.first
+
+
+class Floors(Protocol):
+    """Where it is kept how far back keys were found to reach."""
+
+    def of(self, budget: str) -> Mapping[str, Floor]:
+        """Give the floors of a key, named as its budget is, by raw table."""
+        ...
+
+
+class _NoFloors:
+    def of(self, budget: str) -> Mapping[str, Floor]:  # noqa: ARG002
+        return {}
+
+
+# Nobody looked: a key reaches as far back as the vendor's documents say
+NO_FLOORS: Final = _NoFloors()
+
+
+def with_floors(routes: Iterable[Route], floors: Mapping[str, Floor], today: date) -> list[Route]:
+    """Give routes the floors that were found, in place of those of the vendor's documents.
+
+    Args:
+        routes: Of one key.
+        floors: By raw table; a table without one keeps what it has.
+        today: New York's date.
+    """
+    found = {dataset: (floor.at(today), floor.is_rolling) for dataset, floor in floors.items()}
+    return [
+        replace(route, floor=found[route.dataset][0], is_rolling=found[route.dataset][1])
+        if route.dataset in found
+        else route
+        for route in routes
+    ]
 
 
 @dataclass(frozen=True)

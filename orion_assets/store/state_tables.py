@@ -87,4 +87,14 @@ OBJECTS: Final = sa.Table(
     sa.Column("tickers", sa.BigInteger, nullable=False),
     sa.Column("ts_read", sa.BigInteger, nullable=False),
 )
+# How far back a key was found to reach, by raw table; a key is named as its budget is
+FLOORS: Final = sa.Table(
+    "entitlement_floors",
+    METADATA,
+    sa.Column("budget", sa.Text, primary_key=True),
+    sa.Column("dataset", sa.Text, primary_key=True),
+    sa.Column("first_session", sa.Date, nullable=False),
+    sa.Column("is_rolling", sa.Boolean, nullable=False),
+    sa.Column("probed_on", sa.Date, nullable=False),
+)
 SCHEMA_VERSION: Final = sa.Table("schema_version", METADATA, sa.Column("version", sa.Integer, primary_key=True))

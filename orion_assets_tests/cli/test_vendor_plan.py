@@ -7,8 +7,11 @@ import pytest
 
 from orion_assets.calendars import NEW_YORK
 from orion_assets.clock import SystemClock
+from orion_assets.sources.limiter import budget_of
+from orion_assets.sources.routes import Floor
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.truth import large_market
+from orion_assets.store.floors import StoredFloors
 from orion_assets_tests.accept_runs import deployment, undisturbed
 
 FOLLOWED = "SAAA,SAAB,SAAC"
@@ -101,3 +104,19 @@ def test_a_deployment_of_a_vendor_is_no_fault_for_listing_nobody(made):
 
 def test_a_ticker_is_followed_though_a_vendor_lists_nobody(made):
     assert json.loads(made.done("tickers", "add", "SAAD", "--json")) == {"added": ["SAAD"]}
+
+
+def test_a_floor_found_a_week_ago_is_looked_for_again_before_it_is_planned_by(made, vendor):
+    sessions = vendor.truth.sessions["session"]
+    today = SystemClock().now().astimezone(NEW_YORK).date()
+    floors, budget = StoredFloors(f"sqlite:///{made.folder / 'state.db'}"), budget_of("polygon", "anything")
+    floors.record(budget, "raw_daily_bars", Floor(sessions[5], today - timedelta(days=7), is_rolling=True))
+
+    said = made.orion("backfill", "--to", sessions[-2])
+    again = made.orion("update")
+
+    assert (said.code, again.code) == (0, 0), said.err + again.err
+    assert f"on {today - timedelta(days=7)}; looked for again with" in said.err
+    assert "looked for again" not in again.err
+    assert floors.of(budget)["raw_daily_bars"].first == sessions[0]
+    assert floors.of(budget)["raw_daily_bars"].on == today

@@ -20,16 +20,17 @@ def job_of(made, span=None, **more) -> Job:
 
 
 @pytest.mark.parametrize(
-    ("kills", "seed"), [(20, 0), *(pytest.param(20, seed, marks=pytest.mark.accept) for seed in range(1, 16))]
+    ("kills", "seed", "in_flight"),
+    [(20, 0, 1), (10, 1, 4), *(pytest.param(20, seed, 1, marks=pytest.mark.accept) for seed in range(1, 16))],
 )
-def test_a_backfill_that_is_killed_goes_on_where_it_was(worlds, faultless, kills, seed):
+def test_a_backfill_that_is_killed_goes_on_where_it_was(worlds, faultless, kills, seed, in_flight):
     rng, killed = random.Random(seed), 0
     while killed < kills:
         made = worlds(RAW_DAILY_BARS, sessions=SESSIONS, terms=Terms())
         killed_here = 0
         while killed < kills:
             before = made.calls()
-            process = started(job_of(made))
+            process = started(job_of(made, in_flight=in_flight))
             wait_until(lambda: made.calls() > before or not process.is_alive(), "a call", deadline_s=60)  # noqa: B023
             # Anywhere between the question and two landings later
             process.join(rng.random() * 0.6)
@@ -42,7 +43,8 @@ def test_a_backfill_that_is_killed_goes_on_where_it_was(worlds, faultless, kills
         process.join()
 
         assert process.exitcode == 0
-        assert made.calls() <= SESSIONS + killed_here
+        # A kill costs what was under way
+        assert made.calls() <= SESSIONS + in_flight * killed_here
         assert_conserved(made)
         assert made.rows().equals(faultless(made))
         assert set(made.states()) == {"data", "empty_confirmed"}

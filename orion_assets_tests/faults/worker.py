@@ -36,6 +36,7 @@ class Job:
     tickers: tuple[str, ...]
     span: tuple[date, date]
     rate: Rate = UNLIMITED
+    in_flight: int = 1
 
 
 def started(job: Job) -> BaseProcess:
@@ -57,7 +58,7 @@ def _run(job: Job) -> None:
         FolderArchive(Path(job.folder) / "archive"),
         State(f"sqlite:///{job.folder}/state.db"),
     )
-    rights = Rights(job.rate, years=None, has_flat_files=False, has_today=True)
+    rights = Rights(job.rate, years=None, has_flat_files=False, has_today=True, in_flight=job.in_flight)
     with Transport(vendor, limiter, Policy(), clock, time.sleep) as transport:
         ask = Ask(job.dataset, *job.span, job.tickers, NOW)
         list(fill(desk, PolygonSource(transport, rights), ask, TABLES[job.dataset], Moment(NOW)))

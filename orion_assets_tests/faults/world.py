@@ -33,7 +33,7 @@ from orion_assets.schemas import (
 )
 from orion_assets.sources.limiter import Limiter, Rate, budget_of
 from orion_assets.sources.polygon.files import FlatFiles
-from orion_assets.sources.polygon.source import PolygonSource
+from orion_assets.sources.polygon.source import PolygonSource, Reach
 from orion_assets.sources.polygon.words import judge
 from orion_assets.sources.protocols import Ask
 from orion_assets.sources.routes import Rights
@@ -141,7 +141,7 @@ class World:
         log = SharedCallLog(f"sqlite:///{self.folder}/state.db", self.uptime)
         limiter = Limiter(log, budget_of("polygon", self.key), self.rights.rate, lease_s=65, pause=self.pause)
         transport = Transport(vendor, limiter, self.policy, self.clock, self.pause, uptime=self.uptime)
-        return PolygonSource(transport, self.rights, self.files, self.markets)
+        return PolygonSource(transport, self.rights, Reach(self.files, self.markets))
 
     @property
     def ask(self) -> Ask:

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final, TypeVar
 
 import polars as pl
@@ -29,11 +29,12 @@ from orion_assets.sources.polygon import market_routes, reference, requests, row
 from orion_assets.sources.polygon import markets as other_markets
 from orion_assets.sources.polygon.files import FILE_ROUTES, FlatFiles
 from orion_assets.sources.polygon.pages import flat_page, listed
+from orion_assets.sources.polygon.probe import Prober
 from orion_assets.sources.polygon.requests import Request
-from orion_assets.sources.polygon.routes import polygon_routes
+from orion_assets.sources.polygon.routes import FIRST_SESSION, polygon_routes
 from orion_assets.sources.polygon.words import judge, refuse_status
-from orion_assets.sources.protocols import ENDED, EVENTS, Answer, Ask, Document, said_schema, spoken_by
-from orion_assets.sources.routes import Rights, Route
+from orion_assets.sources.protocols import ENDED, EVENTS, Answer, Ask, Document, Question, said_schema, spoken_by
+from orion_assets.sources.routes import NO_FLOORS, Floors, Rights, Route, with_floors
 from orion_assets.sources.transport import Policy, Response, Transport, Vendor
 
 _MOST_PAGES: Final = 100
@@ -57,6 +58,7 @@ def polygon_transport(
         rights: What its subscription allows; RIGHTS has the vendor's own by name.
         limited: Makes the limiter for their rate and for the seconds within which any call has ended.
         clock: Tells the time.
+        floors: How far back keys were found to reach.
 
     Raises:
         SettingsError: The base URL would send the key in the clear.
@@ -67,29 +69,42 @@ def polygon_transport(
     return Transport(vendor, limiter, policy, clock, time.sleep)
 
 
+@dataclass(frozen=True)
+class Reach:
+    """What a key reaches beside the calls of its plan.
+
+    Attributes:
+        files: Its Flat Files, where there are keys to them.
+        markets: Which to supply beside equities: names of MARKETS, and `otc`.
+        budget: What its calls are counted under; tells the key from others without telling it.
+        floors: How far back keys were found to reach.
+    """
+
+    files: FlatFiles | None = None
+    markets: Collection[str] = ()
+    budget: str = ""
+    floors: Floors = NO_FLOORS
+
+
+_PLAIN: Final = Reach()
+
+
 class PolygonSource:
     """Polygon with one key; every row is as the vendor said it, as traded."""
 
     name: ClassVar[str] = rows.SOURCE
     is_local: ClassVar[bool] = False
+    first_session: ClassVar[date] = FIRST_SESSION
 
-    def __init__(
-        self, transport: Transport, rights: Rights, files: FlatFiles | None = None, markets: Collection[str] = ()
-    ) -> None:
-        """Ask by a transport.
-
-        Args:
-            transport: Carries its key.
-            rights: What the key allows.
-            files: Its Flat Files, where there are keys to them.
-            markets: Which to supply beside equities: names of MARKETS, and `otc`.
-        """
+    def __init__(self, transport: Transport, rights: Rights, reach: Reach = _PLAIN) -> None:
+        """Ask by a transport, which carries the key, under the rights of that key."""
+        self.budget: Final = reach.budget
         self._transport = transport
         self._rights = rights
-        self._files = files
+        self._reach = reach
         self._objects: Mapping[str, Mapping[date, str]] | None = None
-        self._markets = [MARKETS[name] for name in MARKETS if name in markets]
-        self._has_otc = OVER_THE_COUNTER in markets
+        self._markets = [MARKETS[name] for name in MARKETS if name in reach.markets]
+        self._has_otc = OVER_THE_COUNTER in reach.markets
         self._readers: Final[dict[str, Callable[[Ask], Answer]]] = {
             RAW_DAILY_BARS.name: self._daily_bars,
             RAW_MINUTE_BARS.name: self._minute_bars,
@@ -115,16 +130,17 @@ class PolygonSource:
         """Give its routes under the rights of its key, the best first; `today` is New York's date."""
         objects = self._objects_listed(today)
         found = polygon_routes(self._rights, today, {name: frozenset(days) for name, days in objects.items()})
-        with_objects = (
-            replace(route, versions=objects.get(route.dataset, {})) if route.name in FILE_ROUTES else route
-            for route in found
-        )
-        of_equities = [
-            market_routes.with_otc(route) if self._has_otc else route
-            for route in with_objects
-            if route.dataset in self._readers and (route.name not in FILE_ROUTES or route.dataset in objects)
+        of_equities = [route for route in found if route.dataset in self._readers]
+        of_files = [
+            replace(route, versions=objects[route.dataset])
+            for route in of_equities
+            if route.name in FILE_ROUTES and route.dataset in objects
         ]
-        return [*of_equities, *market_routes.market_routes(self._rights, today, self._markets)]
+        others = market_routes.market_routes(self._rights, today, self._markets)
+        of_calls = [*(route for route in of_equities if route.name not in FILE_ROUTES), *others]
+        told = with_floors(of_calls, self._reach.floors.of(self.budget), today)
+        is_wide = self._has_otc
+        return [market_routes.with_otc(route) if is_wide else route for route in (*of_files, *told)]
 
     def read(self, ask: Ask) -> Answer:
         """Answer one call of a plan.
@@ -135,11 +151,15 @@ class PolygonSource:
         """
         if ask.dataset not in self._readers:
             raise ValueError(f"polygon: {ask.dataset} is not supplied; supplied are {', '.join(sorted(self._readers))}")
-        if ask.route in FILE_ROUTES and self._files is not None:
-            answer = self._files.read(ask)
+        if ask.route in FILE_ROUTES and self._reach.files is not None:
+            answer = self._reach.files.read(ask)
         else:
             answer = self._readers[ask.dataset](ask)
         return replace(answer, rows=spoken_by(answer.rows, ask.now))
+
+    def questions(self, ticker: str, now: datetime) -> Sequence[Question]:
+        """Give what is not known of the vendor."""
+        return Prober(self._transport, ticker, now).questions()
 
     def _daily_bars(self, ask: Ask) -> Answer:
         if ask.route == "grouped":
@@ -160,10 +180,10 @@ class PolygonSource:
 
     def _objects_listed(self, today: date) -> Mapping[str, Mapping[date, str]]:
         """List the objects once; what comes while a run goes on is the next one's."""
-        if self._files is None or not self._rights.has_flat_files:
+        if self._reach.files is None or not self._rights.has_flat_files:
             return {}
         if self._objects is None:
-            self._objects = self._files.listed(self._rights.floor(today))
+            self._objects = self._reach.files.listed(self._rights.floor(today))
         return self._objects
 
     def _of_market(self, ask: Ask) -> Answer:

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import socket
+import time
 import zlib
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -126,6 +127,15 @@ def test_a_silence_may_end(around):
     _, got = around(GROUPED, "silence", seconds=0.01)
 
     assert (got.status, got.ending) == (0, "closed")
+
+
+@of("late")
+def test_the_answer_is_whole_and_late(around):
+    begun = time.monotonic()
+    healthy, got = around(GROUPED, "late", seconds=0.2)
+
+    assert (got.status, len(got.body)) == (200, len(healthy.body))
+    assert time.monotonic() - begun >= 0.2
 
 
 @of("drip")

@@ -31,6 +31,11 @@ def silence(sent: Transmission, _: Random, *, seconds: float = 0.0) -> Transmiss
     return replace(sent, status=0, body=b"", ending="hold", hold_s=seconds)
 
 
+def late(sent: Transmission, _: Random, *, seconds: float = 1.0) -> Transmission:
+    """The answer is whole, and comes so much later."""
+    return replace(sent, wait_s=seconds)
+
+
 def drip(sent: Transmission, _: Random, *, bytes_at_once: int = 1, every_s: float = 1.0) -> Transmission:
     """The body comes drop by drop."""
     return replace(sent, drop=bytes_at_once, pause_s=every_s)
@@ -103,7 +108,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     *(
         fault_of("sent", each)
         for each in (
-            *(hang_up, silence, drip, reset, content_length),
+            *(hang_up, silence, late, drip, reset, content_length),
             *(truncated_gzip, gzip_bomb, large_body, skewed_date),
         )
     ),

@@ -169,6 +169,8 @@ def _asked(request: h11.Request) -> Asked:
 
 
 async def _write(writer: asyncio.StreamWriter, made: Transmission) -> None:
+    if made.wait_s:
+        await asyncio.sleep(made.wait_s)
     writer.write(made.head())
     drop = made.drop or len(made.body) or 1
     for at in range(0, len(made.body), drop):

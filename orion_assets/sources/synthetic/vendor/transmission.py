@@ -27,6 +27,7 @@ class Transmission:
         body: As sent, compressed where a header says so.
         plain: Before compression.
         more: Sent after the body, made while it is sent.
+        wait_s: Before the first byte.
         drop: Bytes written at once; 0 for all.
         pause_s: Between drops.
         ending: What follows the last byte.
@@ -38,6 +39,7 @@ class Transmission:
     body: bytes
     plain: bytes
     more: Iterable[bytes] = field(default=())
+    wait_s: float = 0.0
     drop: int = 0
     pause_s: float = 0.0
     ending: Ending = "keep"

@@ -1,0 +1,59 @@
+"""Calls of a plan, made ahead of their turn and several at a time; each answer is handed over when its turn comes.
+
+What is done with answers stays one after the other, in the order of the plan, so that what comes of it does not depend
+on which answer came first. The limiter decides when a call is sent; here it is only asked for more than one at a time.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from orion_assets.ingest.progress import Progress, label_of, tell
+from orion_assets.sources.protocols import Answer, Ask
+
+
+class Ahead:
+    """A reader of calls that asks ahead; for one thread, as a context.
+
+    Never more than `in_flight` answers are under way or waiting for their turn: what a run that dies has asked in vain.
+    """
+
+    def __init__(self, read: Callable[[Ask], Answer], asks: Sequence[Ask], in_flight: int) -> None:
+        """Prepare; nothing is asked before the first turn.
+
+        Args:
+            read: Asks a source; safe for threads where `in_flight` is more than 1.
+            asks: The calls of a plan, in their order.
+            in_flight: Most calls at a time; 1 asks each in its turn.
+        """
+        self._read = read
+        self._coming: Iterator[Ask] = iter(asks if in_flight > 1 else ())
+        self._in_flight = in_flight
+        self._threads = ThreadPoolExecutor(in_flight, thread_name_prefix="fetcher")
+        self._under_way: dict[Ask, Future[Answer]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        # Those that are sent are spent: their ends are awaited, the others are not sent
+        self._threads.shutdown(cancel_futures=True)
+
+    def read(self, ask: Ask) -> Answer:
+        """Answer a call whose turn it is; what was not planned, or is asked for again, is asked now.
+
+        Raises:
+            OrionError: As `Source.read`, when it is this call's turn.
+        """
+        while len(self._under_way) < self._in_flight and (coming := next(self._coming, None)) is not None:
+            self._under_way[coming] = self._threads.submit(self._asked, coming)
+        mine = self._under_way.pop(ask, None)
+        return mine.result() if mine is not None else self._asked(ask)
+
+    def _asked(self, ask: Ask) -> Answer:
+        tell(Progress("asked", ask.dataset, label_of(ask)))
+        try:
+            return self._read(ask)
+        finally:
+            tell(Progress("answered", ask.dataset, label_of(ask)))

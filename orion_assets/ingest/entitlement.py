@@ -1,0 +1,121 @@
+"""How far back a key reaches: found by asking for single sessions, and kept for the planner. Nothing is landed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from orion_assets import calendars
+from orion_assets.calendars import NEW_YORK
+from orion_assets.errors import NotEntitled, NotFound, NotYet
+from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS
+from orion_assets.sources.protocols import Ask, Source
+from orion_assets.sources.routes import Floor, Route
+
+# A floor that moves with the days is looked for again so often
+AGE: Final = timedelta(days=7)
+# Of these every session has rows, so that their absence tells something
+PROBED: Final = (RAW_DAILY_BARS.name, RAW_MINUTE_BARS.name)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far back a dataset may be asked for.
+
+    Attributes:
+        dataset: The raw table.
+        floor: What was found; None where no session at all was answered.
+        calls: What it took.
+    """
+
+    dataset: str
+    floor: Floor | None
+    calls: int
+
+
+def reach(source: Source, dataset: str, since: date, now: datetime, ticker: str) -> Reach:
+    """Find the first session that a source answers for.
+
+    Args:
+        source: Whom to ask.
+        dataset: One of PROBED.
+        since: The vendor has nothing before.
+        now: The time, UTC.
+        ticker: Of whom to ask where the whole market cannot be asked for at once.
+
+    Raises:
+        ValueError: The source has no route to it.
+        NotEntitled: The key may not ask for it at all.
+        OrionError: As `Source.read`.
+    """
+    today = now.astimezone(NEW_YORK).date()
+    route = _route(source, dataset, today)
+    closed = calendars.sessions(since, today).filter(pl.col("ts_close_cutoff") <= now)["session"].to_list()
+    sessions = [day for day in closed if route.not_yet_from is None or day < route.not_yet_from]
+    asked: list[date] = []
+
+    def is_answered(session: date) -> bool:
+        asked.append(session)
+        return _is_answered(source, _alone(route, session, now, ticker))
+
+    expected = sum(day < route.floor for day in sessions) if route.floor else 0
+    first = first_answered(is_answered, sessions, expected)
+    floor = None if first is None else Floor(first, today, is_rolling=first != sessions[0])
+    return Reach(dataset, floor, len(asked))
+
+
+def first_answered(is_answered: Callable[[date], bool], sessions: Sequence[date], expected: int) -> date | None:
+    """Find the first session that is answered, where all after it are too, in as few questions as that takes.
+
+    Two questions where it is the expected one; else by halves.
+
+    Args:
+        is_answered: Asks for a session.
+        sessions: In order.
+        expected: Where the first one is thought to stand.
+    """
+    low, high = 0, len(sessions)
+    for guess in (expected, expected - 1):
+        if low <= guess < high:
+            low, high = (low, guess) if is_answered(sessions[guess]) else (guess + 1, high)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_answered(sessions[middle]) else (middle + 1, high)
+    return sessions[low] if low < len(sessions) else None
+
+
+def is_due(floor: Floor, today: date) -> bool:
+    """Say whether a floor was found so long ago that it is looked for again."""
+    return today - floor.on >= AGE
+
+
+def most_calls(since: date, now: datetime) -> int:
+    """Count the questions that `reach` takes at most."""
+    return 2 + calendars.sessions(since, now.astimezone(NEW_YORK).date()).height.bit_length()
+
+
+def _route(source: Source, dataset: str, today: date) -> Route:
+    routes = [route for route in source.routes(today) if route.dataset == dataset]
+    if not routes:
+        raise ValueError(f"{source.name}: there is no route to {dataset}")
+    # What is told of the market is told whoever traded then
+    return min(routes, key=lambda route: route.scope != "market")
+
+
+def _alone(route: Route, session: date, now: datetime, ticker: str) -> Ask:
+    whom = () if route.scope == "market" else (ticker,)
+    return Ask(route.dataset, session, session + timedelta(days=1), whom, now, bool(whom), route.name)
+
+
+def _is_answered(source: Source, ask: Ask) -> bool:
+    """Say whether a session is told; one that is left out unsaid is not."""
+    try:
+        return source.read(ask).rows.height > 0
+    except (NotFound, NotYet):
+        return False
+    except NotEntitled as e:
+        if not e.is_by_date:
+            raise
+        return False

@@ -1,0 +1,209 @@
+"""Bars for somebody who only looks at them: which calls bring them, and what they say. Nothing is stored.
+
+The calls are those of a plan, within the budget of the key; bars that no source tells are made of shorter ones.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+import polars as pl
+
+from orion_assets import calendars
+from orion_assets.calendars import NEW_YORK
+from orion_assets.ingest.ahead import Ahead
+from orion_assets.ingest.ledger import planned_cells
+from orion_assets.ingest.plan import HOLES, Plan
+from orion_assets.ingest.planner import plan
+from orion_assets.ingest.progress import Progress, label_of, tell
+from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS, RAW_SPLITS, TABLES
+from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Adjusting, Answer, Ask, Source, said_schema
+from orion_assets.sources.routes import Route
+from orion_assets.transforms.adjust import back_adjusted
+from orion_assets.transforms.resample import MINUTES, VALUES, Timeframe, from_days, from_minutes
+
+Basis = Literal["none", "split"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be looked at.
+
+    Attributes:
+        tickers: Of whom; as the source spells them.
+        start: First session.
+        end: First session no longer wanted.
+        timeframe: Length of a bar.
+        basis: `none`: prices as traded; `split`: in today's units.
+    """
+
+    tickers: tuple[str, ...]
+    start: date
+    end: date
+    timeframe: Timeframe
+    basis: Basis
+
+    @property
+    def dataset(self) -> str:
+        """The raw table whose rows the bars are made of."""
+        return RAW_MINUTE_BARS.name if self.timeframe in MINUTES else RAW_DAILY_BARS.name
+
+    def closed(self, now: datetime) -> pl.DataFrame:
+        """Give the sessions to ask for: closed by now, and of weeks and months that are over all of them."""
+        if self.timeframe not in ("1w", "1mo"):
+            sessions = calendars.sessions(self.start, self.end)
+            return sessions.filter(pl.col("ts_close_cutoff") <= now)
+        period = pl.col("session").dt.truncate(self.timeframe)
+        inside = calendars.sessions(self.start, self.end).select(period)
+        whole = calendars.sessions().filter(period.is_in(inside["session"].unique().to_list()))
+        return whole.filter((pl.col("ts_close_cutoff") <= now).all().over(period))
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """The calls that bring what is wanted.
+
+    Attributes:
+        wanted: What is to be looked at.
+        sessions: calendars.sessions() rows that are asked for.
+        now: The time.
+        asks: What a source is asked.
+        work: The plan behind the asks; None where asking costs nothing, or one call a ticker.
+        calls: Requests to expect.
+    """
+
+    wanted: Wanted
+    sessions: pl.DataFrame
+    now: datetime
+    asks: Sequence[Ask]
+    work: Plan | None
+    calls: int
+
+
+@dataclass(frozen=True)
+class Bars:
+    """What came of it.
+
+    Attributes:
+        rows: `ticker`, `session`, `ts_open` (of minutes), `ts_event` (the bar's end), VALUES; sorted.
+        unreadable: Rows of the source with a problem, which are left out: `ticker`, `session`, `problem`.
+    """
+
+    rows: pl.DataFrame
+    unreadable: pl.DataFrame
+
+
+def prepared(wanted: Wanted, source: Source, now: datetime) -> Fetch:
+    """Find the calls that bring what is wanted; nothing is asked.
+
+    Raises:
+        ValueError: The source does not tell it.
+    """
+    sessions = wanted.closed(now)
+    if wanted.dataset not in source.datasets:
+        return _adjusted_by_vendor(wanted, source, sessions, now)
+    asks = _asks(wanted, source, sessions, now)
+    routes = _for_few(source.routes(now.astimezone(NEW_YORK).date()))
+    if not routes or not asks:
+        return Fetch(wanted, sessions, now, asks, None, 0)
+    cells = [planned_cells(ask.dataset, ask.tickers, ask.start, ask.end).select(HOLES.keys()) for ask in asks]
+    span = min(ask.start for ask in asks), max(ask.end for ask in asks)
+    closed = calendars.sessions(*span).filter(pl.col("ts_close_cutoff") <= now)
+    work = plan(pl.concat(cells).join(closed, on="session", how="semi"), routes, calendars.sessions(*span))
+    return Fetch(wanted, sessions, now, [call.ask(now) for call in work], work, work.calls)
+
+
+def fetched(fetch: Fetch, source: Source) -> Bars:
+    """Make the calls and give the bars.
+
+    Raises:
+        OrionError: As `Source.read`; what was asked before is lost.
+    """
+    wanted, told = fetch.wanted, list(_told(fetch, source))
+    is_wanted = pl.col("ticker").is_in(wanted.tickers) & pl.col("session").is_in(fetch.sessions["session"].to_list())
+    said = _last_words(told, wanted.dataset).filter(is_wanted)
+    rows = said.filter(pl.col("problem").is_null())
+    if any(ask.dataset == RAW_SPLITS.name for ask in fetch.asks):
+        rows = _in_todays_units(rows, _last_words(told, RAW_SPLITS.name), fetch.now)
+    unreadable = said.filter(pl.col("problem").is_not_null()).select("ticker", "session", "problem")
+    return Bars(_of_length(rows, wanted.timeframe), unreadable)
+
+
+def _asks(wanted: Wanted, source: Source, sessions: pl.DataFrame, now: datetime) -> list[Ask]:
+    if sessions.is_empty():
+        return []
+    days = sessions["session"].to_list()
+    asks = [Ask(wanted.dataset, days[0], days[-1] + timedelta(days=1), wanted.tickers, now, is_partial=True)]
+    if wanted.basis == "none":
+        return asks
+    if RAW_SPLITS.name not in source.datasets:
+        raise ValueError(
+            f"{source.name}: it tells no splits, so that nothing can be adjusted for them; leave out --adjusted split"
+        )
+    # Today's units: every split since the first bar counts
+    tomorrow = now.astimezone(NEW_YORK).date() + timedelta(days=1)
+    return [*asks, Ask(RAW_SPLITS.name, days[0], tomorrow, (), now)]
+
+
+def _adjusted_by_vendor(wanted: Wanted, source: Source, sessions: pl.DataFrame, now: datetime) -> Fetch:
+    if not isinstance(source, Adjusting) or wanted.timeframe in MINUTES:
+        word = "minutes" if wanted.timeframe in MINUTES else "daily bars"
+        raise ValueError(
+            f"{source.name}: it tells no {word}; another one: --source polygon, alpaca, files or synthetic"
+        )
+    if wanted.basis == "none":
+        raise ValueError(f"{source.name}: it tells no prices as traded; take them as they are with --adjusted split")
+    if sessions.is_empty():
+        return Fetch(wanted, sessions, now, (), None, 0)
+    days = sessions["session"].to_list()
+    end = days[-1] + timedelta(days=1)
+    asks = [Ask(wanted.dataset, days[0], end, (ticker,), now, is_partial=True) for ticker in wanted.tickers]
+    return Fetch(wanted, sessions, now, asks, None, len(asks))
+
+
+def _for_few(routes: Sequence[Route]) -> list[Route]:
+    """Leave out answers about the whole market where single tickers can be asked for: it is not kept."""
+    by_name = {route.dataset for route in routes if route.scope != "market"}
+    return [route for route in routes if route.scope != "market" or route.dataset not in by_name]
+
+
+def _told(fetch: Fetch, source: Source) -> Iterator[tuple[Ask, Answer]]:
+    """Make the calls, some at a time where their budget lets them."""
+    budgets = fetch.work.budgets if fetch.work else ()
+    in_flight = min((budget.in_flight for budget in budgets), default=1)
+    is_raw = fetch.wanted.dataset in source.datasets
+    read = source.read if is_raw or not isinstance(source, Adjusting) else source.read_adjusted
+    name = fetch.wanted.dataset
+    tell(Progress("planned", name, calls=fetch.calls, rate=budgets[0].rate if budgets else None))
+    with Ahead(read, fetch.asks, in_flight) as ahead:
+        for ask in fetch.asks:
+            yield ask, ahead.read(ask)
+            tell(Progress("landed", name, label_of(ask)))
+    tell(Progress("ended", name))
+
+
+def _last_words(told: Sequence[tuple[Ask, Answer]], dataset: str) -> pl.DataFrame:
+    """Give what answers say last of each key of a raw table."""
+    table = TABLES[dataset]
+    rows = [pl.DataFrame(schema=said_schema(table)), *(answer.rows for ask, answer in told if ask.dataset == dataset)]
+    ordered = pl.concat(rows).sort(pl.coalesce(TS_STATED, TS_ASSUMED), maintain_order=True)
+    return ordered.unique(table.key, keep="last", maintain_order=True).filter(~pl.col("is_deleted"))
+
+
+def _in_todays_units(bars: pl.DataFrame, splits: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Adjust bars for the splits that have come by today; a split told twice counts once."""
+    is_ratio = pl.all_horizontal(pl.col("shares_after", "shares_before").fill_null(0) > 0)
+    once = splits.filter(is_ratio).unique(["ticker", "ex_date"], keep="last", maintain_order=True)
+    actions = once.select(
+        "ex_date", "shares_after", "shares_before", security_id="ticker", kind=pl.lit("split"), cash_amount=pl.lit(0.0)
+    )
+    named = bars.with_columns(security_id="ticker")
+    return back_adjusted(named, actions, "split", on=now.astimezone(NEW_YORK).date()).select(bars.columns)
+
+
+def _of_length(rows: pl.DataFrame, timeframe: Timeframe) -> pl.DataFrame:
+    if timeframe in MINUTES:
+        return from_minutes(rows, calendars.sessions().select("session", "ts_open", "ts_close"), MINUTES[timeframe])
+    days = rows.select("ticker", "session", "ts_event", *VALUES).sort("ticker", "session")
+    return from_days(days, timeframe) if timeframe == "1w" or timeframe == "1mo" else days  # noqa: PLR1714 - narrows

@@ -1,0 +1,142 @@
+"""`orion vendor probe`: every question that only a key can answer, a line each, on the fake vendor in several plans."""
+
+import json
+import re
+from datetime import timedelta
+
+import pytest
+
+from orion_assets import calendars
+from orion_assets.calendars import NEW_YORK
+from orion_assets.clock import SystemClock
+from orion_assets.sources.synthetic.vendor.server import fake_vendor
+from orion_assets.sources.synthetic.vendor.terms import PLANS, Plan, Terms
+from orion_assets.sources.synthetic.vendor.truth import large_market
+from orion_assets_tests.accept_runs import deployment, undisturbed
+
+KEY = "sk-not-to-be-seen"
+# What PROVIDERS.md calls not verified
+OPEN = (
+    *("Retry-After", "fixed or sliding", "refused calls count", "end of day", "half-day", "survive paging"),
+    *("splits does a page", "fractional", "which indices", "flat files replaced", "23 hours", "articles edited"),
+    *("DELAYED", "begins too early"),
+)
+
+
+@pytest.fixture
+def market():
+    return large_market(14, 620, SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=1))
+
+
+@pytest.fixture
+def probed(market, tmp_path):
+    """Probe a vendor of some terms; gives the answers by question, what was said, and the requests."""
+
+    def probe(*arguments, plan="advanced", faults=(), terms=None):
+        with undisturbed(), fake_vendor(market, terms=terms or Terms(PLANS[plan])) as vendor:
+            for name, more in faults:
+                vendor.faults.add(name, **more)
+            made = deployment(
+                tmp_path / "own",
+                "",
+                start="2025-01-02",
+                ORION_SOURCE="polygon",
+                ORION_FILES_MAPPING="",
+                ORION_TICKERS="SAAA",
+                ORION_POLYGON_BASE_URL=vendor.base_url,
+                POLYGON_API_KEY=KEY,
+                ORION_POLYGON_PLAN=plan,
+                ORION_CALLS_PER_MINUTE="unlimited",
+            )
+            probe.made = made
+            said = made.orion("vendor", "probe", "--ticker", "SAAA", *arguments)
+            return said, vendor.journal.entries
+
+    return probe
+
+
+def answers(said) -> dict[str, str]:
+    told = json.loads(said.out)["answers"]
+    return {
+        next((word for word in OPEN if word in each["question"]), each["question"]): each["answer"] for each in told
+    }
+
+
+def test_every_open_question_has_a_line(probed):
+    said, calls = probed()
+
+    assert said.code == 0, said.err
+    lines = said.out.splitlines()
+    for word in OPEN:
+        (line,) = [line for line in lines if word in line.split(": ", 1)[0]]
+        assert line.split(": ", 1)[1]
+    least, most = map(int, re.match(r"(\d+) to (\d+) calls", said.err).groups())
+    assert least <= len(calls) <= most
+    assert KEY not in said.out + said.err
+    assert sum("not answerable by a probe: " in line for line in lines) == 6
+
+
+def test_answers_are_those_of_the_vendor(probed):
+    said, _ = probed("--json")
+    told = answers(said)
+
+    assert told["half-day"].startswith("16:00 New York on ")
+    assert told["survive paging"] == "yes: page 2 is as traded"
+    assert told["end of day"].startswith("yes: 1")
+    assert told["23 hours"].startswith("no: minutes from ")
+    assert told["DELAYED"].startswith("status 'OK'")
+    assert told["which indices"].startswith("none of ")
+    assert told["begins too early"].startswith("cut, or listed since")
+
+
+def test_a_vendor_that_loses_adjusted_on_the_way_is_told_apart(probed):
+    said, _ = probed("--json", faults=[("adjusted_lost", {"route": "range"})])
+
+    assert answers(said)["survive paging"] == "no: page 2 is adjusted"
+
+
+def test_what_the_plan_refuses_is_an_answer(probed):
+    said, _ = probed("--json", plan="free", terms=Terms(Plan("free", history_days=731, excluded=frozenset({"splits"}))))
+
+    told = answers(said)
+    assert told["begins too early"].startswith("refused: polygon: ")
+    assert "data timeframe" in told["begins too early"]
+    assert told["splits does a page"].startswith("refused: polygon: ")
+
+
+@pytest.mark.parametrize("clips", [False, True], ids=["refuses", "cuts"])
+def test_the_floor_that_is_found_is_what_plans_go_by(probed, clips):
+    today = SystemClock().now().astimezone(NEW_YORK).date()
+    said, _ = probed("--json", plan="free", terms=Terms(Plan("own", history_days=400, clips=clips)))
+
+    first = calendars.session_at_or_after(today - timedelta(days=400))
+    (found,) = [a for q, a in answers(said).items() if q == "how far back may raw_daily_bars be asked for"]
+    assert found.startswith(f"{first}, moving on with the days")
+    asked = ("plan", "--from", str(today - timedelta(days=500)), "--datasets", "daily", "--json")
+    plan = json.loads(probed.made.done(*asked))
+    beyond = calendars.sessions(today - timedelta(days=500), first).height
+    assert plan["unanswerable"] == {"not_entitled": beyond}
+
+
+def test_what_may_take_more_calls_than_allowed_asks_nothing(probed):
+    said, calls = probed("--max-calls", 5)
+
+    assert (said.code, said.out, len(calls)) == (3, "", 0)
+    assert "--max-calls is 5; nothing was asked" in said.err
+
+
+def test_a_key_that_is_refused_ends_it_with_one_line(probed):
+    said, calls = probed(terms=Terms(keys=frozenset({"another"})))
+
+    assert (said.code, said.out, len(calls)) == (1, "", 1)
+    assert "set a valid one" in said.err
+    assert KEY not in said.err
+
+
+def test_a_source_without_a_key_has_nothing_to_be_probed(tmp_path):
+    with undisturbed():
+        made = deployment(tmp_path / "own", "", start="2024-10-01", ORION_SOURCE="synthetic", ORION_FILES_MAPPING="")
+        said = made.orion("vendor", "probe")
+
+    assert said.code == 2
+    assert "synthetic has nothing to be probed" in said.err

@@ -1,0 +1,191 @@
+"""What somebody only looks at is planned as cheaply as what is landed, from whichever source tells it."""
+
+import json
+from datetime import UTC, date, datetime
+from hashlib import sha256
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from orion_assets.errors import AnswerDistrusted
+from orion_assets.ingest.fetching import Wanted, fetched, prepared
+from orion_assets.sources.alpaca.routes import FREE
+from orion_assets.sources.alpaca.source import AlpacaSource
+from orion_assets.sources.alpaca.words import judge
+from orion_assets.sources.polygon.routes import RIGHTS
+from orion_assets.sources.polygon.source import PolygonSource, polygon_transport
+from orion_assets.sources.synthetic.source import SyntheticSource
+from orion_assets.sources.synthetic.vendor.server import fake_vendor
+from orion_assets.sources.synthetic.vendor.terms import ManualClock
+from orion_assets.sources.transport import Response
+from orion_assets.sources.yahoo.source import YahooSource
+from orion_assets_tests.far_sides import KEY, limited, transport_to
+from orion_assets_tests.raw_http import ask
+from orion_assets_tests.scripted_server import answer, scripted
+
+NOW = datetime(2024, 12, 31, 22, 30, tzinfo=UTC)
+VALUES = ["open", "high", "low", "close", "volume", "vwap"]
+
+
+def wanted(*tickers, start=date(2022, 7, 1), end=date(2024, 12, 20), timeframe="1d", basis="none") -> Wanted:
+    return Wanted(tickers, start, end, timeframe, basis)
+
+
+@pytest.fixture(scope="module")
+def vendor():
+    with fake_vendor(clock=ManualClock(NOW)) as running:
+        yield running
+
+
+@pytest.fixture
+def polygon(vendor):
+    rights = RIGHTS["advanced"]
+    source = PolygonSource(polygon_transport(KEY, vendor.base_url, rights, limited, ManualClock(NOW)), rights)
+    yield source
+    source.close()
+
+
+def test_in_todays_units_prices_are_those_that_the_vendor_adjusts_itself(vendor, polygon):
+    # Two for one in 2022, three for two in 2023
+    bars = fetched(prepared(wanted("BOLT", basis="split"), polygon, NOW), polygon).rows
+
+    target = "/v2/aggs/ticker/BOLT/range/1/day/2022-07-01/2024-12-19?adjusted=true&limit=50000&apiKey=k"
+    told = json.loads(ask(vendor.port, target).body)["results"]
+    assert bars.height == len(told) > 500
+    for short, name in zip("ohlcv", ("open", "high", "low", "close", "volume"), strict=True):
+        # It rounds what it adjusts
+        assert bars[name].to_list() == pytest.approx([row[short] for row in told], rel=1e-9, abs=1e-4), name
+
+
+def test_as_traded_prices_jump_where_the_shares_do(polygon):
+    bars = fetched(prepared(wanted("AURA", start=date(2024, 8, 22), end=date(2024, 8, 29)), polygon, NOW), polygon).rows
+
+    jump = dict(bars.select("session", pl.col("close") / pl.col("close").shift()).iter_rows())
+    assert jump[date(2024, 8, 26)] == pytest.approx(0.25, rel=0.2)
+
+
+def test_for_few_tickers_nobody_asks_for_the_whole_market(vendor, polygon):
+    before = len(vendor.journal)
+
+    fetched(prepared(wanted("AURA", start=date(2024, 12, 10), end=date(2024, 12, 11)), polygon, NOW), polygon)
+
+    assert [entry.route for entry in vendor.journal.entries[before:]] == ["range"]
+
+
+def test_the_calls_made_are_those_that_were_planned(vendor, polygon):
+    work = prepared(wanted("AURA", "BOLT", basis="split"), polygon, NOW)
+    before = len(vendor.journal)
+
+    fetched(work, polygon)
+
+    assert len(vendor.journal) - before == work.calls > 2
+
+
+def test_what_has_not_closed_is_not_asked_for():
+    early = datetime(2024, 12, 19, 20, tzinfo=UTC)
+    source = SyntheticSource()
+
+    bars = fetched(prepared(wanted("AURA", start=date(2024, 12, 16)), source, early), source).rows
+
+    assert bars["session"].to_list() == [date(2024, 12, day) for day in (16, 17, 18)]
+
+
+def test_weeks_reach_back_to_their_monday_and_one_under_way_is_left_out():
+    source, thursday = SyntheticSource(), datetime(2024, 12, 19, 22, tzinfo=UTC)
+    week = wanted("AURA", start=date(2024, 12, 11), end=date(2024, 12, 20), timeframe="1w")
+
+    (bar,) = fetched(prepared(week, source, thursday), source).rows.to_dicts()
+
+    days = source.market.bars.filter(
+        pl.col("ticker") == "AURA", pl.col("session").is_between(date(2024, 12, 9), date(2024, 12, 13))
+    )
+    assert bar["session"] == date(2024, 12, 13)
+    assert bar["open"] == days.sort("session")["open"][0]
+    assert bar["volume"] == pytest.approx(days["volume"].sum())
+
+
+def test_rows_that_cannot_be_read_are_told_and_left_out():
+    source = SyntheticSource()
+    whole = wanted(*source.listed_tickers(), start=date(2022, 1, 3), end=date(2025, 1, 1))
+
+    bars = fetched(prepared(whole, source, NOW), source)
+
+    assert bars.rows.select("ticker", "session").is_duplicated().any() is not True
+    assert not bars.rows.join(bars.unreadable, on=["ticker", "session"], how="semi").height
+
+
+def test_alpaca_tells_several_tickers_in_one_call():
+    def reply(ticker):
+        bar = {"t": "2025-11-24T05:00:00Z", "o": 1.0, "h": 2.0, "l": 0.5, "c": 1.5, "v": 10, "n": 3, "vw": 1.25}
+        return [bar | {"c": 1.5 + len(ticker) / 10}]
+
+    body = json.dumps({"bars": {name: reply(name) for name in ("AAPL", "IBM", "MSFT")}, "next_page_token": None})
+    headers = {"APCA-API-KEY-ID": "PK1", "APCA-API-SECRET-KEY": KEY}
+    with scripted() as server, transport_to(server.url, "alpaca", judge, headers) as transport:
+        server.say(answer(body.encode()))
+        source = AlpacaSource(transport, FREE)
+        asked = wanted("AAPL", "IBM", "MSFT", start=date(2025, 11, 24), end=date(2025, 11, 25))
+
+        work = prepared(asked, source, datetime(2025, 11, 26, 12, tzinfo=UTC))
+        bars = fetched(work, source).rows
+
+    assert (work.calls, server.requests) == (1, 1)
+    assert bars.select("ticker", "close").rows() == [("AAPL", 1.9), ("IBM", 1.8), ("MSFT", 1.9)]
+
+
+class Yahoo:
+    """Answers every symbol with two days, the second one not told."""
+
+    def __init__(self, currency="USD"):
+        self.currency = currency
+
+    def __call__(self, symbol, params):
+        meta = {"symbol": symbol, "currency": self.currency, "exchangeTimezoneName": "America/New_York"}
+        quote = {name: [10.0, None] for name in ("open", "high", "low", "close")}
+        chart = {"meta": meta | {"dataGranularity": "1d"}, "timestamp": [1763994600, 1764081000]}
+        body = json.dumps({"chart": {"result": [chart | {"indicators": {"quote": [quote]}}], "error": None}}).encode()
+        return Response(f"https://query2.finance.yahoo.com/v8/{symbol}", 200, {}, body, sha256(body).hexdigest())
+
+
+YAHOOS = wanted("AAPL", "MSFT", start=date(2025, 11, 24), end=date(2025, 11, 26), basis="split")
+
+
+def test_yahoo_tells_adjusted_bars_to_look_at():
+    source = YahooSource(Yahoo())
+
+    work = prepared(YAHOOS, source, datetime(2025, 11, 27, tzinfo=UTC))
+    bars = fetched(work, source)
+
+    assert work.calls == 2
+    assert bars.rows.select("ticker", "session", "close", "volume").rows() == [
+        ("AAPL", date(2025, 11, 24), 10.0, None),
+        ("MSFT", date(2025, 11, 24), 10.0, None),
+    ]
+    assert bars.unreadable["session"].to_list() == [date(2025, 11, 25)] * 2
+
+
+def test_prices_in_another_currency_are_not_taken_for_dollars():
+    source = YahooSource(Yahoo("EUR"))
+
+    with pytest.raises(AnswerDistrusted, match="in EUR there"):
+        fetched(prepared(YAHOOS, source, datetime(2025, 11, 27, tzinfo=UTC)), source)
+
+
+@pytest.mark.parametrize(
+    ("source", "asked", "says"),
+    [
+        (YahooSource(Yahoo()), wanted("AAPL"), "no prices as traded; take them as they are with --adjusted split"),
+        (YahooSource(Yahoo()), wanted("AAPL", timeframe="5m", basis="split"), "yahoo: it tells no minutes"),
+        (SyntheticSource(), wanted("AURA", timeframe="1h"), "synthetic: it tells no minutes"),
+    ],
+)
+def test_what_a_source_does_not_tell_is_refused_with_what_to_do(source, asked, says):
+    with pytest.raises(ValueError, match=says):
+        prepared(asked, source, NOW)
+
+
+def test_repeated_looks_are_equal(polygon):
+    looks = [fetched(prepared(wanted("DUNE", basis="split"), polygon, NOW), polygon).rows for _ in range(2)]
+
+    assert_frame_equal(*looks, check_exact=True)
