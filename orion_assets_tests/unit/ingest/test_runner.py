@@ -37,6 +37,10 @@ class Teller:
     ends: dict[str, date] = field(default_factory=dict)
     name = "teller"
 
+    @property
+    def datasets(self) -> frozenset[str]:
+        return frozenset({RAW_TICKERS.name})
+
     def routes(self, today: date) -> tuple[Route, ...]:
         return ()
 
