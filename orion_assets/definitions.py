@@ -11,11 +11,14 @@ from orion_assets.defs import resources as res
 from orion_assets.defs.assets.clean import clean_assets
 from orion_assets.defs.assets.features import feature_assets
 from orion_assets.defs.assets.history import history_assets
+from orion_assets.defs.assets.markets import market_assets
 from orion_assets.defs.assets.raw import raw_assets
 from orion_assets.defs.assets.reference import reference_assets
 from orion_assets.defs.assets.store import store_assets
 from orion_assets.defs.automation import end_of_day_on, jobs, universe_sensor, weekly_history, weekly_reference
-from orion_assets.defs.partitions import sessions
+from orion_assets.defs.market_jobs import end_of_day_of, job_of
+from orion_assets.defs.partitions import sessions, sessions_axis
+from orion_assets.markets import MARKETS
 from orion_assets.settings import Settings
 from orion_assets.sources.registry import ENDS
 
@@ -33,17 +36,24 @@ def build_definitions(
         overrides: Resources to take instead of those the settings name.
         loggers: Loggers to take instead of Dagster's.
     """
+    wanted = settings.loaded_markets
     with warnings.catch_warnings():
         # Backfill policies and look-backs are beta in Dagster 1.13; ADR 1 says why they are taken
         warnings.simplefilter("ignore", dg.BetaWarning)
         axis = sessions(settings.start, ENDS.get(settings.source))
         daily = [made for make in (raw_assets, clean_assets, feature_assets, store_assets) for made in make(axis)]
         reference, history = reference_assets(), history_assets()
+        # Nobody who follows equities alone has to see the assets of markets that he does not
+        axes = {MARKETS[name]: sessions_axis(MARKETS[name], settings.start) for name in MARKETS if name in wanted}
+        others = {market: market_assets(market, its) for market, its in axes.items()}
     made = jobs(daily, reference, history)
     return dg.Definitions(
-        assets=[*reference, *daily, *history],
-        jobs=made,
-        schedules=[end_of_day_on(axis), weekly_reference, weekly_history],
+        assets=[*reference, *daily, *history, *(asset for assets in others.values() for asset in assets)],
+        jobs=[*made, *(job_of(market, assets) for market, assets in others.items())],
+        schedules=[
+            *(end_of_day_on(axis), weekly_reference, weekly_history),
+            *(end_of_day_of(market, its) for market, its in axes.items()),
+        ],
         sensors=[universe_sensor([job for job in made if job.name != "reference"], settings.start)],
         resources={**resources(settings), **(overrides or {})},
         loggers=loggers,

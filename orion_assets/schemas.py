@@ -8,6 +8,8 @@ from typing import Final
 
 import polars as pl
 
+from orion_assets.market_tables import tables_of_markets
+from orion_assets.markets import EQUITIES, Market
 from orion_assets.tables import UTC_US, Column, Table
 
 
@@ -352,7 +354,17 @@ _ALL = (
     *(SECURITIES, CORPORATE_ACTIONS, CLEAN_DAILY_BARS, CLEAN_MINUTE_BARS, CLEAN_VIX, CLEAN_NEWS),
     *(FEATURE_INDICATORS, FEATURE_SENTIMENT, FEATURE_MARKET, FEATURE_MATRIX),
 )
-TABLES: Final[Mapping[str, Table]] = {table.name: table for table in _ALL}
+# What every other market has of its own; no feature reads it, and it stays in the lake
+_OF_MARKETS: Final = tables_of_markets((RAW_DAILY_BARS, CLEAN_DAILY_BARS, RAW_MINUTE_BARS, CLEAN_MINUTE_BARS))
+IN_OTHER_MARKETS: Final = frozenset(_OF_MARKETS)
+TABLES: Final[Mapping[str, Table]] = {**{table.name: table for table in _ALL}, **_OF_MARKETS}
+
+
+def table_of(table: Table, market: Market) -> Table:
+    """Give a market's own table in place of one of bars; that of equities is the table itself."""
+    return table if market is EQUITIES else _OF_MARKETS[f"{table.name}_{market.name}"]
+
+
 # Published as a file a ticker, beside the lake
 HISTORY: Final = (TICKER_BARS, TICKER_FEATURES)
 _DERIVED = tuple(table for table in _ALL if table.has_intervals)

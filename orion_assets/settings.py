@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from orion_assets.errors import SettingsError
+from orion_assets.markets import EQUITIES, MarketName, market_of
 
 SourceName = Literal["none", "files", "synthetic", "polygon", "alpaca", "alphavantage", "yahoo"]
 PlanName = Literal["free", "starter", "developer", "advanced"]
@@ -38,6 +39,7 @@ class Settings(BaseSettings):
     files_root: Path | None = None
     tickers: Annotated[tuple[str, ...], NoDecode] = ()
     datasets: Annotated[tuple[DatasetName, ...], NoDecode] = ()
+    markets: Annotated[tuple[MarketName, ...], NoDecode] = ()
     start: date = date(2024, 1, 2)
     lake_url: str = "./data/lake"
     features_url: str = "./data/features"
@@ -72,7 +74,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
 
-    @field_validator("files_mapping", "tickers", "datasets", mode="before")
+    @field_validator("files_mapping", "tickers", "datasets", "markets", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -118,6 +120,17 @@ class Settings(BaseSettings):
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Give what `repr` shows: every setting, without the passwords that URLs hold."""
         return [(name, _without_password(value)) for name, value in super().__repr_args__()]
+
+    @property
+    def equities(self) -> tuple[str, ...]:
+        """Give the tickers of ORION_TICKERS that are equities."""
+        return tuple(ticker for ticker in self.tickers if market_of(ticker) is EQUITIES)
+
+    @property
+    def loaded_markets(self) -> frozenset[str]:
+        """Name the markets beside equities: those of ORION_MARKETS, and those of the tickers in ORION_TICKERS."""
+        of_tickers = {market_of(ticker).name for ticker in self.tickers} - {EQUITIES.name}
+        return frozenset(self.markets) | of_tickers
 
     def storage_options(self, url: str) -> dict[str, str]:
         """Give the object-store options for an `s3://` URL; empty for a folder."""

@@ -3,19 +3,22 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 
 import typer
 
 from orion_assets import calendars
-from orion_assets.cli import context, ranges
+from orion_assets.cli import context, markets, ranges
 from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW, Launch, Outcome, merged
+from orion_assets.cli.markets import Done
 from orion_assets.cli.options import Datasets, From, Json, MaxCalls, MaxTickers, Only, TakesBack, To, Until
-from orion_assets.cli.output import ERR, OUT, Exit, counted, refuse
+from orion_assets.cli.output import ERR, OUT, Exit, counted, document, refuse
 from orion_assets.cli.plan import Planning, reference_due
-from orion_assets.cli.report import Report
+from orion_assets.cli.report import OfMarket, Report
 from orion_assets.ingest.ledger import stale_span
 from orion_assets.ingest.plan import Plan
+from orion_assets.markets import EQUITIES, market_of
 from orion_assets.schemas import DERIVED
 from orion_assets.settings import Settings
 from orion_assets.sources.protocols import Source, listed_by
@@ -44,19 +47,29 @@ def backfill(
     source = call.source()
     instant = context.moment(until)
     bounds = context.day("--from", start), context.day("--to", end)
+    named = context.names(tickers)
+    errands = markets.meant(call, settings, bounds, instant, named)
+    launch = Launch("daily", until=instant.isoformat() if until else "", takes_back=takes_back)
+    filling = partial(
+        markets.run, call, settings, source, errands.work, launch, instant=instant, max_calls=max_calls, show=not json
+    )
+    if not errands.has_equities:
+        done = filling()
+        _finish_markets(done, as_json=json)
+        _demand_all_called(max_calls, sum(each.left for each in done))
+        return
     span = ranges.asked(bounds, settings, source, instant, is_replay=until is not None)
-    only = context.names(tickers)
-    followed = call.state().universe() or settings.tickers or listed_by(source)
+    only = [ticker for ticker in named if market_of(ticker) is EQUITIES]
+    followed = call.state().universe() or settings.equities or listed_by(source)
     unknown = sorted(set(only) - set(followed))
     if unknown:
         refuse(
             f"--tickers {', '.join(unknown)}: not followed. Follow them first: orion tickers add {' '.join(unknown)}"
         )
-    then = instant.isoformat() if until else ""
-    launch = Launch("daily", *span, until=then, only=tuple(only), takes_back=takes_back)
+    launch = replace(launch, start=span[0], end=span[1], only=tuple(only))
     routes = source.routes(instant.astimezone(calendars.NEW_YORK).date())
     if not routes:
-        _finish(Report(call, launch, fill(call, settings, launch, show=not json)), as_json=json)
+        _finish(Report(call, launch, fill(call, settings, launch, show=not json), filling()), as_json=json)
         return
     asked = [name for name in RAW if name in source.datasets]
     names = only or list(followed)
@@ -69,9 +82,11 @@ def backfill(
         launch = replace(launch, only=_kept(names, work))
     if max_calls is not None:
         launch = replace(launch, max_calls={name: work.calls_of(name) for name in asked})
-    _finish(Report(call, launch, fill(call, settings, launch, show=not json)), as_json=json)
-    if work.cut.height:
-        refuse(f"--max-calls {max_calls}: {work.cut.height} calls of the plan remain; call it again", Exit.BUDGET)
+        filling = partial(filling, max_calls=max_calls - work.calls)
+    outcome = fill(call, settings, launch, show=not json)
+    others = filling()
+    _finish(Report(call, launch, outcome, others), as_json=json)
+    _demand_all_called(max_calls, work.cut.height + sum(each.left for each in others))
     if work.left_out.height:
         left = counted(work.left_out["ticker"].n_unique(), "ticker")
         refuse(f"--max-tickers {max_tickers}: {left} with cells to fill remain; call it again", Exit.BUDGET)
@@ -89,6 +104,11 @@ def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = Fals
     source = call.source()
     instant = context.moment(until)
     launch = Launch("daily", until=instant.isoformat() if until else "", takes_back=takes_back)
+    errands = markets.due(call, settings, instant)
+    others = markets.run(call, settings, source, errands.work, launch, instant=instant, show=not json)
+    if not errands.has_equities:
+        _finish_markets(others, as_json=json)
+        return
     dues = ranges.due(call, settings, source, instant, is_replay=until is not None)
     fills = [replace(launch, start=found.start, end=found.end, assets=(*found.datasets, *DERIVED)) for found in dues]
     stale = stale_span(call.state())
@@ -98,15 +118,17 @@ def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = Fals
         # The newest last, so that one that keeps failing is told and keeps nobody from today
         outcomes = [fill(call, settings, each, show=not json) for each in fills]
         whole = replace(launch, start=fills[0].start, end=fills[-1].end, assets=fills[-1].assets)
-        _finish(Report(call, whole, merged(outcomes)), as_json=json)
+        _finish(Report(call, whole, merged(outcomes), others), as_json=json)
     elif stale is not None:
         launch = _derivation(launch, stale)
-        _finish(Report(call, launch, _run(settings, launch, show=not json)), as_json=json)
+        _finish(Report(call, launch, _run(settings, launch, show=not json), others), as_json=json)
     elif json:
-        _finish(Report(call, launch, Outcome(is_done=True)), as_json=True)
+        _finish(Report(call, launch, Outcome(is_done=True), others), as_json=True)
     else:
+        _show(others)
         is_asked = not call.state().count_sessions(STATES).is_empty()
         OUT.print(ranges.reached(source, instant, settings.start, is_asked=is_asked))
+        _demand_done([each.outcome for each in others])
 
 
 def _kept(names: Sequence[str], work: Plan) -> tuple[str, ...]:
@@ -123,7 +145,7 @@ def _planned(call: Call, source: Source, dues: Sequence[ranges.Due], instant: da
     routes = source.routes(instant.astimezone(calendars.NEW_YORK).date())
     if not routes:
         return
-    followed = call.state().universe() or call.settings.tickers
+    followed = call.state().universe() or call.settings.equities
     yield from reference_due(call, source, followed, instant).lines()
     for due in dues:
         work = Planning(call, routes, instant).of((due.start, due.end), followed, due.datasets)
@@ -166,5 +188,31 @@ def _finish(report: Report, *, as_json: bool) -> None:
         report.document()
     elif report.outcome.is_done:
         report.show()
-    if not report.outcome.is_done:
-        refuse(report.outcome.failure, Exit.FAILED)
+        _show(report.others)
+    _demand_done([report.outcome, *(each.outcome for each in report.others)])
+
+
+def _finish_markets(done: Sequence[Done], *, as_json: bool) -> None:
+    if as_json:
+        document({"markets": [each.as_json() for each in done]})
+    elif not done:
+        OUT.print("nothing to fill: every session that has closed is answered")
+    else:
+        _show(done)
+    _demand_done([each.outcome for each in done])
+
+
+def _show(done: Sequence[OfMarket]) -> None:
+    for each in done:
+        each.show()
+
+
+def _demand_done(outcomes: Sequence[Outcome]) -> None:
+    failed = [outcome.failure for outcome in outcomes if not outcome.is_done]
+    if failed:
+        refuse("; ".join(failed), Exit.FAILED)
+
+
+def _demand_all_called(max_calls: int | None, left: int) -> None:
+    if left:
+        refuse(f"--max-calls {max_calls}: {left} calls of the plan remain; call it again", Exit.BUDGET)

@@ -34,7 +34,8 @@ class Launch:
         """How many assets the run makes."""
         # The files of a ticker are made by one step
         everything = {"reference": len(REFERENCE), "history": 1, "daily": len(DERIVED) + len(RAW)}
-        return len(self.assets) or everything[self.job]
+        # Of another market: raw and clean, daily and minute
+        return len(self.assets) or everything.get(self.job, 4)
 
     def run_config(self) -> dict[str, Any]:
         """Give the resources' configuration that this run overrides; Dagster keeps it with the run."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Annotated, Final
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Final
 
 import polars as pl
 import typer
@@ -17,6 +17,8 @@ from orion_assets.ingest.execution import planned
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.plan import Plan
 from orion_assets.ingest.reference_calls import Due, due
+from orion_assets.market_hours import sessions_of
+from orion_assets.markets import EQUITIES, Market, market_named_in, market_of
 from orion_assets.schemas import RAW_TICKERS, TABLES
 from orion_assets.settings import PlanName, Settings
 from orion_assets.sources.choosing import DATASETS
@@ -79,19 +81,30 @@ def plan(
     settings, now = call.settings, context.now()
     source = None if of else call.source()
     routes = _routes(call, source, of, now)
-    names = context.names(tickers) or list(call.state().universe() or settings.tickers)
+    followed = call.state().universe(None)
+    names = context.names(tickers) or list(followed or settings.tickers)
     if not names:
         refuse("plan: nobody is followed. Name tickers with --tickers, or set ORION_TICKERS")
-    wanted = _datasets(datasets, routes)
-    span = _span(settings, start, end, now)
-    is_partial = set(names) != set(call.state().universe() or names)
+    is_partial = set(names) != set(followed or names)
     limits = {"max_calls": max_calls, "max_tickers": max_tickers}
-    found = Planning(call, routes, now).of(span, names, wanted, is_partial=is_partial, **limits)
-    reference = reference_due(call, source, names, now)
+    planning, told = Planning(call, routes, now), dict[str, Any]()
+    for market in sorted({market_of(name) for name in names}, key=lambda each: (each is not EQUITIES, each.name)):
+        mine = [name for name in names if market_of(name) is market]
+        span = _span(market, settings, (start, end), now)
+        wanted = _datasets(datasets, routes, market)
+        found = planning.of(span, mine, wanted, is_partial=is_partial, **limits)
+        reference = reference_due(call, source, mine, now) if market is EQUITIES else Due()
+        told[market.name] = found.as_json() | ({"reference": reference.as_json()} if market is EQUITIES else {})
+        if not json:
+            name = "" if market is EQUITIES else f"{market.name} "
+            _show(found, reference, f"{name}[{span[0]}, {span[1]}), tickers: {len(mine)}")
     if json:
-        document(found.as_json() | {"reference": reference.as_json()})
-        return
-    OUT.print(f"[{span[0]}, {span[1]}), tickers: {len(names)}")
+        equities = told.pop(EQUITIES.name, {})
+        document({**equities, **({"markets": told} if told else {})})
+
+
+def _show(found: Plan, reference: Due, heading: str) -> None:
+    OUT.print(heading)
     for line in [*reference.lines(), *found.lines()]:
         OUT.print(line)
     if found.work.height:
@@ -121,15 +134,22 @@ def _routes(call: Call, source: Source | None, of: PlanName | None, now: datetim
     return found
 
 
-def _datasets(text: str | None, routes: list[Route]) -> list[str]:
-    filled = {route.dataset for route in routes} & set(TABLES)
+def _datasets(text: str | None, routes: list[Route], market: Market) -> list[str]:
+    filled = {name for name in {route.dataset for route in routes} & set(TABLES) if market_named_in(name) is market}
     if text is None:
         return sorted(filled)
-    return sorted({name for word in context.names(text) for name in DATASETS[word]})
+    words = context.names(text)
+    if market is EQUITIES:
+        return sorted({name for word in words for name in DATASETS[word]})
+    return sorted({f"{name}_{market.name}" for word in words for name in DATASETS[word]} & filled)
 
 
-def _span(settings: Settings, start: str | None, end: str | None, now: datetime) -> tuple[date, date]:
-    first, last = context.day("--from", start) or settings.start, context.day("--to", end)
+def _span(
+    market: Market, settings: Settings, bounds: tuple[str | None, str | None], now: datetime
+) -> tuple[date, date]:
+    first, last = context.day("--from", bounds[0]) or settings.start, context.day("--to", bounds[1])
+    if market is not EQUITIES:
+        return _span_of(market, first, last, now)
     under_way = calendars.session_under_way(now)
     if last is not None and first >= last:
         refuse(f"--from {first} --to {last}: the range is empty; --to is the first session after the range")
@@ -137,3 +157,10 @@ def _span(settings: Settings, start: str | None, end: str | None, now: datetime)
     if not days:
         refuse(f"no session in [{first}, {last or under_way}) has begun")
     return first, last or under_way
+
+
+def _span_of(market: Market, first: date, last: date | None, now: datetime) -> tuple[date, date]:
+    begun = sessions_of(market, first, last).filter(pl.col("ts_open") <= now)["session"]
+    if begun.is_empty():
+        refuse(f"no session of {market.name} in [{first}, {last}) has begun")
+    return begun[0], begun[-1] + timedelta(days=1)

@@ -74,7 +74,7 @@ def due(call: Call, settings: Settings, source: Source, instant: datetime, *, is
     state = call.state()
     asked = state.count_sessions(STATES).filter(pl.col("dataset").is_in(RAW))["session"].sort().to_list()
     first = asked[0] if asked else settings.start
-    tickers = state.universe() or settings.tickers or listed_by(source)
+    tickers = state.universe() or settings.equities or listed_by(source)
     found: dict[str, list[date]] = {}
     for dataset in (name for name in RAW if name in source.datasets):
         sessions = begun(first, _end_of(dataset, source, instant), instant)

@@ -10,6 +10,9 @@ from orion_assets.cli import context
 from orion_assets.cli.context import Call
 from orion_assets.cli.options import AsOf, Columns, From, Json, Tickers, To
 from orion_assets.cli.output import frame
+from orion_assets.markets import EQUITIES
+from orion_assets.store.market_bars import market_asked, market_bars
+from orion_assets.store.minutes import LakeMinutes
 
 
 def features(
@@ -56,10 +59,18 @@ def bars(
 ) -> None:
     """Show bars: prices as traded, or of daily ones in the units of the last session known.
 
+    A ticker tells its market by its prefix, and with it whose sessions are meant: X:BTCUSD, C:EURUSD, I:SPX, O:...
+
     Sessions run from --from up to, not including, --to; without them, all that are stored.
     """
     call: Call = ctx.obj
     known = context.instant("--as-of", as_of)
+    if market_asked(tickers, adjusted) is not EQUITIES:
+        # They need no feature store, which whoever follows no equity does not have
+        lake = LakeMinutes(call.lake)
+        rows = market_bars(lake, tickers, start=start, end=end, timeframe=timeframe, as_of=known)
+        frame(rows, as_json=json)
+        return
     with call.store() as store:
         rows = store.bars(tickers, start=start, end=end, timeframe=timeframe, adjusted=adjusted, as_of=known)
     frame(rows, as_json=json)

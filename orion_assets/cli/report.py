@@ -1,11 +1,11 @@
 """What a fill says at its end: what was done, what the checks found, which command comes next."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 import polars as pl
 
@@ -19,13 +19,31 @@ from orion_assets.schemas import CLEAN_MINUTE_BARS, DERIVED, RAW_MINUTE_BARS
 _LAYERS: Final[Mapping[str, str]] = {"raw": "raw", "feature": "features", "feature_store": "store"}
 
 
+class OfMarket(Protocol):
+    """What came of a run of another market."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What came of it."""
+        ...
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as plain values."""
+        ...
+
+    def show(self) -> None:
+        """Print it for people."""
+        ...
+
+
 @dataclass(frozen=True)
 class Report:
-    """What was asked of a run and what came of it."""
+    """What was asked of a run and what came of it; `others` is what came of markets beside equities."""
 
     call: Call
     launch: Launch
     outcome: Outcome
+    others: Sequence[OfMarket] = ()
 
     @property
     def sessions(self) -> int:
@@ -47,7 +65,8 @@ class Report:
         found = sorted(self.outcome.findings, key=lambda each: (each.asset, each.check))
         told = {**asdict(self.outcome), "findings": [asdict(each) for each in found]}
         span = [self.launch.start, self.launch.end]
-        document({**told, "range": span, "sessions": self.sessions, "next": self.next_commands})
+        others = {"markets": [each.as_json() for each in self.others]} if self.others else {}
+        document({**told, "range": span, "sessions": self.sessions, "next": self.next_commands, **others})
 
     def show(self) -> None:
         """Print a screen for people; what the checks found goes to stderr."""

@@ -18,13 +18,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from orion_assets import calendars
-from orion_assets.cli.launch import RAW, Finding, Launch, Outcome, merged
+from orion_assets.cli.launch import Finding, Launch, Outcome, merged
 from orion_assets.cli.output import ERR
 from orion_assets.definitions import build_definitions
 from orion_assets.defs.event_log import forgetful_instance
 from orion_assets.defs.keeping import RANGE, histories
 from orion_assets.defs.partitions import TICKERS_AXIS
+from orion_assets.market_hours import sessions_for
 from orion_assets.settings import Settings, export_dagster_home
 
 
@@ -82,7 +82,7 @@ def _tags(launch: Launch) -> dict[str, str]:
     elif launch.start is None or launch.end is None:
         return {}
     else:
-        days = calendars.sessions(launch.start, launch.end)["session"].to_list()
+        days = sessions_for(launch.job, launch.start, launch.end)["session"].to_list()
         first, last = days[0].isoformat(), days[-1].isoformat()
     return dict(zip(RANGE, (first, last), strict=True))
 
@@ -108,7 +108,7 @@ def _count(outcome: Outcome, made: dg.AssetMaterialization) -> None:
         value.value for key, value in made.metadata.items() if key == "dagster/row_count" or key.startswith("rows_")
     ]
     outcome.rows[name] = sum(map(int, counts))
-    outcome.changed_raw |= name in RAW and outcome.rows[name] > 0
+    outcome.changed_raw |= name.startswith("raw_") and outcome.rows[name] > 0
 
 
 def _reason(event: dg.DagsterEvent) -> str:

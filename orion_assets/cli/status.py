@@ -6,12 +6,12 @@ from typing import Annotated, Any, Final
 import polars as pl
 import typer
 
-from orion_assets import calendars
 from orion_assets.cli.context import Call, now
 from orion_assets.cli.options import Json
 from orion_assets.cli.output import OUT, counted, document, frame, lines
 from orion_assets.cli.report import gap_told
 from orion_assets.ingest import ledger
+from orion_assets.market_hours import sessions_for
 from orion_assets.store.state import STATES
 
 # What is always shown; of the other states, those that occur
@@ -68,10 +68,13 @@ def _counts(cells: pl.DataFrame) -> pl.DataFrame:
 
 def _due(cells: pl.DataFrame, instant: datetime) -> pl.DataFrame:
     """Give a row for each dataset with cells whose close cut-off has come and that nobody answered."""
-    closes = calendars.sessions().select("session", "ts_close_cutoff")
-    waiting = cells.filter(pl.col("state") == "not_yet").join(closes, on="session", how="left")
+    waiting = cells.filter(pl.col("state") == "not_yet")
+    closed = [
+        mine.join(sessions_for(str(dataset)).filter(pl.col("ts_close_cutoff") <= instant), on="session", how="semi")
+        for (dataset,), mine in waiting.partition_by("dataset", as_dict=True).items()
+    ]
     return (
-        waiting.filter(pl.col("ts_close_cutoff") <= instant)
+        pl.concat([waiting.clear(), *closed])
         .group_by("dataset")
         .agg(*_SPAN, pl.col("detail").unique().sort().str.join("; "))
         .sort("dataset")

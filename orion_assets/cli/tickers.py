@@ -5,9 +5,11 @@ import typer
 
 from orion_assets.cli.context import Call, now
 from orion_assets.cli.discover import discover
+from orion_assets.cli.markets import demand_loaded
 from orion_assets.cli.options import Json, Named
 from orion_assets.cli.output import ERR, OUT, document, frame, refuse
 from orion_assets.ingest.universe import follow
+from orion_assets.markets import EQUITIES, market_of
 from orion_assets.schemas import SECURITIES
 from orion_assets.sources.protocols import Listing
 from orion_assets.transforms.versions import visible
@@ -20,8 +22,11 @@ app.command()(discover)
 def listed(ctx: typer.Context, json: Json = False) -> None:
     """Show the followed tickers, and on stderr under which others the same companies traded."""
     call: Call = ctx.obj
-    followed = call.state().universe()
-    frame(pl.DataFrame({"ticker": followed}, schema={"ticker": pl.String}), as_json=json)
+    followed = call.state().universe(None)
+    shown = pl.DataFrame({"ticker": followed}, schema={"ticker": pl.String})
+    markets = [market_of(ticker).name for ticker in followed]
+    # Who follows equities alone need not be told
+    frame(shown.with_columns(market=pl.Series(markets)) if set(markets) - {EQUITIES.name} else shown, as_json=json)
     borne = visible(call.lake().read(SECURITIES), SECURITIES.key).select("ticker", "security_id")
     mine = borne.filter(pl.col("ticker").is_in(list(followed)))["security_id"]
     others = sorted(set(borne.filter(pl.col("security_id").is_in(mine.implode()))["ticker"]) - set(followed))
@@ -35,9 +40,11 @@ def add(ctx: typer.Context, tickers: Named, json: Json = False) -> None:
     """Follow tickers; the next backfill of a range fills the holes they make."""
     call: Call = ctx.obj
     source, at = call.source(), now()
-    # A vendor lists nobody unasked: whether it knows a ticker shows when it is asked for its bars
+    others = [ticker for ticker in tickers if market_of(ticker) is not EQUITIES]
+    demand_loaded(call.settings, others)
+    # A source lists equities, and a vendor nobody unasked: whether it knows a ticker shows when its bars are asked for
     known = source.listed_tickers() if isinstance(source, Listing) else tuple(tickers)
-    if unknown := sorted(set(tickers) - set(known)):
+    if unknown := sorted(set(tickers) - set(others) - set(known)):
         refuse(f"tickers add {' '.join(unknown)}: the source lists no such ticker; it has {', '.join(known[:20])}")
     _said("added", follow(call.state(), tickers, call.settings.tickers, at), json=json)
 
@@ -46,7 +53,7 @@ def add(ctx: typer.Context, tickers: Named, json: Json = False) -> None:
 def remove(ctx: typer.Context, tickers: Named, json: Json = False) -> None:
     """Stop following tickers; what was stored stays."""
     call: Call = ctx.obj
-    unknown = sorted(set(tickers) - set(call.state().universe()))
+    unknown = sorted(set(tickers) - set(call.state().universe(None)))
     if unknown:
         refuse(f"tickers remove {' '.join(unknown)}: not followed; see orion tickers list")
     _said("removed", call.state().remove_tickers(tickers, ts_removed=now()), json=json)

@@ -5,6 +5,8 @@ from datetime import date, datetime, time, timedelta
 import dagster as dg
 
 from orion_assets import calendars
+from orion_assets.market_hours import sessions_of
+from orion_assets.markets import Market
 
 DATE_FORMAT = "%Y-%m-%d"
 LOOK_BACK = 99
@@ -28,6 +30,19 @@ def sessions(start: date, end: date | None = None) -> dg.DailyPartitionsDefiniti
         # Without it the key of a day does not exist before the midnight that ends the day
         end_offset=1,
         exclusions=["0 0 * * 0,6", *(datetime.combine(day, time(0), calendars.NEW_YORK) for day in closed)],
+    )
+
+
+def sessions_axis(market: Market, start: date) -> dg.DailyPartitionsDefinition:
+    """Give the sessions of a market from a date on; crypto's keys are dates of UTC, all others of New York."""
+    if market.calendar == "exchange":
+        return sessions(start)
+    is_utc = market.calendar == "utc_days"
+    return dg.DailyPartitionsDefinition(
+        start_date=sessions_of(market, start)["session"][0].strftime(DATE_FORMAT),
+        timezone="UTC" if is_utc else calendars.NEW_YORK.key,
+        end_offset=1,
+        exclusions=None if is_utc else ["0 0 * * 0,6"],
     )
 
 

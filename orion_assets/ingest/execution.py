@@ -6,12 +6,11 @@ What a call comes to is in the ledger before the next one is made, so that a run
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import polars as pl
 
-from orion_assets import calendars
 from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import (
     AnswerDistrusted,
@@ -33,6 +32,7 @@ from orion_assets.ingest.objects import Objects, replaced
 from orion_assets.ingest.plan import HOLES, Call, Plan
 from orion_assets.ingest.planner import plan
 from orion_assets.ingest.runner import Desk, Landed, land, land_all
+from orion_assets.market_hours import sessions_for
 from orion_assets.schemas import ANSWERED, RAW_COVERAGE, WHOLE_MARKET
 from orion_assets.sources.protocols import Ask, Source
 from orion_assets.sources.routes import Route
@@ -67,7 +67,8 @@ def holes(state: State, ask: Ask, now: datetime) -> pl.DataFrame:
     Returns:
         HOLES rows.
     """
-    closed = calendars.sessions(ask.start, ask.end).filter(pl.col("ts_close_cutoff") <= now).select("session")
+    days = sessions_for(ask.dataset, ask.start, ask.end)
+    closed = days.filter(pl.col("ts_close_cutoff") <= now).select("session")
     wanted = planned_cells(ask.dataset, ask.tickers, ask.start, ask.end).join(closed, on="session", how="semi")
     known = state.cells(ask.dataset, start=ask.start, end=ask.end, states=(*ANSWERED, *_ASKED_DAILY))
     is_fresh = (pl.col("ts_updated") > now - _ASK_AGAIN_AFTER) | (pl.col("attempts") >= _MOST_ATTEMPTS)
@@ -89,7 +90,7 @@ def planned(
     Args:
         state: The state database.
         routes: What may be asked, the best first.
-        asks: One for each dataset.
+        asks: One for each dataset, all of one market: its sessions are the planner's.
         now: The time, UTC.
         max_calls: Plan no more requests than these.
         max_tickers: Plan for no more tickers than these.
@@ -98,7 +99,8 @@ def planned(
     for ask in asks:
         missing += [holes(state, ask, now), _replaced(state, routes, ask)]
     span = min(ask.start for ask in asks), max(ask.end for ask in asks)
-    return plan(pl.concat(missing), routes, calendars.sessions(*span), max_calls=max_calls, max_tickers=max_tickers)
+    sessions = sessions_for(asks[0].dataset, *span)
+    return plan(pl.concat(missing), routes, sessions, max_calls=max_calls, max_tickers=max_tickers)
 
 
 def _replaced(state: State, routes: Sequence[Route], ask: Ask) -> pl.DataFrame:
@@ -134,15 +136,17 @@ def fill(
     if not routes:
         yield from land_all(desk, source, ask, table, moment)
         return
-    _from_the_market(desk, ask, table, moment)
+    asks_with = max((route.asks_with for route in routes if route.dataset == table.name), default="")
+    _from_the_market(desk, ask, table, moment, asks_with)
     work = planned(desk.state, routes, [ask], moment.now, max_calls=max_calls)
-    not_due = calendars.sessions(ask.start, ask.end).filter(pl.col("ts_close_cutoff") > moment.now).select("session")
+    days = sessions_for(table.name, ask.start, ask.end)
+    not_due = days.filter(pl.col("ts_close_cutoff") > moment.now).select("session")
     _record_unasked(desk.state, ask, work, not_due, moment)
     yield replace(Landed.nothing(table), not_due=tuple(not_due["session"]))
     yield from _Filling(desk, source, ask, table, moment).made(list(work))
 
 
-def _from_the_market(desk: Desk, ask: Ask, table: Table, moment: Moment) -> None:
+def _from_the_market(desk: Desk, ask: Ask, table: Table, moment: Moment, asks_with: str) -> None:
     """Answer for tickers followed since, where an answer about the whole market was landed: that costs no call."""
     if not is_by_ticker(table.name):
         return
@@ -153,6 +157,8 @@ def _from_the_market(desk: Desk, ask: Ask, table: Table, moment: Moment) -> None
         (pl.col("dataset") == table.name) & (pl.col("cutoff") == "close") & pl.col("is_market")
     )
     last = told.sort("ts_known").unique("session", keep="last")
+    if asks_with:
+        last = last.filter(pl.col("session").is_in(_asked_with(desk, ask, table, asks_with)))
     cells = open_cells.join(last.drop("ticker"), on="session", how="inner")
     if cells.is_empty():
         return
@@ -177,6 +183,13 @@ def _from_the_market(desk: Desk, ask: Ask, table: Table, moment: Moment) -> None
     desk.lake.append(RAW_COVERAGE, fresh, start=ask.start, end=ask.end)
     desk.state.record(covered_cells(answered))
     LOG.info("%s: %d cells answered from what was told of the whole market", table.name, answered.height)
+
+
+def _asked_with(desk: Desk, ask: Ask, table: Table, text: str) -> list[date]:
+    """List the sessions whose answer about the market was asked with a text in its address."""
+    held = desk.lake.read(table, start=ask.start, end=ask.end, tickers=desk.state.universe())
+    is_so = pl.col("source_file").str.contains(text, literal=True)
+    return held.filter(is_so)["session"].unique().to_list()
 
 
 @dataclass(frozen=True)

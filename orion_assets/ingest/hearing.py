@@ -12,12 +12,14 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets import calendars
 from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import AnswerDistrusted, NotEntitled
 from orion_assets.ingest.landing import MOST_GONE, is_by_ticker
 from orion_assets.ingest.plan import HOLES
+from orion_assets.market_hours import sessions_for
+from orion_assets.markets import EQUITIES, MARKETS, market_named_in
 from orion_assets.schemas import (
+    IN_OTHER_MARKETS,
     RAW_COVERAGE,
     RAW_DAILY_BARS,
     RAW_MINUTE_BARS,
@@ -25,11 +27,13 @@ from orion_assets.schemas import (
     RAW_VIX,
     TABLES,
     WHOLE_MARKET,
+    table_of,
 )
 from orion_assets.sources.protocols import Answer, Ask, Source
 from orion_assets.sources.routes import Route
 from orion_assets.store.lake import Lake
-from orion_assets.transforms.bars import BAR_RULES, UNREADABLE, VIX_RULES, Rule
+from orion_assets.tables import Table
+from orion_assets.transforms.bars import UNREADABLE, VIX_RULES, Rule, rules_of
 from orion_assets.transforms.versions import visible
 
 LOG: Final = logging.getLogger(__name__)
@@ -38,7 +42,11 @@ _MOST_MISSING: Final = 0.05
 # How far around a session of the market another one is looked for, to compare with
 _AROUND: Final = timedelta(days=7)
 _RULES: Final[Mapping[str, Sequence[Rule]]] = {
-    **dict.fromkeys((RAW_DAILY_BARS.name, RAW_MINUTE_BARS.name), BAR_RULES),
+    **{
+        table_of(table, market).name: rules_of(market)
+        for table in (RAW_DAILY_BARS, RAW_MINUTE_BARS)
+        for market in (EQUITIES, *MARKETS.values())
+    },
     RAW_VIX.name: VIX_RULES,
 }
 _EVERY_SESSION: Final = (RAW_VIX.name, RAW_NEWS.name)
@@ -80,29 +88,32 @@ class Hearing:
 
     def _expected(self, ask: Ask, answer: Answer) -> pl.DataFrame:
         """Give the cells (`ticker`, `session`) that an answer should have rows of; none where nobody can know."""
-        closed = calendars.sessions(ask.start, ask.end).filter(pl.col("ts_close_cutoff") <= ask.now).select("session")
+        days = sessions_for(ask.dataset, ask.start, ask.end)
+        closed = days.filter(pl.col("ts_close_cutoff") <= ask.now).select("session")
         if ask.dataset in _EVERY_SESSION:
             return closed.select(ticker=pl.lit(WHOLE_MARKET), session="session")
-        if not is_by_ticker(ask.dataset):
+        market = market_named_in(ask.dataset)
+        if market.is_quiet or not is_by_ticker(ask.dataset):
             return closed.head(0).select(ticker=pl.lit(WHOLE_MARKET), session="session")
-        names = answer.tickers or self._around(ask.start)
+        daily = table_of(RAW_DAILY_BARS, market)
+        names = answer.tickers or self._around(ask.start, daily)
         cells = closed.join(pl.DataFrame({"ticker": names}, {"ticker": pl.String}), how="cross")
         if TABLES[ask.dataset].is_intraday:
-            cells = cells.join(self._untraded(ask), on=["ticker", "session"], how="anti")
+            cells = cells.join(self._untraded(ask, daily), on=["ticker", "session"], how="anti")
         return cells.select("ticker", "session")
 
-    def _untraded(self, ask: Ask) -> pl.DataFrame:
+    def _untraded(self, ask: Ask, daily: Table) -> pl.DataFrame:
         """Give the cells of which daily bars say that nobody traded: not listed yet, halted, no longer listed."""
         told = self._lake.read(RAW_COVERAGE, start=ask.start, end=ask.end).filter(
-            (pl.col("dataset") == RAW_DAILY_BARS.name) & (pl.col("cutoff") == "close")
+            (pl.col("dataset") == daily.name) & (pl.col("cutoff") == "close")
         )
         last = told.sort("ts_known").unique(["ticker", "session"], keep="last")
         return last.filter(pl.col("state") == "empty_confirmed").select("ticker", "session")
 
-    def _around(self, session: date) -> list[str]:
-        """List the tickers that have a bar in the nearest session that is held."""
-        held = self._lake.read(RAW_DAILY_BARS, start=session - _AROUND, end=session + _AROUND)
-        others = visible(held, RAW_DAILY_BARS.key).filter(pl.col("session") != session, pl.col("problem").is_null())
+    def _around(self, session: date, bars: Table) -> list[str]:
+        """List the tickers that have a daily bar in the nearest session that is held."""
+        held = self._lake.read(bars, start=session - _AROUND, end=session + _AROUND)
+        others = visible(held, bars.key).filter(pl.col("session") != session, pl.col("problem").is_null())
         near = others.filter((pl.col("session") - session).abs() == (pl.col("session") - session).abs().min())
         return near["ticker"].unique().sort().to_list()
 
@@ -126,10 +137,12 @@ class Hearing:
         """Leave unsaid what lies before the first row, where the vendor gives nobody's rows that early."""
         if ask.dataset != RAW_VIX.name and len(answer.tickers) != 1:
             return answer
+        if market_named_in(ask.dataset).is_quiet:
+            return answer
         first = answer.rows["session"].min() if answer.rows.height else None
         start = first if isinstance(first, date) else ask.end
-        early = calendars.sessions(ask.start, start)["session"].to_list()
-        if not early or self._is_told(ask, early[0]):
+        early = sessions_for(ask.dataset, ask.start, start)["session"].to_list()
+        if not early or self._is_told(ask, early[0]) or self._was_told(ask, early[0]):
             return answer
         who = answer.tickers[0] if answer.tickers else WHOLE_MARKET
         cells = pl.DataFrame({"session": early}).select(
@@ -145,11 +158,22 @@ class Hearing:
         """
         if session not in self._reaches:
             today = ask.now.astimezone(NEW_YORK).date()
-            dataset = RAW_DAILY_BARS.name if TABLES[ask.dataset].is_intraday else ask.dataset
+            daily = table_of(RAW_DAILY_BARS, market_named_in(ask.dataset))
+            dataset = daily.name if TABLES[ask.dataset].is_intraday else ask.dataset
             routes = [route for route in self._source.routes(today) if route.dataset == dataset]
             market = [route for route in routes if route.scope == "market" and not route.refusal(session)]
             self._reaches[session] = bool(market) and self._has_rows(ask, session, market[0])
         return self._reaches[session]
+
+    def _was_told(self, ask: Ask, session: date) -> bool:
+        """Say whether rows of the ticker were landed shortly before a session, where no call tells of a whole market.
+
+        Currencies are shut on no day, and on a few days nobody quotes them.
+        """
+        if ask.dataset not in IN_OTHER_MARKETS:
+            return False
+        held = self._lake.read(TABLES[ask.dataset], start=session - _AROUND, end=session, tickers=ask.tickers)
+        return not held.is_empty()
 
     def _has_rows(self, ask: Ask, session: date, route: Route) -> bool:
         end = session + timedelta(days=1)

@@ -10,10 +10,13 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.moment import Moment
+from orion_assets.market_hours import sessions_for
+from orion_assets.markets import EQUITIES, MARKETS, market_named_in
 from orion_assets.schemas import (
     ANSWERED,
     CLEAN_DAILY_BARS,
     CLEAN_MINUTE_BARS,
+    IN_OTHER_MARKETS,
     QUARANTINE,
     RAW_COVERAGE,
     RAW_DAILY_BARS,
@@ -21,6 +24,7 @@ from orion_assets.schemas import (
     RAW_TICKERS,
     TABLES,
     WHOLE_MARKET,
+    table_of,
 )
 from orion_assets.sources.protocols import Ask
 from orion_assets.store.lake import Lake
@@ -39,7 +43,14 @@ _KNOWN: Final = (*ANSWERED, "quarantined")
 IN_VAIN: Final = ("failed", "quarantined", "not_entitled", "not_listed")
 _CELL: Final = ("dataset", "ticker", "session")
 _BY_TICKER: Final = [name for name in TABLES if is_by_ticker(name)]
-_CLEANED: Final = {RAW_DAILY_BARS: CLEAN_DAILY_BARS, RAW_MINUTE_BARS: CLEAN_MINUTE_BARS}
+_CLEANED: Final = {
+    table_of(raw, market): table_of(clean, market)
+    for market in (EQUITIES, *MARKETS.values())
+    for raw, clean in ((RAW_DAILY_BARS, CLEAN_DAILY_BARS), (RAW_MINUTE_BARS, CLEAN_MINUTE_BARS))
+}
+# What features are made of; other markets have days of their own, and nothing is derived of them
+_IS_FEATURED: Final = ~pl.col("dataset").is_in(sorted(IN_OTHER_MARKETS))
+_IS_ASKED: Final = (pl.col("dataset") != PUBLISHED) & _IS_FEATURED
 
 
 @dataclass(frozen=True)
@@ -61,11 +72,21 @@ class Coverage:
 
 
 def planned_cells(dataset: str, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
-    """Give the cells of a range: `session`, `ticker` (`*` where cells are kept for the whole market), `dataset`."""
-    sessions = calendars.sessions(start, end).select("session")
+    """Give the cells of a range: `session`, `ticker` (`*` where cells are kept for the whole market), `dataset`.
+
+    The sessions are those of the dataset's market; a ticker that names its last date has no cell after it.
+    """
+    sessions = sessions_for(dataset, start, end).select("session")
     names = sorted(tickers) if is_by_ticker(dataset) else [WHOLE_MARKET]
     followed = pl.DataFrame({"ticker": names}, schema={"ticker": pl.String})
-    return sessions.join(followed, how="cross").with_columns(dataset=pl.lit(dataset))
+    cells = sessions.join(followed, how="cross").with_columns(dataset=pl.lit(dataset))
+    market = market_named_in(dataset)
+    if not market.expires:
+        return cells
+    last = pl.DataFrame(
+        {"ticker": names, "_last": list(map(market.last_date, names))}, {"ticker": pl.String, "_last": pl.Date}
+    )
+    return cells.join(last, on="ticker").filter(pl.col("session") <= pl.col("_last")).drop("_last")
 
 
 def covered_cells(coverage: pl.DataFrame) -> pl.DataFrame:
@@ -127,7 +148,7 @@ def quarantined_cells(
     is_standing = held.join(standing, on=[*cell, "ts_known", "row_key"], how="semi")
     lost = is_standing.join(visible(clean, origin.key), on=cell, how="anti")
     # A row of a closed day is held too, but there is no cell that it could fill
-    planned = lost.join(calendars.sessions().select("session"), on="session", how="semi")
+    planned = lost.join(sessions_for(origin.name).select("session"), on="session", how="semi")
     counted = planned.with_columns(rows=pl.col("row_key").n_unique().over(cell).cast(pl.Int64))
     one_each = counted.sort("rule", "row_key").unique(cell, keep="first", maintain_order=True)
     return _conformed(
@@ -200,7 +221,7 @@ def lost(state: State, now: datetime) -> list[date]:
         state: The state database.
         now: The time, UTC; a session that has not closed is not missed.
     """
-    asked = state.count_sessions(STATES).filter(pl.col("dataset") != PUBLISHED)
+    asked = state.count_sessions(STATES).filter(_IS_ASKED)
     if asked.is_empty():
         return []
     days = asked["session"].unique().sort()
@@ -244,7 +265,7 @@ def stale_sessions(state: State) -> pl.DataFrame:
 
 def stale_span(state: State) -> tuple[date, date] | None:
     """Give the sessions [start, end) that hold every one answered in raw and not derived since; None without any."""
-    answered = state.count_sessions(_KNOWN).filter(pl.col("dataset") != PUBLISHED).select("session").unique()
+    answered = state.count_sessions(_KNOWN).filter(_IS_ASKED).select("session").unique()
     stale = answered.join(published(state), on="session", how="anti")["session"].sort().to_list()
     return (stale[0], stale[-1] + timedelta(days=1)) if stale else None
 
@@ -271,12 +292,12 @@ def holes(state: State, dataset: str, followed: int, span: tuple[date, date]) ->
     is_each = is_by_ticker(dataset)
     counted = state.count_sessions(_KNOWN, dataset=dataset, followed=is_each)
     full = counted.filter(pl.col("cells") >= (followed if is_each else 1)).select("session")
-    return calendars.sessions(*span).join(full, on="session", how="anti")["session"].sort().to_list()
+    return sessions_for(dataset, *span).join(full, on="session", how="anti")["session"].sort().to_list()
 
 
 def coverage_of(state: State, span: tuple[date, date], now: datetime) -> Coverage:
     """Say what is wanting in the sessions [start, end), as far as they have closed by now."""
-    datasets = sorted(set(state.count_sessions(STATES)["dataset"]) - {PUBLISHED})
+    datasets = sorted(set(state.count_sessions(STATES)["dataset"]) - {PUBLISHED} - IN_OTHER_MARKETS)
     followed = state.universe()
     wanting = {dataset: holes(state, dataset, len(followed), span) for dataset in datasets}
     underived = calendars.sessions(*span).join(published(state), on="session", how="anti")["session"].to_list()
@@ -288,9 +309,7 @@ def coverage_of(state: State, span: tuple[date, date], now: datetime) -> Coverag
 
 def never_asked(state: State) -> list[date]:
     """List the sessions between those asked for that nobody asked for: features after them step over the gap."""
-    asked = (
-        state.count_sessions(STATES).filter(pl.col("dataset") != PUBLISHED).select("session").unique().sort("session")
-    )
+    asked = state.count_sessions(STATES).filter(_IS_ASKED).select("session").unique().sort("session")
     if asked.is_empty():
         return []
     between = calendars.sessions(asked["session"][0], asked["session"][-1])

@@ -11,13 +11,13 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets import calendars
 from orion_assets.errors import SettingsError, SourceRejected, SourceUnavailable
 from orion_assets.ingest.landing import Landing, is_by_ticker
 from orion_assets.ingest.ledger import covered_cells, failed_cells, ledger_cells, mark_histories, mark_stale
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.pieces import pieces
-from orion_assets.schemas import RAW_COVERAGE, RAW_TICKERS, TABLES
+from orion_assets.market_hours import sessions_for
+from orion_assets.schemas import IN_OTHER_MARKETS, RAW_COVERAGE, RAW_TICKERS, TABLES
 from orion_assets.settings import SYNTHETIC
 from orion_assets.sources.protocols import Answer, Ask, Source
 from orion_assets.store.archive import Archive
@@ -132,7 +132,7 @@ def land(
         answered = covered_cells(_coverage(desk.lake, table, ask))
         desk.state.record(failed_cells(ask, table, moment, str(e), answered))
         raise
-    sessions = calendars.sessions(ask.start, ask.end)
+    sessions = sessions_for(table.name, ask.start, ask.end)
     not_due = sessions.filter(pl.col("ts_close_cutoff") > moment.now)["session"].to_list()
     desk.state.record(ledger_cells(_coverage(desk.lake, table, ask), table, ask, not_due, moment))
     LOG.info("%s: %d versions landed for %d sessions", table.name, appended.height, sessions.height)
@@ -194,8 +194,7 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
         appended, before = table.conform(fresh), held
         if appended.height:
             # Before the rows: a run that dies in between must not leave later features looking fresh
-            mark_stale(desk.state, _first_touched(appended, held), moment)
-            _mark_histories(desk, table, appended, moment)
+            _mark(desk, table, appended, held, moment)
         return appended
 
     def cells(held: pl.DataFrame) -> pl.DataFrame:
@@ -210,20 +209,22 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
     desk.lake.append(table, versions, start=start, end=end, tickers=tickers or None)
     if appended.height:
         # Again, for who began in between: he may have read what was there before
-        mark_stale(desk.state, _first_touched(appended, before), moment)
-        _mark_histories(desk, table, appended, moment)
+        _mark(desk, table, appended, before, moment)
     desk.lake.append(RAW_COVERAGE, cells, start=ask.start, end=ask.end)
     return appended, before
 
 
-def _mark_histories(desk: Desk, table: Table, appended: pl.DataFrame, moment: Moment) -> None:
-    # Files of tickers hold nothing of a minute
+def _mark(desk: Desk, table: Table, appended: pl.DataFrame, held: pl.DataFrame, moment: Moment) -> None:
+    """Say what awaits derivation: no feature reads another market, and files of tickers hold nothing of a minute."""
+    if table.name in IN_OTHER_MARKETS:
+        return
+    mark_stale(desk.state, _first_touched(appended, held), moment)
     if not table.is_intraday:
         mark_histories(desk.state, desk.lake, appended, moment)
 
 
 def _landing(table: Table, ask: Ask, answer: Answer, moment: Moment) -> Landing:
-    following = calendars.sessions(ask.start).head(calendars.sessions(ask.start, ask.end).height + 1)
+    following = sessions_for(table.name, ask.start).head(sessions_for(table.name, ask.start, ask.end).height + 1)
     return Landing(table, answer, following, moment, is_partial=ask.is_partial)
 
 

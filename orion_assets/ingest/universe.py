@@ -8,6 +8,7 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.ingest.ledger import mark_stale
 from orion_assets.ingest.moment import Moment
+from orion_assets.markets import EQUITIES, Market, market_of
 from orion_assets.schemas import RAW_UNIVERSE
 from orion_assets.sources.protocols import Source, listed_by
 from orion_assets.store.lake import Lake
@@ -23,30 +24,32 @@ class Universe:
 
         Args:
             state: The state database.
-            wanted: Tickers of the settings; empty means all that the source lists.
+            wanted: Tickers of the settings, of any market; no equity among them means all that the source lists.
             only: Followed tickers to ask for in this run; empty asks for all followed.
         """
         self._state = state
         self._wanted = wanted
         self._only = only
 
-    def followed(self) -> tuple[str, ...]:
-        """Give the followed tickers, sorted; empty before the first run."""
-        return self._state.universe()
+    def followed(self, market: Market = EQUITIES) -> tuple[str, ...]:
+        """Give the followed tickers of a market, sorted; empty before the first run."""
+        return self._state.universe(market)
 
-    def seed(self, source: Source, now: datetime) -> tuple[str, ...]:
-        """Give the followed tickers; the first time, begin with those wanted, else with all the source lists."""
-        if not self.followed():
-            self._state.add_tickers(self._wanted or listed_by(source), ts_added=now)
-        return self.followed()
+    def seed(self, source: Source, now: datetime, market: Market = EQUITIES) -> tuple[str, ...]:
+        """Give the followed tickers; the first time, begin with those wanted, else with all equities of the source."""
+        if not self.followed(market):
+            wanted = tuple(ticker for ticker in self._wanted if market_of(ticker) is market)
+            listed = listed_by(source) if market is EQUITIES and not wanted else ()
+            self._state.add_tickers(wanted or listed, ts_added=now)
+        return self.followed(market)
 
-    def asked(self, source: Source, now: datetime) -> tuple[str, ...]:
-        """Give the tickers a run asks for: the followed ones, or those of them it is limited to.
+    def asked(self, source: Source, now: datetime, market: Market = EQUITIES) -> tuple[str, ...]:
+        """Give the tickers of a market that a run asks for: the followed ones, or those of them it is limited to.
 
         Raises:
             ValueError: The run is limited to a ticker that is not followed; asking for none would ask for all.
         """
-        followed = self.seed(source, now)
+        followed = self.seed(source, now, market)
         unknown = sorted(set(self._only) - set(followed))
         if unknown:
             names = " ".join(unknown)

@@ -91,7 +91,7 @@ def of_source(settings: Settings, source: Source) -> Iterator[Finding]:
     if missing:
         remedy = "their features are null; " + ("map files" if source.is_local else "another source may have them")
         yield Finding("source", "look", f"it does not supply {', '.join(missing)}", remedy)
-    unknown = sorted(set(settings.tickers) - set(tickers))
+    unknown = sorted(set(settings.equities) - set(tickers))
     if tickers and unknown:
         yield Finding("source", "look", f"it has no bars of {', '.join(unknown)}", "correct ORION_TICKERS")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import ClassVar, Final
 
-from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_MINUTE_BARS, RAW_NEWS, RAW_SPLITS, RAW_VIX
+from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_MINUTE_BARS, RAW_NEWS, RAW_SPLITS, RAW_VIX, TABLES
 from orion_assets.sources.protocols import Answer, Ask, Source, hand_on
 from orion_assets.sources.routes import Route
 
@@ -19,7 +19,11 @@ DATASETS: Final[Mapping[str, tuple[str, ...]]] = {
     "news": (RAW_NEWS.name,),
     "actions": (RAW_SPLITS.name, RAW_DIVIDENDS.name),
 }
-_ONLY_BY_NAME: Final = frozenset(DATASETS["minute"])
+# Those of other markets are meant by the same words
+_MEANT: Final[Mapping[str, frozenset[str]]] = {
+    word: frozenset(name for name in TABLES if name in tables or name.rpartition("_")[0] in tables)
+    for word, tables in DATASETS.items()
+}
 
 
 def chosen(source: Source, words: Sequence[str]) -> Source:
@@ -32,9 +36,10 @@ def chosen(source: Source, words: Sequence[str]) -> Source:
     Returns:
         The source itself where nothing is left out.
     """
-    named = {name for tables in DATASETS.values() for name in tables}
-    wanted = {name for word in words for name in DATASETS[word]}
-    unasked = named - wanted if words else _ONLY_BY_NAME if not source.is_local else frozenset[str]()
+    if words:
+        unasked = frozenset[str]().union(*_MEANT.values()) - frozenset[str]().union(*(_MEANT[word] for word in words))
+    else:
+        unasked = frozenset[str]() if source.is_local else _MEANT["minute"]
     if not unasked & source.datasets:
         return source
 
@@ -43,7 +48,7 @@ def chosen(source: Source, words: Sequence[str]) -> Source:
         name: ClassVar[str] = source.name
         is_local: ClassVar[bool] = source.is_local
 
-    return Named(source, frozenset(unasked))
+    return Named(source, unasked)
 
 
 class _Chosen:

@@ -40,16 +40,17 @@ def window(start: date, end: date) -> tuple[datetime, datetime]:
     return cutoffs[0], cutoffs[-1]
 
 
-def bars(rows: pl.DataFrame) -> pl.DataFrame:
+def bars(rows: pl.DataFrame, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
     """Give `session` rows the close of their bar; a date without a session keeps its row, with a problem.
 
     Args:
         rows: `session`, `problem` and whatever else.
+        sessions: `session` and `ts_close` of the market; those of the exchange when None.
 
     Returns:
         The rows, with `ts_event` and what is wrong added to `problem`.
     """
-    known = calendars.sessions().select("session", "ts_close")
+    known = (calendars.sessions() if sessions is None else sessions).select("session", "ts_close")
     shut = pl.when(pl.col("ts_close").is_null()).then(pl.format("session: {} is not a trading session", "session"))
     return (
         rows.join(known, on="session", how="left", maintain_order="left")

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from orion_assets import calendars
 from orion_assets.clock import SystemClock
 from orion_assets.errors import SettingsError
+from orion_assets.markets import MARKETS
 from orion_assets.schemas import RAW_TICKERS
 from orion_assets.settings import PlanName, Settings
 from orion_assets.sources.cboe import open_cboe
@@ -21,12 +22,13 @@ from orion_assets.sources.files.source import FilesSource
 from orion_assets.sources.ladder import VixLadder, with_vix
 from orion_assets.sources.limiter import CallLog, Limiter, Rate, budget_of
 from orion_assets.sources.none import NoSource
+from orion_assets.sources.polygon.market_routes import market_routes
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
 from orion_assets.sources.protocols import Source
 from orion_assets.sources.routes import Budget, Rights, Route
 from orion_assets.sources.synthetic.cast import END
 from orion_assets.sources.synthetic.source import SyntheticSource
-from orion_assets.sources.transport import is_on_this_machine
+from orion_assets.sources.transport import Transport, is_on_this_machine
 
 if TYPE_CHECKING:
     from orion_assets.sources.polygon.files import FlatFiles
@@ -77,13 +79,9 @@ def open_lister(settings: Settings, calls: CallLog, now: datetime) -> Lister:
     """
     if settings.source == "polygon":
         from orion_assets.sources.polygon.discovery import PolygonLister  # noqa: PLC0415 - the vendor's client is slow
-        from orion_assets.sources.polygon.source import polygon_transport  # noqa: PLC0415 - likewise
 
         key, rights = _polygon_rights(settings)
-        transport = polygon_transport(
-            key, settings.polygon_base_url, rights, _Budgets(calls).of("polygon", key), SystemClock()
-        )
-        return PolygonLister(transport, rights.rate)
+        return PolygonLister(_polygon_transport(settings, key, rights, _Budgets(calls)), rights.rate)
     source = open_source(settings, calls)
     if RAW_TICKERS.name not in source.datasets or source.routes(now.astimezone(calendars.NEW_YORK).date()):
         raise SettingsError(
@@ -103,7 +101,8 @@ def routes_of_plan(settings: Settings, plan: PlanName, today: date) -> Sequence[
     """
     rights = RIGHTS[plan]
     rate = _stated_rate(settings) if plan == settings.polygon_plan else None
-    return polygon_routes(replace(rights, rate=rate or rights.rate), today)
+    rights = replace(rights, rate=rate or rights.rate)
+    return [*polygon_routes(rights, today), *market_routes(rights, today, [*MARKETS.values()])]
 
 
 @dataclass(frozen=True)
@@ -127,15 +126,20 @@ def _polygon_rights(settings: Settings) -> tuple[str, Rights]:
     return key, replace(rights, rate=rate, in_flight=_in_flight(settings, rate))
 
 
+def _polygon_transport(settings: Settings, key: str, rights: Rights, budgets: _Budgets) -> Transport:
+    from orion_assets.sources.polygon.source import polygon_transport  # noqa: PLC0415 - the vendor's client is slow
+
+    return polygon_transport(key, settings.polygon_base_url, rights, budgets.of("polygon", key), SystemClock())
+
+
 def _polygon(settings: Settings, budgets: _Budgets) -> Source:
     # The vendor's client takes its time to load, and other sources do without
-    from orion_assets.sources.polygon.source import open_polygon  # noqa: PLC0415
+    from orion_assets.sources.polygon.source import PolygonSource  # noqa: PLC0415
 
     key, rights = _polygon_rights(settings)
-    url = settings.polygon_base_url
-    files = _flat_files(settings, budgets)
-    main = open_polygon(key, url, rights, budgets.of("polygon", key), SystemClock(), files=files)
-    return _with_vix(main, url, budgets, [main])
+    transport = _polygon_transport(settings, key, rights, budgets)
+    main = PolygonSource(transport, rights, _flat_files(settings, budgets), settings.loaded_markets)
+    return _with_vix(main, settings.polygon_base_url, budgets, [main])
 
 
 def _alpaca(settings: Settings, budgets: _Budgets) -> Source:

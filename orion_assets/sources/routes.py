@@ -75,6 +75,8 @@ class Route:
         not_yet_from: First session of which there is no answer yet.
         listed: Sessions of which there is an object; None where that is not known or does not matter.
         versions: By session, what tells its object from one that replaces it.
+        asks_with: Part of the address of its answers. One landed before that was asked without it tells of fewer
+            tickers than this route does; empty where all answers tell of the same.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Route:
     not_yet_from: date | None = None
     listed: frozenset[date] | None = None
     versions: Mapping[date, str] = field(default_factory=dict[date, str], repr=False, compare=False)
+    asks_with: str = ""
 
     def __post_init__(self) -> None:
         bounds = (self.rows_per_session, self.weight, self.tickers_per_call, self.least_tickers, self.page, self.window)

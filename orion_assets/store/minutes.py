@@ -1,4 +1,4 @@
-"""Minute bars as they were known at an instant, read from the lake where they lie (ADR 8)."""
+"""Bars that stay in the lake, as they were known at an instant: minutes (ADR 9), and all of other markets (ADR 10)."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
@@ -8,40 +8,48 @@ import polars as pl
 
 from orion_assets.schemas import CLEAN_MINUTE_BARS
 from orion_assets.store.lake import Lake
+from orion_assets.tables import Table
 
 
 class LakeMinutes:
-    """The minutes of a lake, at the version that the first read found, until `refresh`."""
+    """The bars of a lake, each table at the version that its first read found, until `refresh`."""
 
     def __init__(self, open_lake: Callable[[], Lake]) -> None:
         """Say how to open the lake; nothing is opened before the first read."""
         self._open_lake = open_lake
         self._opening = Lock()
-        self._opened: tuple[Lake, int | None] | None = None
+        self._lake: Lake | None = None
+        self._versions: dict[str, int | None] = {}
 
     def rows(
-        self, tickers: Sequence[str] | None, start: date | None, end: date | None, as_of: datetime | None
+        self,
+        tickers: Sequence[str] | None,
+        start: date | None,
+        end: date | None,
+        as_of: datetime | None,
+        table: Table = CLEAN_MINUTE_BARS,
     ) -> pl.DataFrame:
-        """Give the CLEAN_MINUTE_BARS rows visible at an instant.
+        """Give the rows of a clean table of bars visible at an instant.
 
         Args:
             tickers: Of whom; None means all.
             start: First session; None for no bound.
             end: First session after; None for no bound.
             as_of: The instant; None for the last version of every row.
+            table: The table, CLEAN_MINUTE_BARS or one of another market.
 
         Returns:
-            All columns, sorted by ticker and `ts_open`.
+            All columns, sorted by key.
 
         Raises:
             StoreUnavailable: The lake cannot be read.
         """
         with self._opening:
-            if self._opened is None:
-                lake = self._open_lake()
-                self._opened = (lake, lake.version(CLEAN_MINUTE_BARS))
-            lake, version = self._opened
-        rows = lake.read(CLEAN_MINUTE_BARS, start=start, end=end, tickers=tickers, version=version)
+            lake = self._lake = self._lake or self._open_lake()
+            if table.name not in self._versions:
+                self._versions[table.name] = lake.version(table)
+            version = self._versions[table.name]
+        rows = lake.read(table, start=start, end=end, tickers=tickers, version=version)
         if as_of is None:
             is_visible = pl.col("known_until").is_null()
         else:
@@ -53,4 +61,5 @@ class LakeMinutes:
     def refresh(self) -> None:
         """Read the newest version from now on."""
         with self._opening:
-            self._opened = None
+            self._lake = None
+            self._versions.clear()

@@ -13,6 +13,7 @@ from typing import Final, Self, get_args
 import polars as pl
 
 from orion_assets import calendars
+from orion_assets.markets import EQUITIES
 from orion_assets.schemas import (
     CLEAN_DAILY_BARS,
     CLEAN_MINUTE_BARS,
@@ -33,6 +34,7 @@ from orion_assets.store.arguments import (
 )
 from orion_assets.store.content_hash import combined_hash, table_hash
 from orion_assets.store.facts import asked_sessions
+from orion_assets.store.market_bars import market_asked, market_bars
 from orion_assets.store.minutes import LakeMinutes
 from orion_assets.store.protocols import Adjusted, AsOf, Bound, CutoffChoice, Tickers
 from orion_assets.tables import Table
@@ -182,6 +184,7 @@ class AsOfReader(ABC):
 
         Returns:
             The public columns of CLEAN_DAILY_BARS; for `1m` those of CLEAN_MINUTE_BARS, as traded, read from the lake.
+            For tickers of another market those of its own tables, as traded, from the lake too.
             `split` and `total_return` scale prices and volume by factors
             of the security's whole visible history, under its earlier tickers too, so `start` and `end` never change a
             value; `ts_known` stays the bar's own.
@@ -194,6 +197,10 @@ class AsOfReader(ABC):
         """
         demand_one_of("timeframe", timeframe, ("1d", "1m"), "only daily and minute bars are stored yet")
         demand_one_of("adjusted", adjusted, get_args(Adjusted), "choose one of them")
+        if market_asked(tickers, adjusted) is not EQUITIES:
+            if self.minutes is None:
+                raise ValueError("bars: other markets lie in the lake, and this store was opened without one")
+            return market_bars(self.minutes, tickers, start=start, end=end, timeframe=timeframe, as_of=as_of)
         if timeframe == "1m":
             return self._minute_bars(_selection(CLEAN_MINUTE_BARS, tickers, start, end, as_of), adjusted)
         selection = _selection(CLEAN_DAILY_BARS, tickers, start, end, as_of)

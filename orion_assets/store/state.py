@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 import sqlalchemy as sa
 
+from orion_assets.markets import EQUITIES, Market, market_of
 from orion_assets.store.database import Database
 from orion_assets.store.objects import ObjectLog
 from orion_assets.store.state_tables import HISTORIES, LANDINGS, LEDGER, REFERENCE, UNIVERSE
@@ -213,11 +214,12 @@ class State:
         with self._database.begin() as connection:
             connection.execute(sa.delete(LEDGER))
 
-    def universe(self) -> tuple[str, ...]:
-        """List the followed tickers, sorted."""
+    def universe(self, market: Market | None = EQUITIES) -> tuple[str, ...]:
+        """List the followed tickers of a market, sorted; of all markets when None."""
         query = sa.select(UNIVERSE.c.ticker).where(UNIVERSE.c.ts_removed.is_(None))
         with self._database.begin() as connection:
-            return tuple(sorted(connection.scalars(query)))
+            followed = sorted(connection.scalars(query))
+        return tuple(ticker for ticker in followed if market is None or market_of(ticker) is market)
 
     def add_tickers(self, tickers: Iterable[str], *, ts_added: datetime) -> tuple[str, ...]:
         """Follow tickers from that instant on.

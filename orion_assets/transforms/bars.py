@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from orion_assets.schemas import CLEAN_DAILY_BARS, CLEAN_VIX, QUARANTINE, RAW_DAILY_BARS, RAW_VIX
+from orion_assets.markets import EQUITIES, Market
+from orion_assets.schemas import CLEAN_DAILY_BARS, CLEAN_VIX, QUARANTINE, RAW_DAILY_BARS, RAW_VIX, table_of
 from orion_assets.tables import Table
 from orion_assets.transforms.versions import change_points
 
@@ -66,6 +67,8 @@ BAR_RULES: Final = (
     ),
     Rule("volume_not_negative", pl.col("volume") < 0, _all_of(("volume",)), "correct the row"),
 )
+# An index has values and no trades; what its rows say of volume is null already
+VALUE_RULES: Final = tuple(rule for rule in BAR_RULES if not rule.name.startswith("volume"))
 # The VIX file has 47 days whose prices contradict each other: kept, and reported by checks
 VIX_RULES: Final = (
     UNREADABLE,
@@ -79,12 +82,18 @@ VIX_RULES: Final = (
 )
 
 
-def clean_daily_bars(raw: pl.DataFrame, sessions: pl.DataFrame) -> Cleaned:
+def rules_of(market: Market) -> Sequence[Rule]:
+    """Give the rules that every bar of a market is held against."""
+    return BAR_RULES if market.has_volume else VALUE_RULES
+
+
+def clean_daily_bars(raw: pl.DataFrame, sessions: pl.DataFrame, market: Market = EQUITIES) -> Cleaned:
     """Let through the bars that can be trusted, as traded, with every version of each.
 
     Args:
-        raw: RAW_DAILY_BARS rows, all versions.
-        sessions: Column `session`: the sessions of the exchange.
+        raw: RAW_DAILY_BARS rows, all versions; of another market, those of its own table.
+        sessions: Column `session`: the sessions of the market.
+        market: Whose bars they are.
 
     Returns:
         CLEAN_DAILY_BARS rows, a version for each change, and the QUARANTINE rows. A bad row never replaces a good
@@ -93,11 +102,16 @@ def clean_daily_bars(raw: pl.DataFrame, sessions: pl.DataFrame) -> Cleaned:
     off_calendar = Rule(
         "on_the_calendar",
         ~pl.col("session").is_in(sessions["session"].to_list()),
-        pl.col("session").cast(pl.String) + " is not an XNYS session",
+        pl.format("{} is not {}", "session", pl.lit(a_session_of(market))),
         "check the date column, its format and zone",
     )
-    good, held = screen(RAW_DAILY_BARS, raw, (*BAR_RULES, off_calendar))
-    return Cleaned(with_intervals(CLEAN_DAILY_BARS, good), held)
+    good, held = screen(table_of(RAW_DAILY_BARS, market), raw, (*rules_of(market), off_calendar))
+    return Cleaned(with_intervals(table_of(CLEAN_DAILY_BARS, market), good), held)
+
+
+def a_session_of(market: Market) -> str:
+    """Say whose sessions a market has."""
+    return "an XNYS session" if market.calendar == "exchange" else f"a session of {market.name}"
 
 
 def clean_vix(raw: pl.DataFrame) -> Cleaned:

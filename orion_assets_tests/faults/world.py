@@ -106,6 +106,7 @@ class World:
         told: Every error that came out of it.
         base_url: Whom it asks; empty for the fake vendor.
         files: Its Flat Files, if it has any.
+        markets: Which it supplies beside equities, and `otc`.
     """
 
     folder: Path
@@ -121,6 +122,7 @@ class World:
     told: list[OrionError] = field(default_factory=list)
     base_url: str = ""
     files: FlatFiles | None = None
+    markets: Sequence[str] = ()
 
     def pause(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -139,7 +141,7 @@ class World:
         log = SharedCallLog(f"sqlite:///{self.folder}/state.db", self.uptime)
         limiter = Limiter(log, budget_of("polygon", self.key), self.rights.rate, lease_s=65, pause=self.pause)
         transport = Transport(vendor, limiter, self.policy, self.clock, self.pause, uptime=self.uptime)
-        return PolygonSource(transport, self.rights, self.files)
+        return PolygonSource(transport, self.rights, self.files, self.markets)
 
     @property
     def ask(self) -> Ask:

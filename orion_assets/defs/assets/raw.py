@@ -17,6 +17,7 @@ from orion_assets.ingest.ledger import unfilled_cells
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Desk, Landed
 from orion_assets.ingest.universe import Universe, land_universe
+from orion_assets.markets import EQUITIES, market_named_in
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_MINUTE_BARS, RAW_NEWS, RAW_SPLITS, RAW_VIX
 from orion_assets.sources.protocols import Ask, Source
 from orion_assets.tables import Table
@@ -38,10 +39,13 @@ GRAINS = {
 
 def raw_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefinition]:
     """Make the raw assets: one function over the raw tables, since landing is the same for all."""
-    return [_raw_asset(table, grain, sessions) for table, grain in GRAINS.items()]
+    return [raw_asset(table, grain, sessions) for table, grain in GRAINS.items()]
 
 
-def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any]) -> dg.AssetsDefinition:
+def raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any]) -> dg.AssetsDefinition:
+    """Make one raw asset on an axis of its market's sessions."""
+    market = market_named_in(table.name)
+
     @dg.asset(
         name=table.name,
         description=grain,
@@ -68,9 +72,11 @@ def _raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any])
             yield _landed(context, table, [], pl.DataFrame, asked=False)
             return
         start, end = span_of(context.partition_key_range)
-        tickers = universe.asked(source, moment.now)
-        is_partial = is_by_ticker(table.name) and tickers != universe.followed()
-        land_universe(desk.lake, desk.state, universe.followed(), moment)
+        tickers = universe.asked(source, moment.now, market)
+        is_partial = is_by_ticker(table.name) and tickers != universe.followed(market)
+        if market is EQUITIES:
+            # Features are kept of these
+            land_universe(desk.lake, desk.state, universe.followed(), moment)
         # The rest is asked of the whole market: an answered session must hold the split of a ticker followed later
         ask = Ask(table.name, start, end, tickers if is_by_ticker(table.name) else (), moment.now, is_partial)
         told = fill(desk, source, ask, table, moment, allowance.get(table.name))

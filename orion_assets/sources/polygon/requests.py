@@ -42,8 +42,8 @@ def _client() -> RESTClient:
     return client
 
 
-def range_bars(ticker: str, timespan: str, first: date, last: date) -> Request:
-    """Ask for bars of one ticker, as traded; both ends are included."""
+def range_bars(ticker: str, timespan: str, first: date | int, last: date | int) -> Request:
+    """Ask for bars of one ticker, as traded; both ends, dates or milliseconds since 1970, are included."""
     return _built(
         _client().get_aggs(
             quote(ticker, safe=":"), 1, timespan, first, last, adjusted=False, sort="asc", limit=BARS_PER_PAGE, raw=True
@@ -51,9 +51,22 @@ def range_bars(ticker: str, timespan: str, first: date, last: date) -> Request:
     )
 
 
-def market_bars(session: date) -> Request:
-    """Ask for the daily bars of all stocks, as traded."""
-    return _built(_client().get_grouped_daily_aggs(session, adjusted=False, include_otc=False, raw=True))
+def bars_between(ticker: str, timespan: str, first: datetime, end: datetime) -> Request:
+    """Ask for the bars of one ticker that begin in [first, end), as traded: instants need no zone to be understood."""
+    bounds = int(first.timestamp() * 1000), int(end.timestamp() * 1000) - 1
+    return range_bars(ticker, timespan, *bounds)
+
+
+def market_bars(session: date, *, include_otc: bool = False) -> Request:
+    """Ask for the daily bars of all stocks, as traded; those over the counter too where they are wanted."""
+    return _built(_client().get_grouped_daily_aggs(session, adjusted=False, include_otc=include_otc, raw=True))
+
+
+def crypto_market_bars(session: date) -> Request:
+    """Ask for the daily bars of all pairs of crypto."""
+    return _built(
+        _client().get_grouped_daily_aggs(session, adjusted=False, raw=True, locale="global", market_type="crypto")
+    )
 
 
 def news(after: datetime, until: datetime) -> Request:

@@ -5,7 +5,7 @@ A row that cannot be placed makes its page untrusted; a row that cannot be read 
 
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -24,7 +24,7 @@ FIELDS: Final[Mapping[str, pl.DataType]] = {
     "t": pl.Int64(),
 }
 PRICES: Final = ("o", "h", "l", "c")
-_NAMES: Final = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume", "vw": "vwap", "n": "trade_count"}
+NAMES: Final = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume", "vw": "vwap", "n": "trade_count"}
 # 2001 to 2033 in milliseconds; in seconds, micro- or nanoseconds it would be another century
 _MS: Final = (1_000_000_000_000, 2_000_000_000_000)
 _TICKER: Final = r"^[A-Za-z0-9][A-Za-z0-9.:/-]{0,30}$"
@@ -87,12 +87,13 @@ def ticker_minutes(rows: pl.DataFrame, ticker: str, span: tuple[date, date]) -> 
     return once.sort("ts_open")
 
 
-def market_days(rows: pl.DataFrame, session: date) -> pl.DataFrame:
+def market_days(rows: pl.DataFrame, session: date, zone: str = NEW_YORK.key) -> pl.DataFrame:
     """Give the bars of a grouped answer: every ticker of one session.
 
     Args:
         rows: FIELDS and `problem`.
         session: The day that was asked for.
+        zone: Whose day it is.
 
     Returns:
         As `ticker_days`. A ticker told twice differently keeps one row, without values and with a problem.
@@ -100,7 +101,7 @@ def market_days(rows: pl.DataFrame, session: date) -> pl.DataFrame:
     Raises:
         AnswerDistrusted: A stamp is of another day.
     """
-    days = _instants(rows).dt.convert_time_zone(NEW_YORK.key).dt.date()
+    days = _instants(rows).dt.convert_time_zone(zone).dt.date()
     _refuse_rows(rows.filter(days != session), f"a stamp that is not of {session}")
     named = rows.with_row_index("_row", 1).with_columns(
         ticker=pl.col("T").fill_null(""),
@@ -112,7 +113,7 @@ def market_days(rows: pl.DataFrame, session: date) -> pl.DataFrame:
     )
     once = named.unique([name for name in named.columns if name != "_row"], keep="first", maintain_order=True)
     is_twice = pl.col("ticker").is_duplicated()
-    blank = [pl.when(~is_twice).then(pl.col(name)).alias(name) for name in _NAMES]
+    blank = [pl.when(~is_twice).then(pl.col(name)).alias(name) for name in NAMES]
     told = pl.when(is_twice).then(pl.lit("told twice in one answer, differently"))
     marked = once.with_columns(*blank, problem=filing.joined(told, pl.col("problem")))
     return marked.unique("ticker", keep="first", maintain_order=True)
@@ -122,7 +123,7 @@ def bars(days: pl.DataFrame) -> pl.DataFrame:
     """Give RAW_DAILY_BARS rows of placed days, without provenance; bounds that no bar can pass make problems."""
     beyond = filing.beyond_any((*PRICES, "vw"), ("v", "n"))
     rows = filing.bars(days.with_columns(problem=filing.joined(*beyond, pl.col("problem"))))
-    return rows.with_columns(**{name: pl.col(short) for short, name in _NAMES.items()})
+    return rows.with_columns(**{name: pl.col(short) for short, name in NAMES.items()})
 
 
 def minutes(placed: pl.DataFrame) -> pl.DataFrame:
@@ -132,7 +133,7 @@ def minutes(placed: pl.DataFrame) -> pl.DataFrame:
         session=trading_dates(pl.col("ts_open")),
         ts_event=pl.col("ts_open") + timedelta(minutes=1),
         problem=filing.joined(*beyond, pl.col("problem")),
-        **{name: pl.col(short) for short, name in _NAMES.items()},
+        **{name: pl.col(short) for short, name in NAMES.items()},
     )
 
 
@@ -140,7 +141,7 @@ def of_file(held: pl.DataFrame) -> pl.DataFrame:
     """Give the rows of a flat file the names of an answer's fields; a ticker that is none is a problem."""
     is_ticker = pl.col("ticker").str.contains(_TICKER)
     return held.with_columns(
-        **{short: pl.col(name) for short, name in _NAMES.items() if name in held.columns},
+        **{short: pl.col(name) for short, name in NAMES.items() if name in held.columns},
         vw=pl.lit(None, pl.Float64),
         problem=pl.when(~is_ticker).then(pl.lit("ticker: is not a ticker")),
     )
@@ -149,12 +150,23 @@ def of_file(held: pl.DataFrame) -> pl.DataFrame:
 def vix_days(days: pl.DataFrame) -> pl.DataFrame:
     """Give RAW_VIX rows of placed days, without provenance; a day without a session is filed under the next one."""
     rows = filing.vix(days.rename({"session": "date"}))
-    return rows.with_columns(**{_NAMES[short]: pl.col(short) for short in PRICES})
+    return rows.with_columns(**{NAMES[short]: pl.col(short) for short in PRICES})
 
 
 def said(table: Table, rows: pl.DataFrame, name: str, sha256: str, delay: timedelta | pl.Expr = DELAY) -> pl.DataFrame:
     """Give rows the provenance of their page and the clocks of the source."""
     return filing.said(table, rows, source=SOURCE, name=name, sha256=sha256, delay=delay)
+
+
+def refuse_another(envelope: Mapping[str, Any], ticker: str) -> None:
+    """Refuse a page about another ticker.
+
+    Raises:
+        AnswerDistrusted: It names one, and not the one that was asked for.
+    """
+    said = envelope.get("ticker")
+    if said is not None and said != ticker:
+        raise AnswerDistrusted(f"it is about {said!r}, and {ticker} was asked for", is_worth_asking=True)
 
 
 def _instants(rows: pl.DataFrame) -> pl.Series:

@@ -1,7 +1,7 @@
 """Polygon as a `Source`: which request answers an ask, page by page, and what of the answer is landed."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, ClassVar, Final, TypeVar
@@ -11,6 +11,7 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.clock import Clock
 from orion_assets.errors import AnswerDistrusted
+from orion_assets.markets import MARKETS, OVER_THE_COUNTER
 from orion_assets.schemas import (
     RAW_DAILY_BARS,
     RAW_DIVIDENDS,
@@ -24,7 +25,8 @@ from orion_assets.schemas import (
 from orion_assets.sources import filing
 from orion_assets.sources.bodies import loaded, object_of
 from orion_assets.sources.limiter import Limiter, Rate
-from orion_assets.sources.polygon import reference, requests, rows
+from orion_assets.sources.polygon import market_routes, reference, requests, rows
+from orion_assets.sources.polygon import markets as other_markets
 from orion_assets.sources.polygon.files import FILE_ROUTES, FlatFiles
 from orion_assets.sources.polygon.pages import flat_page, listed
 from orion_assets.sources.polygon.requests import Request
@@ -44,16 +46,10 @@ _Page = tuple[pl.DataFrame, str | None]
 T = TypeVar("T")
 
 
-def open_polygon(
-    key: str,
-    base_url: str,
-    rights: Rights,
-    limited: Callable[[Rate, float], Limiter],
-    clock: Clock,
-    *,
-    files: FlatFiles | None = None,
-) -> "PolygonSource":
-    """Open Polygon with a key.
+def polygon_transport(
+    key: str, base_url: str, rights: Rights, limited: Callable[[Rate, float], Limiter], clock: Clock
+) -> Transport:
+    """Open the way to Polygon with a key.
 
     Args:
         key: Travels in a header and nowhere else.
@@ -61,18 +57,10 @@ def open_polygon(
         rights: What its subscription allows; RIGHTS has the vendor's own by name.
         limited: Makes the limiter for their rate and for the seconds within which any call has ended.
         clock: Tells the time.
-        files: Its Flat Files, where there are keys to them.
 
     Raises:
         SettingsError: The base URL would send the key in the clear.
     """
-    return PolygonSource(polygon_transport(key, base_url, rights, limited, clock), rights, files)
-
-
-def polygon_transport(
-    key: str, base_url: str, rights: Rights, limited: Callable[[Rate, float], Limiter], clock: Clock
-) -> Transport:
-    """Open the way to Polygon with a key; as `open_polygon`."""
     policy = Policy()
     vendor = Vendor(PolygonSource.name, base_url, judge, frozenset(_HOSTS), {"Authorization": f"Bearer {key}"})
     limiter = limited(rights.rate, policy.deadline_s + _GRACE_S)
@@ -85,12 +73,23 @@ class PolygonSource:
     name: ClassVar[str] = rows.SOURCE
     is_local: ClassVar[bool] = False
 
-    def __init__(self, transport: Transport, rights: Rights, files: FlatFiles | None = None) -> None:
-        """Ask by a transport, and for files where there are keys to them, under the rights of its key."""
+    def __init__(
+        self, transport: Transport, rights: Rights, files: FlatFiles | None = None, markets: Collection[str] = ()
+    ) -> None:
+        """Ask by a transport.
+
+        Args:
+            transport: Carries its key.
+            rights: What the key allows.
+            files: Its Flat Files, where there are keys to them.
+            markets: Which to supply beside equities: names of MARKETS, and `otc`.
+        """
         self._transport = transport
         self._rights = rights
         self._files = files
         self._objects: Mapping[str, Mapping[date, str]] | None = None
+        self._markets = [MARKETS[name] for name in MARKETS if name in markets]
+        self._has_otc = OVER_THE_COUNTER in markets
         self._readers: Final[dict[str, Callable[[Ask], Answer]]] = {
             RAW_DAILY_BARS.name: self._daily_bars,
             RAW_MINUTE_BARS.name: self._minute_bars,
@@ -99,6 +98,7 @@ class PolygonSource:
             RAW_SPLITS.name: self._splits,
             RAW_DIVIDENDS.name: self._dividends,
             RAW_TICKERS.name: self._tickers,
+            **{name: self._of_market for market in self._markets for name in market_routes.datasets(market)},
         }
 
     def close(self) -> None:
@@ -119,11 +119,12 @@ class PolygonSource:
             replace(route, versions=objects.get(route.dataset, {})) if route.name in FILE_ROUTES else route
             for route in found
         )
-        return [
-            route
+        of_equities = [
+            market_routes.with_otc(route) if self._has_otc else route
             for route in with_objects
             if route.dataset in self._readers and (route.name not in FILE_ROUTES or route.dataset in objects)
         ]
+        return [*of_equities, *market_routes.market_routes(self._rights, today, self._markets)]
 
     def read(self, ask: Ask) -> Answer:
         """Answer one call of a plan.
@@ -142,7 +143,7 @@ class PolygonSource:
 
     def _daily_bars(self, ask: Ask) -> Answer:
         if ask.route == "grouped":
-            request = requests.market_bars(ask.start)
+            request = requests.market_bars(ask.start, include_otc=self._has_otc)
             return self._flat(ask, request, lambda page, _: rows.market_days(page, ask.start), rows.bars, ("T", "v"))
         (ticker,) = ask.tickers
         return self._range(ask, ticker, rows.bars, calendars.NEW_YORK.key, ("v",))
@@ -152,7 +153,7 @@ class PolygonSource:
         request = requests.range_bars(ticker, "minute", ask.start, ask.end - timedelta(days=1))
 
         def placed(page: pl.DataFrame, envelope: Any) -> pl.DataFrame:  # noqa: ANN401 - JSON
-            _refuse_another(envelope, ticker)
+            rows.refuse_another(envelope, ticker)
             return rows.ticker_minutes(page, ticker, span)
 
         return self._flat(ask, request, placed, rows.minutes, ("v",))
@@ -165,6 +166,10 @@ class PolygonSource:
             self._objects = self._files.listed(self._rights.floor(today))
         return self._objects
 
+    def _of_market(self, ask: Ask) -> Answer:
+        asked = other_markets.question(ask)
+        return self._flat(ask, asked.request, asked.place, asked.meaning, asked.required)
+
     def _vix(self, ask: Ask) -> Answer:
         first, last = filing.days(ask.start, ask.end)
         return self._range(replace(ask, start=first, end=last), requests.VIX, rows.vix_days, "America/Chicago", ())
@@ -176,7 +181,7 @@ class PolygonSource:
         request = requests.range_bars(ticker, "day", span[0], span[1] - timedelta(days=1))
 
         def placed(page: pl.DataFrame, envelope: Any) -> pl.DataFrame:  # noqa: ANN401 - JSON
-            _refuse_another(envelope, ticker)
+            rows.refuse_another(envelope, ticker)
             return rows.ticker_days(page, ticker, span, zone)
 
         return self._flat(ask, request, placed, meaning, more)
@@ -303,9 +308,3 @@ def _refuse_idle(page: pl.DataFrame, following: str | None, found: Sequence[pl.D
     before = pl.concat([each.select(key) for each in found])
     if page.height and page.select(key).join(before, on=key, how="anti").is_empty():
         raise AnswerDistrusted("it repeats what the pages before it told", is_worth_asking=True)
-
-
-def _refuse_another(envelope: Any, ticker: str) -> None:  # noqa: ANN401 - JSON
-    said = envelope.get("ticker")
-    if said is not None and said != ticker:
-        raise AnswerDistrusted(f"it is about {said!r}, and {ticker} was asked for", is_worth_asking=True)

@@ -12,7 +12,7 @@ from orion_assets.ingest.runner import Desk, Landed
 from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_VIX, TABLES
 from orion_assets.sources.limiter import Limiter
 from orion_assets.sources.polygon.routes import RIGHTS
-from orion_assets.sources.polygon.source import open_polygon
+from orion_assets.sources.polygon.source import PolygonSource, polygon_transport
 from orion_assets.sources.protocols import Ask
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.terms import PLANS, ManualClock, Terms
@@ -51,7 +51,8 @@ def opened(vendor):
     def limited(rate, lease_s):
         return Limiter(Unlimited(), "polygon", rate, lease_s=lease_s, pause=lambda seconds: None)
 
-    return open_polygon("a-key", vendor.base_url, RIGHTS["advanced"], limited, ManualClock(NOW))
+    rights = RIGHTS["advanced"]
+    return PolygonSource(polygon_transport("a-key", vendor.base_url, rights, limited, ManualClock(NOW)), rights)
 
 
 @pytest.fixture

@@ -233,7 +233,8 @@ def at(day: date, zone: str, hour: int = 0) -> int:
     ("ticker", "zone", "days"),
     [
         ("X:SYNUSD", "UTC", [13, 14, 15, 16]),
-        ("C:SYNUSD", "UTC", [13, 16]),
+        # The week's first two hours are a day of their own
+        ("C:SYNUSD", "UTC", [13, 15, 16]),
         ("I:SYN", "America/Chicago", [13, 16]),
         ("I:VIX", "America/Chicago", [13, 16]),
         ("O:SAAA270115C00050000", "America/New_York", [13, 16]),
@@ -243,11 +244,11 @@ def at(day: date, zone: str, hour: int = 0) -> int:
 def test_each_market_has_its_own_days(get, vendor, ticker, zone, days):
     rows = get(range_of(ticker, "1/day", "2026-11-13", "2026-11-16")).rows
 
-    told = vendor.truth.other_bars.filter(
-        pl.col("session").is_between(date(2026, 11, 13), date(2026, 11, 16)), ticker=ticker
-    )
+    known = vendor.truth.others_of(ticker, datetime(2026, 11, 21, tzinfo=UTC), timedelta())
+    told = known.filter(pl.col("session").is_between(date(2026, 11, 13), date(2026, 11, 16)))
     assert [row["t"] for row in rows] == [at(date(2026, 11, day), zone) for day in days]
-    assert [(row["o"], row["c"], row.get("v")) for row in rows] == told.select("open", "close", "volume").rows()
+    values = told.with_columns(volume=pl.lit(None) if "volume" not in told.columns else pl.col("volume"))
+    assert [(row["o"], row["c"], row.get("v")) for row in rows] == values.select("open", "close", "volume").rows()
     assert [row.get("otc") for row in rows] == [True if ticker == "SOTCF" else None] * len(days)
 
 
@@ -284,7 +285,29 @@ def test_who_trades_in_sessions_has_minutes_that_make_the_day(get):
     ]
 
     assert (regular[0]["o"], regular[-1]["c"]) == (day["o"], day["c"])
-    assert "results" not in get(range_of("X:SYNUSD", "1/minute", LAST, LAST)).json
+
+
+@pytest.mark.parametrize(
+    ("ticker", "first", "end", "minutes"),
+    [
+        # All of a day of UTC; 17:00 New York to 17:00, while it is five hours behind; the exchange's regular hours
+        ("X:SYNUSD", datetime(2026, 11, 19, 0, tzinfo=UTC), datetime(2026, 11, 20, 0, tzinfo=UTC), 1_440),
+        ("C:SYNUSD", datetime(2026, 11, 15, 22, tzinfo=UTC), datetime(2026, 11, 16, 22, tzinfo=UTC), 1_440),
+        ("I:SYN", datetime(2026, 11, 19, 14, 30, tzinfo=UTC), datetime(2026, 11, 19, 21, tzinfo=UTC), 390),
+    ],
+)
+def test_who_trades_all_the_time_has_every_minute_and_they_make_the_day(get, vendor, ticker, first, end, minutes):
+    span = [int(each.timestamp() * 1000) for each in (first, end)]
+
+    rows = get(range_of(ticker, "1/minute", span[0], span[1] - 1, limit=50_000)).rows
+
+    (day,) = vendor.truth.other_bars.filter(ticker=ticker, ts_event=end).rows(named=True)
+    assert [row["t"] for row in rows] == list(range(*span, 60_000))
+    assert len(rows) == minutes
+    assert (rows[0]["o"], rows[-1]["c"]) == (day["open"], day["close"])
+    assert (max(row["h"] for row in rows), min(row["l"] for row in rows)) == (day["high"], day["low"])
+    volumes = [row.get("v") for row in rows]
+    assert volumes == [None] * 390 if ticker == "I:SYN" else sum(volumes) == pytest.approx(day["volume"], rel=1e-6)
 
 
 FREE = PLANS["free"]

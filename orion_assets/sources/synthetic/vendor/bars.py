@@ -208,7 +208,8 @@ class Bars:
         if asked.every.base == "day":
             yield bars.with_columns(t=_at(0, asked.zone))
             return
-        days = bars["session"]
+        is_other = asked.ticker in OTHERS
+        days = self.rights.truth.sessions_of(asked.ticker, start, end, now) if is_other else bars["session"]
         chunks = [days[at : at + _CHUNK] for at in range(0, len(days), _CHUNK)]
         # An empty frame of the right columns, where nothing traded
         yield self._minutes(asked.ticker, date.min, date.min, now).head(0)

@@ -17,12 +17,15 @@ from orion_assets.sources.synthetic.crowd import crowd
 from orion_assets.sources.synthetic.market import SEED, Market, figi, ticker_on
 from orion_assets.sources.synthetic.minutes import minute_bars
 from orion_assets.sources.synthetic.news import news
-from orion_assets.sources.synthetic.vendor.others import OTHERS, other_bars
+from orion_assets.sources.synthetic.vendor import aggregation
+from orion_assets.sources.synthetic.vendor.others import OTHERS, opens_of, other_bars
+from orion_assets.sources.synthetic.vendor.steady import steady_minutes
 
 _VALUES: Final = ("open", "high", "low", "close", "volume", "vwap", "trade_count")
 _ANNOUNCED: Final = timedelta(days=30)
 _MINUTE: Final = timedelta(minutes=1)
-_WITH_MINUTES: Final = ("options", "otc")
+# Minutes under their daily bars as the exchange's own shares have them
+_LIKE_SHARES: Final = ("options", "otc")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Truth:
 
     def __init__(self, market: Market) -> None:
         self.market: Final = market
+        self._folded_days: Final[dict[str, pl.DataFrame]] = {}
 
     @cached_property
     def sessions(self) -> pl.DataFrame:
@@ -91,12 +95,16 @@ class Truth:
     def minute_bars(self, ticker: str, start: date, end: date) -> pl.DataFrame:
         """Give the minutes of one ticker in [start, end): as `daily_bars`, and `ts_open` (UTC).
 
-        Of other markets, those that trade in the exchange's sessions have minutes: options, and over the counter.
+        Sessions of other markets are their own: those of currencies begin on the evening before.
         """
-        if ticker in OTHERS and OTHERS[ticker].kind in _WITH_MINUTES:
-            bars = self.other_bars.filter(pl.col("session").is_between(start, end, closed="left"), ticker=ticker)
+        if ticker not in OTHERS:
+            return self._minutes(self.bars_of(ticker, start, end))
+        kind = OTHERS[ticker].kind
+        bars = self.other_bars.filter(pl.col("session").is_between(start, end, closed="left"), ticker=ticker)
+        if kind in _LIKE_SHARES:
             return self._minutes(bars.with_columns(number=pl.lit(None, pl.Int32)))
-        return self._minutes(self.bars_of(ticker, start, end))
+        made = steady_minutes(self.market.seed, opens_of(kind, bars, self.sessions))
+        return made.drop("volume", "vwap", "trade_count") if kind == "indices" else made
 
     @cached_property
     def other_bars(self) -> pl.DataFrame:
@@ -104,9 +112,28 @@ class Truth:
         return _without_thin(other_bars(self.market))
 
     def others_of(self, ticker: str, now: datetime, after: timedelta) -> pl.DataFrame:
-        """Give the daily bars of a ticker of another market that are known some time after their end."""
+        """Give the daily bars of a ticker of another market that are known some time after their end.
+
+        Of currencies the vendor's days are those of UTC, Sunday's last hours a day of their own.
+        """
+        if OTHERS[ticker].kind == "fx":
+            return self._utc_days(ticker).filter(pl.col("ts_event") <= now)
         told = self.other_bars.filter(pl.col("ts_event") + after <= now, ticker=ticker)
         return told.drop("volume", "vwap", "trade_count") if told["volume"].is_null().all() else told
+
+    def sessions_of(self, ticker: str, start: date, end: date, now: datetime) -> pl.Series:
+        """List the sessions of a ticker of another market that hold any of the dates [start, end] and are over."""
+        after = end + timedelta(days=3) if OTHERS[ticker].kind == "fx" else end
+        is_over = pl.col("ts_event") <= now
+        return self.other_bars.filter(is_over, pl.col("session").is_between(start, after), ticker=ticker)["session"]
+
+    def _utc_days(self, ticker: str) -> pl.DataFrame:
+        if ticker not in self._folded_days:
+            minutes = self.minute_bars(ticker, date.min, date.max)
+            days = aggregation.folded(minutes.with_columns(session=pl.col("ts_open").dt.date()), "ticker", "session")
+            ends = pl.col("session").dt.offset_by("1d").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+            self._folded_days[ticker] = days.with_columns(ts_event=ends)
+        return self._folded_days[ticker]
 
     @cached_property
     def vix(self) -> pl.DataFrame:
