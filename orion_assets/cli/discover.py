@@ -54,8 +54,11 @@ def discover(
     call: Call = ctx.obj
     settings, now = call.with_source(), context.now()
     kind, today = KINDS[what], now.astimezone(calendars.NEW_YORK).date()
-    if add and not kind.is_followed:
-        refuse(f"tickers discover {what} --add: {what} cannot be followed yet; leave --add out to see them")
+    if add and not kind.is_exchange and what not in settings.loaded_markets:
+        names = ",".join(sorted({*settings.markets, what}))
+        refuse(
+            f"tickers discover {what} --add: the market is not loaded; set ORION_MARKETS={names}, or leave --add out"
+        )
     search = Search(kind, _day(as_of, today), has_delisted=delisted, underlying=underlying or "")
     lister = open_lister(settings, SharedCallLog(settings.state_url, uptime), now)
     cost = lister.cost(search)

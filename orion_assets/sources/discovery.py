@@ -29,19 +29,19 @@ class Kind:
     Attributes:
         name: As the command line has it.
         types: What it holds, in the words of `type`; none: all that the market has.
-        is_followed: Whether its tickers can be followed: those of the exchange's own sessions.
+        is_exchange: Whether it is of the exchange itself, which is all that a source of equities alone has.
     """
 
     name: str
     types: tuple[str, ...] = ()
-    is_followed: bool = False
+    is_exchange: bool = False
 
 
 KINDS: Final[Mapping[str, Kind]] = {
     kind.name: kind
     for kind in (
-        Kind("us_equities", ("CS", "ADRC"), is_followed=True),
-        Kind("etf", ("ETF", "ETN", "ETS", "ETV"), is_followed=True),
+        Kind("us_equities", ("CS", "ADRC"), is_exchange=True),
+        Kind("etf", ("ETF", "ETN", "ETS", "ETV"), is_exchange=True),
         Kind("crypto"),
         Kind("fx"),
         Kind("options"),
@@ -114,7 +114,7 @@ class ReferenceLister:
         Raises:
             ValueError: The kind is of another market.
         """
-        if not search.kind.is_followed:
+        if not search.kind.is_exchange:
             raise ValueError(
                 f"{self._source.name}: it lists no {search.kind.name}, only us_equities and etf; a vendor does:"
                 " ORION_SOURCE=polygon"

@@ -91,6 +91,16 @@ def test_add_follows_what_was_found_and_whom_a_first_run_would_follow(made):
     assert json.loads(again.out)["added"] == []
 
 
+def test_tickers_of_a_market_that_is_loaded_are_followed_too(made):
+    made.env.write_text(made.env.read_text() + "ORION_MARKETS=crypto\n")
+
+    said = made.orion("tickers", "discover", "crypto", "--add", "--json")
+
+    added = json.loads(said.out)["added"]
+    assert "X:BTCUSD" in added
+    assert State(made.settings["ORION_STATE_URL"]).universe(None) == tuple(sorted([*added, "SAAB"]))
+
+
 def test_a_ticker_of_a_vendor_is_followed_without_a_call(made, vendor):
     before = len(vendor.journal)
 
@@ -105,7 +115,7 @@ def test_a_ticker_of_a_vendor_is_followed_without_a_call(made, vendor):
     [
         (["options"], "--underlying"),
         (["etf", "--underlying", "AAPL"], "--underlying"),
-        (["crypto", "--add"], "cannot be followed yet"),
+        (["crypto", "--add"], "set ORION_MARKETS=crypto"),
         (["us_equities", "--as-of", "2999-01-04"], "has not come yet"),
         (["us_equities", "--as-of", "yesterday"], "is not a date"),
         (["bonds"], "bonds"),
