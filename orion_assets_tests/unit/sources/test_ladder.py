@@ -25,6 +25,7 @@ from orion_assets.sources.protocols import (
     Ending,
     Listing,
     ListingByCalls,
+    Probing,
     last_session_of,
     listed_by,
 )
@@ -197,6 +198,8 @@ def test_before_a_source_it_can_no_more_than_the_source_can():
 
     assert not isinstance(source, Ending | Listing | Comparing)
     assert isinstance(source, ListingByCalls)
+    assert isinstance(source, Probing)
+    assert [question.calls for question in source.questions("AAPL", NOW)]
     assert source.listing_calls(12) == 12
     assert source.listing_calls(500) == 12
 
