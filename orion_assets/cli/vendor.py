@@ -105,15 +105,18 @@ def probe_again(call: Call, source: Source, ticker: str, instant: datetime) -> N
         return
     today, floors = instant.astimezone(NEW_YORK).date(), call.floors()
     for dataset, floor in floors.of(source.budget).items():
-        if dataset in source.datasets and is_due(floor, today):
+        if dataset not in source.datasets or not is_due(floor, today):
+            continue
+        before = f"{dataset} was found to reach back to {floor.first} on {floor.on}"
+        try:
             found = reach(source, dataset, source.first_session, instant, ticker)
-            told = f"{found.floor.first}" if found.floor else "no session is answered"
-            ERR.print(
-                f"{dataset} was found to reach back to {floor.first} on {floor.on}; looked for again with"
-                f" {counted(found.calls, 'call')}: {told}"
-            )
-            if found.floor:
-                floors.record(source.budget, dataset, found.floor)
+        except NotEntitled as e:
+            ERR.print(f"{before}; now {e}")
+            continue
+        told = f"{found.floor.first}" if found.floor else "no session is answered"
+        ERR.print(f"{before}; looked for again with {counted(found.calls, 'call')}: {told}")
+        if found.floor:
+            floors.record(source.budget, dataset, found.floor)
 
 
 def _answered(question: Question) -> Told:

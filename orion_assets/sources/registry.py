@@ -1,5 +1,6 @@
 """Which sources there are, by the name that ORION_SOURCE gives them."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 ENDS: Final[Mapping[str, date]] = {SyntheticSource.name: END}
 # Paid plans have no limit by the minute; beyond this many a second the vendor asks to slow down
 _UNLIMITED: Final = Rate(100, 1.0)
+# No budget by the minute makes anybody wait so long
+_LONG_S: Final = 400.0
+LOG: Final = logging.getLogger(__name__)
 # Calls a second from which on they are made side by side
 _SIDE_BY_SIDE: Final = 2
 
@@ -118,7 +122,14 @@ class _Budgets:
         return partial(self._limited, budget_of(vendor, key))
 
     def _limited(self, budget: str, rate: Rate, lease_s: float) -> Limiter:
-        return Limiter(self.calls, budget, rate, lease_s=lease_s, pause=time.sleep)
+        return Limiter(self.calls, budget, rate, lease_s=lease_s, pause=_pause)
+
+
+def _pause(seconds: float) -> None:
+    if seconds > _LONG_S:
+        # Of a budget a day nobody sits and watches the clock
+        LOG.warning("the calls of the budget are spent; the next one is made in %.0f min", seconds / 60)
+    time.sleep(seconds)
 
 
 def _polygon_rights(settings: Settings) -> tuple[str, Rights]:

@@ -78,8 +78,10 @@ def test_no_more_are_asked_ahead_than_a_run_that_dies_may_lose():
 
     with Ahead(crowd.read, asks(20), 4) as ahead:
         ahead.read(asks(1)[0])
+        waiting = len(ahead._under_way)
 
-    assert len(crowd.asked) == 4
+    # The one whose turn it was, and those that nobody has taken yet
+    assert (waiting, len(crowd.asked)) == (3, 4)
 
 
 def test_what_is_asked_again_is_asked_now():

@@ -1,7 +1,7 @@
 """What somebody only looks at is planned as cheaply as what is landed, from whichever source tells it."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 
 import polars as pl
@@ -46,13 +46,22 @@ def polygon(vendor):
     source.close()
 
 
-def test_in_todays_units_prices_are_those_that_the_vendor_adjusts_itself(vendor, polygon):
-    # Two for one in 2022, three for two in 2023
-    bars = fetched(prepared(wanted("BOLT", basis="split"), polygon, NOW), polygon).rows
+@pytest.mark.parametrize(
+    ("ticker", "start", "last", "least"),
+    [
+        # Two for one in 2022, three for two in 2023
+        ("BOLT", date(2022, 7, 1), date(2024, 12, 19), 500),
+        # Four for one after the last bar
+        ("AURA", date(2024, 8, 5), date(2024, 8, 20), 10),
+    ],
+)
+def test_in_todays_units_prices_are_those_that_the_vendor_adjusts_itself(vendor, polygon, ticker, start, last, least):
+    asked = wanted(ticker, start=start, end=last + timedelta(days=1), basis="split")
+    bars = fetched(prepared(asked, polygon, NOW), polygon).rows
 
-    target = "/v2/aggs/ticker/BOLT/range/1/day/2022-07-01/2024-12-19?adjusted=true&limit=50000&apiKey=k"
+    target = f"/v2/aggs/ticker/{ticker}/range/1/day/{start}/{last}?adjusted=true&limit=50000&apiKey=k"
     told = json.loads(ask(vendor.port, target).body)["results"]
-    assert bars.height == len(told) > 500
+    assert bars.height == len(told) > least
     for short, name in zip("ohlcv", ("open", "high", "low", "close", "volume"), strict=True):
         # It rounds what it adjusts
         assert bars[name].to_list() == pytest.approx([row[short] for row in told], rel=1e-9, abs=1e-4), name

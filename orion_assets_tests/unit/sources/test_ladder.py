@@ -24,6 +24,7 @@ from orion_assets.sources.protocols import (
     Comparing,
     Ending,
     Listing,
+    Probing,
     last_session_of,
     listed_by,
 )
@@ -195,6 +196,8 @@ def test_before_a_source_it_can_no_more_than_the_source_can():
     source = with_vix(polygon, VixLadder([polygon]))
 
     assert not isinstance(source, Ending | Listing | Comparing)
+    assert isinstance(source, Probing)
+    assert [question.calls for question in source.questions("AAPL", NOW)]
 
 
 def test_a_rung_without_the_vix_is_refused():
