@@ -1,4 +1,4 @@
-"""Minutes of two years for fifty tickers, from calls of a fake vendor through the lake: memory and time of one backfill.
+"""Minutes of two years for fifty tickers, from a fake vendor through the lake: memory and time of one backfill.
 
 `orion backfill --datasets minute` in a process of its own; the kernel tells its peak resident memory at its end.
 """
