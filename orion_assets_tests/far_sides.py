@@ -167,7 +167,7 @@ class PolygonFar:
             self.vendor.faults.add(fault, **more)
 
     def route(self, dataset: str) -> str:
-        named = {"raw_daily_bars": "ticker_range", "raw_vix": "index_range"}
+        named = {"raw_daily_bars": "ticker_range", "raw_minute_bars": "minute_window", "raw_vix": "index_range"}
         return named.get(dataset, dataset.removeprefix("raw_"))
 
     def truth(self, dataset: str) -> pl.DataFrame:

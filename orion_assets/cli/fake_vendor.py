@@ -1,6 +1,7 @@
 """`orion fake-vendor`: the synthetic market as a vendor would serve it, to try the whole path without a key."""
 
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -25,6 +26,14 @@ Now = Annotated[
 ]
 
 
+FlatFilesTo = Annotated[
+    str | None,
+    typer.Option(
+        "--flat-files", metavar="URL", help="Put the last sessions as Flat Files onto an S3 server of this machine."
+    ),
+]
+
+
 def fake_vendor(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for any that is free.")] = 8151,
     tickers: Annotated[int, typer.Option(help="Tickers of a larger market; 0 for the small one.")] = 0,
@@ -37,6 +46,8 @@ def fake_vendor(
     faults: Annotated[Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Fault plan, TOML.")] = None,
     journal: JournalFile = None,
     at: Now = None,
+    flat_files: FlatFilesTo = None,
+    flat_file_sessions: Annotated[int, typer.Option(min=1, help="With --flat-files: the last sessions.")] = 20,
 ) -> None:
     """Serve a market that never was over the wire formats of Polygon, until interrupted. Nothing of it is real.
 
@@ -58,16 +69,24 @@ def fake_vendor(
     terms = Terms(chosen, mode=mode)
     try:
         with run(market, terms=terms, faults=rules, clock=clock, journal=journal, port=port) as vendor:
-            _serve(vendor)
+            _serve(vendor, _files(vendor, flat_files, flat_file_sessions))
     except OSError as e:
         refuse(f"fake-vendor: port {port} cannot be listened on ({e.strerror}); name another with --port", Exit.FAILED)
 
 
-def _serve(vendor: "FakeVendor") -> None:
+def _files(vendor: "FakeVendor", endpoint: str | None, sessions: int) -> list[str]:
+    if endpoint is None:
+        return []
+    from orion_assets.cli.fake_files import put_flat_files  # noqa: PLC0415 - boto3 takes its time to load
+
+    return put_flat_files(endpoint, vendor.truth, sessions)
+
+
+def _serve(vendor: "FakeVendor", more: Sequence[str]) -> None:
     first, last = vendor.truth.sessions["session"][0], vendor.truth.sessions["session"][-1]
     count, plan = vendor.truth.daily_bars["ticker"].n_unique(), vendor.terms.plan.name
     ERR.print(f"fake vendor: {count} tickers, sessions {first} to {last}, plan {plan}. Nothing of it is real.")
-    OUT.print(f"ORION_POLYGON_BASE_URL={vendor.base_url}\nPOLYGON_API_KEY=anything")
+    OUT.print("\n".join([f"ORION_POLYGON_BASE_URL={vendor.base_url}", "POLYGON_API_KEY=anything", *more]))
     _wait()
     ERR.print(f"fake vendor: {len(vendor.journal)} requests answered")
 

@@ -244,7 +244,6 @@ class _Filling:
             LOG.warning("%s. %s", e, then)
             self._record(self._open_cells(ask), f"{e}. {then}", state)
             return Landed.nothing(self.table)
-        # What a run that dies before this has landed is landed again, unchanged
         objects.landed(ask)
         self._record_doubts(ask, hearing)
         return landed

@@ -1,7 +1,8 @@
 """Objects that each hold a session: whether one is whole, by those beside it, and which were replaced since."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
@@ -15,6 +16,8 @@ LOG: Final = logging.getLogger(__name__)
 # Of the tickers of the objects beside it, so many must be there
 _LEAST_SHARE: Final = 0.95
 _AROUND: Final = timedelta(days=7)
+# No object has this version
+_UNLANDED: Final = ""
 
 
 def replaced(log: ObjectLog, routes: Iterable[Route], ask: Ask) -> list[date]:
@@ -57,14 +60,21 @@ class Objects:
             answer = self._read(ask)
         if told := self._lacking(ask, answer):
             raise AnswerDistrusted(f"{told}. Nothing of it is landed")
+        # A run that dies before it is landed leaves this, and the next one reads the object again
+        self._record(ask, {day: replace(each, version=_UNLANDED) for day, each in answer.objects.items()})
         self._last = answer
         return answer
 
     def landed(self, ask: Ask) -> None:
-        """Say that the last answer was landed; of some tickers only, it is not the whole object that was."""
-        if self._last is not None and not ask.is_partial:
-            self._log.record(ask.dataset, self._last.objects, self._moment.landing())
+        """Say that the last answer was landed."""
+        if self._last is not None:
+            self._record(ask, self._last.objects)
         self._last = None
+
+    def _record(self, ask: Ask, objects: Mapping[date, ObjectRead]) -> None:
+        # Of some tickers only, it is not the whole object that is landed
+        if not ask.is_partial:
+            self._log.record(ask.dataset, objects, self._moment.landing())
 
     def _lacking(self, ask: Ask, answer: Answer) -> str:
         for day, read in answer.objects.items():

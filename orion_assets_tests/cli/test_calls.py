@@ -46,7 +46,6 @@ def test_the_refusal_holds_in_a_process_without_other_settings(tmp_path):
         (("--until", "2014-06-16T13:24:59Z"), "open cut-off 2014-06-16T13:25Z"),
         (("--tickers", "ACME,NOPE"), "NOPE"),
         (("--tickers", "CROW"), "orion tickers add CROW"),
-        (("--datasets", "daily"), "--datasets"),
     ],
 )
 def test_a_wrong_backfill_exits_2_before_anything_is_written(market, arguments, named):

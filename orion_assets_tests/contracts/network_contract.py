@@ -65,7 +65,7 @@ class NetworkSourceContract:
         raise NotImplementedError("give the other side")
 
     def ask(self, far, dataset, **changes) -> Ask:
-        by_ticker = TABLES[dataset].key == ("ticker", "session")
+        by_ticker = TABLES[dataset].key in (("ticker", "session"), ("ticker", "ts_open"))
         told = {"start": self.START, "end": self.END, "tickers": self.TICKERS if by_ticker else (), "now": self.NOW}
         return Ask(dataset=dataset, route=far.route(dataset), **(told | changes))
 

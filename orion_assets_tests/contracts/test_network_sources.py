@@ -295,6 +295,7 @@ class TestPolygon(NetworkSourceContract):
         truth, actions = vendor.truth, ("event_id", "ticker", "ex_date")
         truths = {
             "raw_daily_bars": self.inside(truth.daily_bars.filter(ticker="SAAB").drop("number"), "session"),
+            "raw_minute_bars": truth.minute_bars("SAAB", self.START, self.END).drop("number"),
             "raw_vix": self.inside(truth.vix, "date").select("date", *PRICES),
             "raw_news": self.inside(truth.news, "session").select(
                 "article_id", "session", "ts_event", "title", "tickers"
