@@ -26,8 +26,8 @@ def others() -> str:
     lines = [
         "## Tables of other markets",
         "",
-        "`raw_daily_bars`, `clean_daily_bars`, `raw_minute_bars` and `clean_minute_bars` again, each with the market at",
-        "the end of its name (`raw_daily_bars_crypto`): the same columns and keys, sessions by its own calendar, units:",
+        "`raw_daily_bars`, `clean_daily_bars`, `raw_minute_bars` and `clean_minute_bars` again, each with the market",
+        "at the end of its name (`raw_daily_bars_crypto`): the same columns and keys, its own sessions and units:",
         "",
         "| Market | Prices | Volume |",
         "|---|---|---|",
