@@ -91,6 +91,10 @@ def plan(
         mine = [name for name in names if market_of(name) is market]
         span = _span(market, settings, (start, end), now)
         wanted = _datasets(datasets, routes, market)
+        if not wanted:
+            refuse(
+                f"plan: no route to {market.name} for {', '.join(mine[:5])}; set ORION_MARKETS, or name other --datasets"
+            )
         found = planning.of(span, mine, wanted, max_calls=max_calls, max_tickers=max_tickers)
         told[market.name] = found.as_json()
         if not json:
