@@ -91,15 +91,11 @@ def plan(
         mine = [name for name in names if market_of(name) is market]
         span = _span(market, settings, (start, end), now)
         wanted = _datasets(datasets, routes, market)
-        if not wanted:
-            refuse(
-                f"plan: no route to {market.name} for {', '.join(mine[:5])}; set ORION_MARKETS, or name other --datasets"
-            )
         found = planning.of(span, mine, wanted, max_calls=max_calls, max_tickers=max_tickers)
         told[market.name] = found.as_json()
         if not json:
             _show(
-                found, f"{'' if market is EQUITIES else f'{market.name} '}[{span[0]}, {span[1]}), tickers: {len(mine)}"
+                found, f"[{span[0]}, {span[1]}), {'' if market is EQUITIES else f'{market.name}, '}tickers: {len(mine)}"
             )
     if json:
         equities = told.pop(EQUITIES.name, {})
@@ -132,6 +128,8 @@ def _routes(call: Call, of: str | None, now: datetime) -> list[Route]:
 
 def _datasets(text: str | None, routes: list[Route], market: Market) -> list[str]:
     filled = {name for name in {route.dataset for route in routes} & set(TABLES) if market_named_in(name) is market}
+    if not filled:
+        refuse(f"plan: the source has no route to {market.name}; set ORION_MARKETS={market.name}, or call with --plan")
     if text is None:
         return sorted(filled)
     words = context.names(text)
@@ -140,7 +138,8 @@ def _datasets(text: str | None, routes: list[Route], market: Market) -> list[str
         refuse(f"--datasets {', '.join(unknown)}: unknown; there are {', '.join(DATASETS)}")
     if market is EQUITIES:
         return sorted({name for word in words for name in DATASETS[word]})
-    return sorted({f"{name}_{market.name}" for word in words for name in DATASETS[word]} & filled)
+    wanted = sorted({f"{name}_{market.name}" for word in words for name in DATASETS[word]} & filled)
+    return wanted or refuse(f"--datasets {text}: there is none of {market.name}; it has daily and minute")
 
 
 def _span(
