@@ -50,18 +50,12 @@ def backfill(
         markets.run, call, settings, source, errands.work, launch, instant=instant, max_calls=max_calls, show=not json
     )
     if not errands.has_equities:
-        done = filling()
-        _finish_markets(done, as_json=json)
-        _demand_all_called(max_calls, sum(each.left for each in done))
+        _finish_markets(filling(), max_calls, as_json=json)
         return
     span = ranges.asked(bounds, settings, source, instant, is_replay=until is not None)
     only = [ticker for ticker in named if market_of(ticker) is EQUITIES]
     followed = call.state().universe() or settings.equities or source.listed_tickers()
-    unknown = sorted(set(only) - set(followed))
-    if unknown:
-        refuse(
-            f"--tickers {', '.join(unknown)}: not followed. Follow them first: orion tickers add {' '.join(unknown)}"
-        )
+    markets.demand_followed(only, followed)
     launch = replace(launch, start=span[0], end=span[1], only=tuple(only))
     routes = source.routes(instant.astimezone(calendars.NEW_YORK).date())
     if not routes:
@@ -95,7 +89,7 @@ def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = Fals
     errands = markets.due(call, settings, instant)
     others = markets.run(call, settings, source, errands.work, launch, instant=instant, show=not json)
     if not errands.has_equities:
-        _finish_markets(others, as_json=json)
+        _finish_markets(others, None, as_json=json)
         return
     fills = [
         replace(launch, start=found.start, end=found.end, assets=(*found.datasets, *DERIVED))
@@ -158,7 +152,7 @@ def _finish(report: Report, *, as_json: bool) -> None:
     _demand_done([report.outcome, *(each.outcome for each in report.others)])
 
 
-def _finish_markets(done: Sequence[Done], *, as_json: bool) -> None:
+def _finish_markets(done: Sequence[Done], max_calls: int | None, *, as_json: bool) -> None:
     if as_json:
         document({"markets": [each.as_json() for each in done]})
     elif not done:
@@ -166,6 +160,7 @@ def _finish_markets(done: Sequence[Done], *, as_json: bool) -> None:
     else:
         _show(done)
     _demand_done([each.outcome for each in done])
+    _demand_all_called(max_calls, sum(each.left for each in done))
 
 
 def _show(done: Sequence[OfMarket]) -> None:
