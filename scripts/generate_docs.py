@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from orion_assets.schemas import HISTORY, TABLES
+from orion_assets.markets import MARKETS
+from orion_assets.schemas import HISTORY, IN_OTHER_MARKETS, TABLES
 from orion_assets.tables import DTYPE_NAMES, Column, Table
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "tables.md"
@@ -16,7 +17,24 @@ Every stored table, made from `orion_assets/schemas.py` by `python scripts/gener
 
 def page() -> str:
     """Give the whole page as Markdown."""
-    return "\n".join([HEAD, *(section(table) for table in (*TABLES.values(), *HISTORY))])
+    own = [table for name, table in TABLES.items() if name not in IN_OTHER_MARKETS]
+    return "\n".join([HEAD, *(section(table) for table in (*own, *HISTORY)), others()])
+
+
+def others() -> str:
+    """Give what differs in the tables of other markets, which have the same columns."""
+    lines = [
+        "## Tables of other markets",
+        "",
+        "`raw_daily_bars`, `clean_daily_bars`, `raw_minute_bars` and `clean_minute_bars` again, each with the market",
+        "at the end of its name (`raw_daily_bars_crypto`): the same columns and keys, its own sessions and units:",
+        "",
+        "| Market | Prices | Volume |",
+        "|---|---|---|",
+        *(f"| `{each.name}` | {each.price_unit} | {each.volume_unit or 'none: null'} |" for each in MARKETS.values()),
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def section(table: Table) -> str:

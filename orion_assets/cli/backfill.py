@@ -67,14 +67,12 @@ def backfill(
         markets.run, call, settings, source, errands.work, launch, instant=instant, max_calls=max_calls, show=not json
     )
     if not errands.has_equities:
-        done = filling()
-        _finish_markets(done, as_json=json)
-        _demand_all_called(max_calls, sum(each.left for each in done))
+        _finish_markets(filling(), max_calls, as_json=json)
         return
     span = ranges.asked(bounds, settings, source, instant, is_replay=until is not None)
     only = [ticker for ticker in named if market_of(ticker) is EQUITIES]
     followed = call.state().universe() or settings.equities or listed_by(source)
-    _demand_followed(only, followed)
+    markets.demand_followed(only, followed)
     launch = replace(launch, start=span[0], end=span[1], only=tuple(only))
     names = only or list(followed)
     probe_again(call, source, names[0], instant)
@@ -93,14 +91,6 @@ def backfill(
     others = filling(max_calls=None if max_calls is None else max_calls - work.calls)
     _finish(Report(call, launch, outcome, others), as_json=json)
     _say_what_remains(work, others, max_calls, max_tickers)
-
-
-def _demand_followed(only: Sequence[str], followed: Sequence[str]) -> None:
-    unknown = sorted(set(only) - set(followed))
-    if unknown:
-        refuse(
-            f"--tickers {', '.join(unknown)}: not followed. Follow them first: orion tickers add {' '.join(unknown)}"
-        )
 
 
 def _limited(launch: Launch, work: Plan, names: Sequence[str], datasets: Sequence[str]) -> Launch:
@@ -139,7 +129,7 @@ def update(
     errands = markets.due(call, settings, instant)
     others = markets.run(call, settings, source, errands.work, launch, instant=instant, show=not json)
     if not errands.has_equities:
-        _finish_markets(others, as_json=json)
+        _finish_markets(others, None, as_json=json)
         return
     probe_again(call, source, next(iter(call.state().universe() or settings.equities), ""), instant)
     dues = ranges.due(call, settings, source, instant, is_replay=until is not None)
@@ -225,7 +215,7 @@ def _finish(report: Report, *, as_json: bool) -> None:
     _demand_done([report.outcome, *(each.outcome for each in report.others)])
 
 
-def _finish_markets(done: Sequence[Done], *, as_json: bool) -> None:
+def _finish_markets(done: Sequence[Done], max_calls: int | None, *, as_json: bool) -> None:
     if as_json:
         document({"markets": [each.as_json() for each in done]})
     elif not done:
@@ -233,6 +223,7 @@ def _finish_markets(done: Sequence[Done], *, as_json: bool) -> None:
     else:
         _show(done)
     _demand_done([each.outcome for each in done])
+    _demand_all_called(max_calls, sum(each.left for each in done))
 
 
 def _show(done: Sequence[OfMarket]) -> None:

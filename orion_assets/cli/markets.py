@@ -101,9 +101,7 @@ def meant(
     work: list[Errand] = []
     for market, tickers in followed.items():
         named = tuple(ticker for ticker in only if market_of(ticker) is market)
-        if unknown := sorted(set(named) - set(tickers)):
-            names = " ".join(unknown)
-            refuse(f"--tickers {', '.join(unknown)}: not followed. Follow them first: orion tickers add {names}")
+        demand_followed(named, tickers)
         mine = named if only else tickers
         span = _span(market, settings, bounds, instant) if mine else None
         if span:
@@ -127,6 +125,13 @@ def demand_loaded(settings: Settings, tickers: Sequence[str]) -> None:
             names = ",".join(sorted({*settings.markets, market.name}))
             refuse(f"ticker {ticker} is of the market {market.name}, which is not loaded: set ORION_MARKETS={names}")
         market.check(ticker)
+
+
+def demand_followed(named: Sequence[str], followed: Sequence[str]) -> None:
+    """Refuse to be limited to tickers that are not followed."""
+    if unknown := sorted(set(named) - set(followed)):
+        names = " ".join(unknown)
+        refuse(f"--tickers {', '.join(unknown)}: not followed. Follow them first: orion tickers add {names}")
 
 
 def due(call: Call, settings: Settings, instant: datetime) -> Errands:

@@ -96,8 +96,8 @@ def plan(
         reference = reference_due(call, source, mine, now) if market is EQUITIES else Due()
         told[market.name] = found.as_json() | ({"reference": reference.as_json()} if market is EQUITIES else {})
         if not json:
-            name = "" if market is EQUITIES else f"{market.name} "
-            _show(found, reference, f"{name}[{span[0]}, {span[1]}), tickers: {len(mine)}")
+            name = "" if market is EQUITIES else f"{market.name}, "
+            _show(found, reference, f"[{span[0]}, {span[1]}), {name}tickers: {len(mine)}")
     if json:
         equities = told.pop(EQUITIES.name, {})
         document({**equities, **({"markets": told} if told else {})})
@@ -136,12 +136,15 @@ def _routes(call: Call, source: Source | None, of: PlanName | None, now: datetim
 
 def _datasets(text: str | None, routes: list[Route], market: Market) -> list[str]:
     filled = {name for name in {route.dataset for route in routes} & set(TABLES) if market_named_in(name) is market}
+    if not filled:
+        refuse(f"plan: the source has no route to {market.name}; set ORION_MARKETS={market.name}, or call with --plan")
     if text is None:
         return sorted(filled)
     words = context.names(text)
     if market is EQUITIES:
         return sorted({name for word in words for name in DATASETS[word]})
-    return sorted({f"{name}_{market.name}" for word in words for name in DATASETS[word]} & filled)
+    wanted = sorted({f"{name}_{market.name}" for word in words for name in DATASETS[word]} & filled)
+    return wanted or refuse(f"--datasets {text}: there is none of {market.name}; it has daily and minute")
 
 
 def _span(

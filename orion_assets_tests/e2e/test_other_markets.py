@@ -8,6 +8,7 @@ import pytest
 
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.terms import ManualClock
+from orion_assets.store.opening import open_store
 from orion_assets_tests.accept_runs import deployment, undisturbed
 
 COIN, PAIR, INDEX, OPTION, OTC = "X:SYNUSD", "C:SYNUSD", "I:SYN", "O:SAAA240315P00040000", "SOTCF"
@@ -190,7 +191,7 @@ def test_a_plan_counts_the_calls_of_each_market_before_they_are_made(vendor, tmp
 
 
 def test_a_share_over_the_counter_stands_with_equities_and_comes_with_the_whole_market(vendor, tmp_path):
-    orion = orion_of(vendor, tmp_path / "own", f"SAAA,SAAB,SAAC,{OTC}", ORION_MARKETS="otc")
+    orion = orion_of(vendor, tmp_path / "own", f"AURA,BOLT,DUNE,{OTC}", ORION_MARKETS="otc")
     before = len(vendor.journal)
 
     orion.done("backfill", "--from", "2024-03-27", "--to", "2024-04-02")
@@ -207,7 +208,7 @@ def test_a_share_over_the_counter_stands_with_equities_and_comes_with_the_whole_
 
 
 def test_a_ticker_of_a_market_that_is_not_loaded_is_refused_with_what_to_set(vendor, tmp_path):
-    orion = orion_of(vendor, tmp_path / "own", "SAAA")
+    orion = orion_of(vendor, tmp_path / "own", "AURA")
 
     said = orion.orion("tickers", "add", COIN)
 
@@ -229,3 +230,40 @@ def test_bars_of_two_markets_are_not_mixed_and_none_are_adjusted(made):
     assert "C:SYNUSD (fx)" in mixed.err
     assert "as traded only" in adjusted.err
     assert "orion tickers add X:NEVER" in unknown.err
+
+
+def test_update_fills_what_has_closed_since_weekends_too(vendor, tmp_path):
+    orion = orion_of(vendor, tmp_path / "own", f"{COIN},{PAIR}", "2024-03-08")
+    orion.done("backfill", "--until", "2024-03-10T12:00Z")
+    before = {ticker: [row["session"] for row in bars(orion, ticker)] for ticker in (COIN, PAIR)}
+
+    told = json.loads(orion.done("update", "--until", "2024-03-12T12:00Z", "--json"))
+    after = {ticker: [row["session"] for row in bars(orion, ticker)] for ticker in (COIN, PAIR)}
+    again = orion.done("update", "--until", "2024-03-12T12:00Z")
+
+    # On Sunday noon the sessions of Friday and, of crypto, of Saturday have closed
+    assert before == {COIN: march(8, 9), PAIR: march(8)}
+    assert after == {COIN: march(8, 9, 10, 11), PAIR: march(8, 11)}
+    assert [(each["market"], each["range"]) for each in told["markets"]] == [
+        ("crypto", ["2024-03-10", "2024-03-12"]),
+        ("fx", ["2024-03-11", "2024-03-12"]),
+    ]
+    assert again == "nothing to fill: every session that has closed is answered\n"
+
+
+def test_equities_and_another_market_stand_beside_one_another(vendor, tmp_path):
+    orion = orion_of(vendor, tmp_path / "own", f"AURA,{COIN}", "2024-03-08")
+
+    told = json.loads(orion.done("backfill", "--from", "2024-03-08", "--to", "2024-03-12", "--json"))
+
+    assert told["sessions"] == 2
+    assert [(each["market"], each["sessions"]) for each in told["markets"]] == [("crypto", 4)]
+    assert {row["ticker"] for row in json.loads(orion.features())} == {"AURA"}
+    with open_store(str(orion.folder / "store.duckdb"), lambda: orion.lake) as store:
+        assert store.bars("AURA")["session"].to_list() == [date(2024, 3, 8), date(2024, 3, 11)]
+        coins = store.bars(COIN, as_of="2024-03-10T12:00:00Z")
+        assert coins["session"].to_list() == [date(2024, 3, 8), date(2024, 3, 9)]
+        assert coins["ts_known"].to_list() == [datetime(2024, 3, day, 0, 15, tzinfo=UTC) for day in (9, 10)]
+    assert orion.done("update", "--until", "2024-03-12T02:00Z").startswith("up to date")
+    listed = json.loads(orion.done("tickers", "list", "--json"))
+    assert listed == [{"market": "equities", "ticker": "AURA"}, {"market": "crypto", "ticker": COIN}]

@@ -315,3 +315,24 @@ def test_minutes_are_held_against_the_hours_of_their_own_market(worlds):
     assert cleaned.quarantine.select("rule", "row_key").rows() == [
         ("within_hours", f"{PAIR} 2026-11-15 21:59:00.000000+00:00")
     ]
+
+
+def test_a_contract_has_no_cell_after_its_last_date_and_only_the_others_have():
+    early, late = "O:SAAA261113C00050000", "O:SAAA261120C00050000"
+    dataset = table_of(RAW_DAILY_BARS, MARKETS["options"]).name
+
+    cells = ledger.planned_cells(dataset, [early, late], date(2026, 11, 12), date(2026, 11, 25))
+
+    # A weekend lies between the two expiries, both of them Fridays
+    assert cells.filter(ticker=early)["session"].to_list() == days(12, 13)
+    assert cells.filter(ticker=late)["session"].to_list() == days(12, 13, 16, 17, 18, 19, 20)
+
+
+def test_a_contract_that_expired_before_the_range_asks_for_nothing(worlds):
+    made = market_world(worlds, "options", "O:SAAA261113C00050000", span=(date(2026, 11, 16), date(2026, 11, 20)))
+
+    outcome = made.run()
+
+    assert isinstance(outcome, Landed)
+    assert made.calls() == 0
+    assert made.cells().is_empty()
