@@ -219,7 +219,7 @@ def truth_rows(made: World) -> pl.DataFrame:
     within = pl.col("session").is_between(start, end, closed="left")
     if made.table is RAW_DAILY_BARS:
         bars = truth.daily_bars.filter(within)
-        is_by_range = any(entry.route == "range" for entry in made.vendor.journal)
+        is_by_range = any("/range/1/day/" in entry.path for entry in made.vendor.journal)
         return bars.filter(pl.col("ticker").is_in(list(made.tickers))) if is_by_range else bars
     days = calendars.sessions(end=end)
     before = days.filter(pl.col("session") < start).tail(1)
