@@ -233,12 +233,15 @@ def truth_rows(made: World) -> pl.DataFrame:
 
 
 def assert_conserved(made: World) -> None:
-    """O1 and O2: the raw rows are the vendor's, each key once."""
+    """O1 and O2: the raw rows are the vendor's, each key once, and no version is told that changes nothing."""
     key, rows, truth = list(made.table.key), made.rows(), truth_rows(made)
     shared = [name for name in rows.columns if name in truth.columns and name not in {"session", "problem", "ts_event"}]
     shared = [*key, *(name for name in shared if name not in key)]
     assert rows["problem"].null_count() == rows.height
-    assert not rows.select(key).is_duplicated().any()
+    landed = made.desk.lake.read(made.table).sort(*key, "ts_known")
+    told = landed.drop(*NOT_VALUES).hash_rows()
+    assert not landed.select(*key, "ts_known").is_duplicated().any()
+    assert not (told == told.shift()).any()
     assert_frame_equal(
         rows.select(shared), truth.select(shared).sort(key), check_dtypes=False, rel_tol=1e-9, abs_tol=1e-9
     )
