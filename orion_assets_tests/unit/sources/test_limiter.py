@@ -86,9 +86,11 @@ def lived(seed, requests, *, workers, rate, troubles):
             order += workers
             heapq.heapify(events)
             continue
-        if chance.random() < troubles.set_back:
-            behind += min(600 * chance.random(), max(bucket.now, 0.0))
         bucket.now = (now - began) * (1 + troubles.drift) - behind
+        if chance.random() < troubles.set_back:
+            # No clock shows less than nothing: a machine that starts anew would set it forward
+            back = min(600 * chance.random(), bucket.now)
+            bucket.now, behind = bucket.now - back, behind + back
         order += 1
         if kind == "end":
             bucket.end("", slot)
