@@ -36,7 +36,7 @@ def test_a_backfill_that_is_killed_goes_on_where_it_was(worlds, faultless, kills
         while killed < kills:
             before = made.calls()
             process = started(job_of(made))
-            wait_until(lambda: made.calls() > before or not process.is_alive(), "a call", deadline_s=60)  # noqa: B023
+            wait_until(lambda: made.calls() > before or not process.is_alive(), "a call", deadline_s=300)  # noqa: B023
             # Anywhere between the question and two landings later
             process.join(rng.random() * 0.6)
             if not process.is_alive():
