@@ -5,12 +5,16 @@ from typing import Final
 
 import polars as pl
 
+from orion_assets.schemas import WHOLE_MARKET
 from orion_assets.transforms.identity import UNKNOWN
 
 # A ticker that traded on so many sessions running is missed on the first without a bar
 STEADY: Final = 60
 _LEAP: Final = 30.0
 _VOLUME_LEAP: Final = 200.0
+# Of so many tickers the middle one does not trade as much more than usual, but on days of panic or of expiry
+_CROWD: Final = 20
+_CROWD_LEAP: Final = 1.8
 _COMMON_RATIOS: Final = (2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0, 1.5)
 _GAP_TOLERANCE: Final = 0.025
 _PANIC_TURNOVER: Final = 4.0
@@ -39,8 +43,8 @@ def implausible(bars: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataF
             than STEADY sessions is an absence, not a loss.
 
     Returns:
-        `ticker`, `session` (Date; of a gap, its first), `rule`, `found`, `remedy`, sorted. A halt looks like a lost
-        bar.
+        `ticker` (`*` where all of them are meant), `session` (Date; of a gap, its first), `rule`, `found`, `remedy`,
+        sorted. A halt looks like a lost bar.
     """
     days = sessions.select("session", "position")
     series = bars.join(days, on="session").sort("security_id", "session")
@@ -89,6 +93,12 @@ def implausible(bars: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataF
             "look for a change of units, and correct the row",
         ),
         _told(
+            _crowded(judged.with_columns(_value=times)),
+            "volumes",
+            "the middle one of all tickers trades {:.1f} times its usual volume",
+            "hold it against another source: a vendor may have counted twice; on days of panic or expiry it is real",
+        ),
+        _told(
             judged.filter(is_known & pl.col("security_id").str.starts_with(UNKNOWN)).with_columns(
                 _value=pl.col("close")
             ),
@@ -98,6 +108,14 @@ def implausible(bars: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataF
         ),
     ]
     return pl.concat(told).sort("ticker", "session", "rule")
+
+
+def _crowded(judged: pl.DataFrame) -> pl.DataFrame:
+    """Give the sessions in which so many tickers together trade more than they do that no story of one explains it."""
+    middle = judged.group_by("session").agg(pl.col("_value").median(), _count=pl.col("_value").count())
+    return middle.filter(pl.col("_count") >= _CROWD, pl.col("_value") > _CROWD_LEAP).with_columns(
+        ticker=pl.lit(WHOLE_MARKET)
+    )
 
 
 def _told(rows: pl.DataFrame, rule: str, found: str, remedy: str) -> pl.DataFrame:

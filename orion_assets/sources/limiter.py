@@ -79,16 +79,16 @@ def judge(entries: Sequence[Entry], closed_until: float, now: float, rate: Rate,
     ahead: list[int] = []
     waits: list[float] = []
     for entry in entries:
-        if max(entry.taken, entry.ended or 0.0) > now:
-            ahead.append(entry.slot)
         taken = min(entry.taken, now)
         # Whoever still waits for an answer gets it now at the earliest, unless he died
         ended = min(now, taken + lease_s if entry.ended is None else entry.ended)
         until = rate.hold_s + ended
         if until <= now:
             expired.append(entry.slot)
-        else:
-            waits.append(until - now)
+            continue
+        waits.append(until - now)
+        if max(entry.taken, entry.ended or 0.0) > now:
+            ahead.append(entry.slot)
     # Longer than any closure lasts: the clock began anew since
     closed_until = min(closed_until, now + LONGEST_CLOSE_S)
     surplus = len(waits) - rate.calls + 1

@@ -7,7 +7,7 @@ what is given up is decided here. The key travels in a header and is in no error
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from types import TracebackType
@@ -36,6 +36,8 @@ T = TypeVar("T")
 LOG: Final = logging.getLogger(__name__)
 # Bytes of a body that an error shows
 _SHOWN: Final = 160
+# Shorter words may stand in any body; no vendor's key is one
+_LEAST_KEY: Final = 8
 
 
 @dataclass(frozen=True)
@@ -230,13 +232,13 @@ class Transport:
 
     def _sent(self, target: httpx.URL) -> Reply:
         try:
-            reply = self._wire.get(target)
+            reply = self._without_key(self._wire.get(target))
         except Unreachable as e:
             self._breaker.failed()
             raise Passing(str(e)) from e
         if reply.status >= 500:
             self._breaker.failed()
-            raise Passing(f"HTTP {reply.status}, {self._shown(reply.body)}", after_s=self._stated_wait(reply) or 0.0)
+            raise Passing(f"HTTP {reply.status}, {_shown(reply.body)}", after_s=self._stated_wait(reply) or 0.0)
         LOG.debug("%s: HTTP %d, %d bytes", self._told(target), reply.status, len(reply.body))
         return reply
 
@@ -264,7 +266,7 @@ class Transport:
         raise self._refusal(target, reply)
 
     def _refusal(self, target: httpx.URL, reply: Reply) -> OrionError:
-        told = f"{self._told(target)}: HTTP {reply.status}, {self._shown(reply.body)}"
+        told = f"{self._told(target)}: HTTP {reply.status}, {_shown(reply.body)}"
         if reply.status == 401:
             self._refused = KeyRefused(f"{told}. Nothing more is sent with this key; set a valid one")
             return self._refused
@@ -293,12 +295,15 @@ class Transport:
     def _told(self, target: httpx.URL) -> str:
         return f"{self._vendor.name}: {target.raw_path.decode('ascii')}"
 
-    def _shown(self, body: bytes) -> str:
-        text = " ".join(body[: 4 * _SHOWN].decode("utf-8", "replace").split())
+    def _without_key(self, reply: Reply) -> Reply:
+        """Blank out the key, before anybody can tell, archive or land it: some vendors say back what they were sent."""
+        headers, body = reply.headers, reply.body
         for value in self._vendor.headers.values():
-            # Some vendors say back what they were sent
-            text = text.replace(value.rpartition(" ")[2], "***")
-        return f"{text[:_SHOWN]!r}" if text else "an empty body"
+            key = value.rpartition(" ")[2]
+            if len(key) >= _LEAST_KEY:
+                headers = {name: text.replace(key, "***") for name, text in headers.items()}
+                body = body.replace(key.encode(), b"***")
+        return replace(reply, headers=headers, body=body)
 
 
 def _base(vendor: Vendor) -> SplitResult:
@@ -343,6 +348,11 @@ def _after(attempts: int) -> Callable[[RetryCallState], bool]:
         return state.attempt_number >= (2 if isinstance(failed, AnswerDistrusted) else attempts)
 
     return stop
+
+
+def _shown(body: bytes) -> str:
+    text = " ".join(body[: 4 * _SHOWN].decode("utf-8", "replace").split())
+    return f"{text[:_SHOWN]!r}" if text else "an empty body"
 
 
 def _short(text: str) -> str:

@@ -1,4 +1,7 @@
-"""The vendor's own clients, old name and new, read the fake over the socket and get its truth row by row."""
+"""The vendor's own clients, old name and new, read the fake over the socket and get its truth row by row.
+
+What they get is also what Orion's adapter gets of the same fake, row by row.
+"""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -9,8 +12,13 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from orion_assets.clock import FixedClock
+from orion_assets.sources.polygon.routes import RIGHTS
+from orion_assets.sources.polygon.source import PolygonSource
+from orion_assets.sources.polygon.words import judge
+from orion_assets.sources.protocols import Ask
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.truth import large_market
+from orion_assets_tests.far_sides import transport_to
 
 LAST = date(2026, 11, 20)
 NOW = datetime(2026, 11, 21, 18, tzinfo=UTC)
@@ -193,3 +201,90 @@ def test_the_market_is_closed_on_a_saturday_and_shortens_the_friday_after_thanks
     assert (status.market, status.exchanges.nyse) == ("closed", "closed")
     assert ("2026-11-26", "closed", None) in days
     assert ("2026-11-27", "early-close", "2026-11-27T18:00:00.000Z") in days
+
+
+@pytest.fixture(scope="module")
+def orion(vendor):
+    headers = {"Authorization": "Bearer anything"}
+    with transport_to(vendor.base_url, "polygon", judge, headers, aliases=("api.massive.com",)) as transport:
+        yield PolygonSource(transport, RIGHTS["advanced"])
+
+
+def ours(orion, dataset: str, start: date, end: date, *tickers: str, route: str = "") -> pl.DataFrame:
+    rows = orion.read(Ask(dataset, start, end, tickers, NOW, route=route)).rows
+    assert rows.height
+    assert rows["problem"].is_null().all()
+    return rows
+
+
+def test_orion_reads_the_days_of_every_ticker_as_the_client_does(client, orion, truth):
+    first, end = truth.sessions["session"][0], LAST + timedelta(days=1)
+    for ticker in truth.daily_bars["ticker"].unique():
+        theirs = frame(client.list_aggs(ticker, 1, "day", first, LAST, adjusted=False, limit=50_000))
+
+        mine = ours(orion, "raw_daily_bars", first, end, ticker)
+
+        assert_frame_equal(mine.select(*VALUES, midnight()), theirs, check_exact=True)
+        assert set(mine["ticker"]) == {ticker}
+
+
+def test_orion_reads_whole_days_of_the_market_as_the_client_does(client, orion, truth):
+    for session in truth.sessions["session"].gather_every(10):
+        theirs = client.get_grouped_daily_aggs(session, adjusted=False)
+
+        mine = ours(orion, "raw_daily_bars", session, session + timedelta(days=1), route="grouped")
+
+        assert mine["ticker"].to_list() == [agg.ticker for agg in theirs]
+        assert_frame_equal(mine.select(*VALUES, midnight(hour=16)), frame(theirs), check_exact=True)
+
+
+def test_orion_reads_the_index_as_the_client_does(client, orion, truth):
+    first, end = truth.sessions["session"][1], LAST + timedelta(days=1)
+    theirs = frame(client.list_aggs("I:VIX", 1, "day", truth.sessions["session"][0] + timedelta(days=1), LAST))
+
+    mine = ours(orion, "raw_vix", first, end).rename({"session": "filed", "date": "session"})
+
+    prices = ("open", "high", "low", "close")
+    assert_frame_equal(mine.select(*prices, midnight("America/Chicago")), theirs.select(*prices, "t"), check_exact=True)
+
+
+def test_orion_reads_articles_as_the_client_does(client, orion, truth):
+    cutoffs = truth.sessions["ts_close_cutoff"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    window = {"published_utc_gt": cutoffs[40], "published_utc_lte": cutoffs[80]}
+    theirs = {
+        each.id: (
+            datetime.fromisoformat(each.published_utc),
+            each.title,
+            each.description,
+            sorted(each.tickers),
+            each.publisher.name,
+            each.article_url,
+        )
+        for each in client.list_ticker_news(**window, order="asc", limit=10)
+    }
+
+    mine = ours(orion, "raw_news", truth.sessions["session"][41], truth.sessions["session"][81])
+
+    columns = ("article_id", "ts_event", "title", "description", "tickers", "publisher", "url")
+    assert {row[0]: row[1:] for row in mine.select(columns).iter_rows()} == theirs
+
+
+def test_orion_reads_actions_as_the_client_does(client, orion, truth):
+    span = truth.sessions["session"][0], LAST + timedelta(days=1)
+    splits = [(s.ticker, s.execution_date, s.split_to, s.split_from) for s in client.list_splits(limit=1000)]
+    dividends = [(d.ticker, d.ex_dividend_date, d.cash_amount) for d in client.list_dividends(limit=1000)]
+
+    dated = ("ticker", pl.col("ex_date").cast(pl.String))
+    mine = ours(orion, "raw_splits", *span).select(*dated, "shares_after", "shares_before")
+    assert sorted(mine.rows()) == sorted(each for each in splits if each[1] >= str(span[0]))
+    mine = ours(orion, "raw_dividends", *span).select(*dated, "cash_amount")
+    assert sorted(mine.rows()) == sorted(each for each in dividends if each[1] >= str(span[0]))
+
+
+def test_orion_reads_the_listing_as_the_client_does(client, orion):
+    listed = client.list_tickers(market="stocks", date=str(LAST), active=True, limit=1000)
+    theirs = {(each.ticker, each.composite_figi, each.name, each.type, each.primary_exchange) for each in listed}
+
+    mine = ours(orion, "raw_tickers", LAST, LAST)
+
+    assert set(mine.select("ticker", "figi", "name", "type", "exchange").iter_rows()) == theirs

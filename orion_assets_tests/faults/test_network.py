@@ -3,7 +3,11 @@
 Each happens on the first, the middle and the last call of a backfill, once, or until somebody mends it.
 """
 
+import contextlib
+import socket
 import ssl
+import time
+from collections.abc import Iterator
 
 import pytest
 import trustme
@@ -12,10 +16,18 @@ from orion_assets.errors import SettingsError, SourceUnavailable
 from orion_assets.ingest.runner import Landed
 from orion_assets.schemas import RAW_DAILY_BARS
 from orion_assets.sources.transport import Policy
-from orion_assets_tests.faults.world import PLACES, assert_cells, assert_one_line, assert_secret, in_threes
+from orion_assets_tests.faults.world import (
+    PATIENCE,
+    PLACES,
+    archived,
+    assert_cells,
+    assert_one_line,
+    assert_secret,
+    in_threes,
+)
 from orion_assets_tests.scripted_server import answer, scripted
 
-SHORT = Policy(deadline_s=0.3, attempts=3, refusals=3, most_bytes=8 * 1024**2)
+SHORT = Policy(deadline_s=0.5, attempts=3, refusals=3, most_bytes=8 * 1024**2)
 FAULTS = {
     "02 silence": ("silence", {}),
     "03 drip": ("drip", {}),
@@ -41,6 +53,11 @@ FAULTS = {
 }
 
 
+def patience(*faults: str) -> Policy:
+    """Give a short deadline where a fault lasts until then; else one that a busy machine keeps."""
+    return SHORT if {"02 silence", "03 drip"} & set(faults) else PATIENCE
+
+
 # One of each kind; the others with `accept`
 KINDS = ("03 drip", "04 reset", "06 gzip cut after a row", "13 503", "14 a page of HTML", "15 null", "16 status ERROR")
 
@@ -57,27 +74,32 @@ KINDS = ("03 drip", "04 reset", "06 gzip cut after a row", "13 503", "14 a page 
 )
 def test_a_call_that_stays_broken_fails_alone_and_heals(worlds, whole, truth, fault, place):
     name, more = FAULTS[fault]
-    made = worlds(RAW_DAILY_BARS, policy=SHORT)
+    made = worlds(RAW_DAILY_BARS, policy=patience(fault))
     session = truth.sessions["session"][PLACES[place]]
     made.vendor.faults.add(name, "grouped", match=str(session), **more)
+    began = time.monotonic()
 
     error = made.run()
 
-    cells = made.cells()
+    cells, took = made.cells(), time.monotonic() - began
     assert isinstance(error, SourceUnavailable)
     assert_one_line([str(error), *cells.filter(state="failed")["detail"].unique()])
     assert cells.filter(session=session)["state"].unique().to_list() == ["failed"]
     assert set(cells.filter(cells["session"] != session)["state"]) <= {"data", "empty_confirmed"}
     assert session not in set(made.rows()["session"])
-    assert made.calls() == 2 + SHORT.attempts
+    assert made.calls() == 2 + made.policy.attempts
+    # Each attempt ends at its deadline, though bytes may still come
+    assert took < made.calls() * (made.policy.deadline_s + 1)
+    # Of the attempts that failed nothing is kept
+    assert archived(made) == 2
     assert_cells(made)
     assert isinstance(made.heal(), Landed)
-    whole(made, at_most=2 + SHORT.attempts + 1)
+    whole(made, at_most=2 + made.policy.attempts + 1)
 
 
 @pytest.mark.parametrize("three", in_threes(FAULTS))
 def test_faults_that_pass_leave_nothing_behind(worlds, whole, three):
-    made = worlds(RAW_DAILY_BARS, policy=SHORT)
+    made = worlds(RAW_DAILY_BARS, policy=patience(*three))
     # Each of the three calls fails once, by a fault of its own, and comes through when it is asked again
     for number, fault in enumerate(three):
         name, more = FAULTS[fault]
@@ -117,6 +139,38 @@ def test_a_vendor_that_is_down_is_left_alone_until_it_is_back(worlds, whole):
     assert waited < 2 * 3 * made.policy.longest_wait_s
     assert made.states() == {"failed": 3 * len(made.tickers)}
     assert_one_line([str(error), *made.details()])
+    made.run()
+    whole(made, at_most=3)
+
+
+@contextlib.contextmanager
+def nobody_let_in() -> Iterator[str]:
+    """Give the URL of a host that takes no connection and refuses none: its queue is full."""
+    with contextlib.ExitStack() as stack:
+        host = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        # One more than the queue holds, so that it is full before the first request
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(host.getsockname())
+        yield f"http://127.0.0.1:{host.getsockname()[1]}"
+
+
+def test_a_host_that_lets_nobody_in_is_given_up_at_the_deadline(worlds, whole):
+    made = worlds(RAW_DAILY_BARS, policy=SHORT)
+    with nobody_let_in() as made.base_url:
+        began = time.monotonic()
+
+        error = made.run()
+
+        took = time.monotonic() - began
+    assert isinstance(error, SourceUnavailable)
+    # Two calls are made before the third is put off
+    assert 2 * SHORT.attempts * SHORT.deadline_s <= took < 2 * SHORT.attempts * (SHORT.deadline_s + 1)
+    assert_one_line([str(error), *made.details()])
+    assert archived(made) == 0
+    made.base_url = ""
+    made.clock.advance(3600)
     made.run()
     whole(made, at_most=3)
 

@@ -101,6 +101,25 @@ def test_volume_in_other_units_is_accused(volume, accused):
     assert found(*steady(), bar(LAST, 10.5, volume=volume)) == ([(LAST, "volume")] if accused else [])
 
 
+def crowd(count: int, *, doubled: int) -> list[tuple]:
+    """Accuse a market of so many tickers, of which some trade twice as much as usual in the last session."""
+    given = [
+        day_of(
+            day, 10.0 + number % 3, ticker=f"T{ticker:02}", volume=1000.0 * (1 + (number == 20 and ticker < doubled))
+        )
+        for number, day in enumerate(DAYS[:21])
+        for ticker in range(count)
+    ]
+    series = rows(CLEAN_DAILY_BARS, *given).with_columns(security_id="ticker", split_factor=pl.lit(1.0))
+    told = implausible(series, SECURITIES.empty(), CALENDAR, DAYS[0])
+    return told.select("ticker", "session", "rule").rows()
+
+
+@pytest.mark.parametrize(("count", "doubled", "is_accused"), [(20, 20, True), (20, 10, False), (19, 19, False)])
+def test_volumes_that_are_doubled_for_everybody_are_the_vendors(count, doubled, is_accused):
+    assert crowd(count, doubled=doubled) == ([("*", DAYS[20], "volumes")] if is_accused else [])
+
+
 def test_a_bar_outside_every_listing_is_accused_where_listings_are_known():
     assert found(bar(LAST, 10.0), security="unknown:AAA") == [(LAST, "unlisted")]
     assert found(bar(LAST, 10.0, ticker="ZZZ"), security="unknown:ZZZ") == []

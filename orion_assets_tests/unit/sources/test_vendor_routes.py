@@ -1,9 +1,9 @@
-"""The vendor's shapes, bounds, rights and quirks, as they stand on the wire."""
+"""The vendor's shapes, bounds and quirks, as they stand on the wire."""
 
 import base64
 import re
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -14,35 +14,17 @@ from polars.testing import assert_frame_equal
 from orion_assets.clock import FixedClock
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
-from orion_assets.sources.synthetic.vendor.terms import PLANS, ManualClock, Plan, Terms
+from orion_assets.sources.synthetic.vendor.terms import ManualClock
 from orion_assets.sources.synthetic.vendor.truth import Truth, large_market
 from orion_assets_tests.raw_http import ask
+from orion_assets_tests.unit.sources.erring import LAST, MARKET, NOW, range_of
 
-LAST = date(2026, 11, 20)
-SATURDAY = datetime(2026, 11, 21, 18, tzinfo=UTC)
-GROUPED = "/v2/aggs/grouped/locale/us/market/stocks"
 NEW_YORK = ZoneInfo("America/New_York")
 
 
-@pytest.fixture(scope="module")
-def market():
-    return large_market(20, 90, LAST)
-
-
-@pytest.fixture(scope="module")
-def vendor(market):
-    with fake_vendor(market, clock=FixedClock(SATURDAY)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def get(vendor):
     return lambda target, **more: ask(vendor.port, target, **more)
-
-
-def range_of(ticker: str, every: str, start: object, end: object, **params: object) -> str:
-    query = "&".join(f"{name}={value}" for name, value in params.items())
-    return f"/v2/aggs/ticker/{ticker}/range/{every}/{start}/{end}?{query}"
 
 
 def test_the_truth_is_the_market_but_for_what_a_single_trade_leaves_out(market):
@@ -57,8 +39,8 @@ def test_the_truth_is_the_market_but_for_what_a_single_trade_leaves_out(market):
 
 
 def test_the_default_market_is_the_synthetic_one():
-    with fake_vendor(clock=FixedClock(SATURDAY)) as vendor:
-        grouped = ask(vendor.port, f"{GROUPED}/2024-10-21?adjusted=false")
+    with fake_vendor(clock=FixedClock(NOW)) as vendor:
+        grouped = ask(vendor.port, f"{MARKET}/2024-10-21?adjusted=false")
 
     bars = SyntheticSource().market.bars.filter(session=date(2024, 10, 21))
     assert [(row["T"], row["c"], row["v"]) for row in grouped.rows] == bars.select("ticker", "close", "volume").rows()
@@ -67,7 +49,7 @@ def test_the_default_market_is_the_synthetic_one():
 def test_a_missing_value_is_a_missing_name(get, vendor):
     thin = vendor.truth.daily_bars.filter(pl.col("vwap").is_null()).row(0, named=True)
 
-    rows = {row["T"]: row for row in get(f"{GROUPED}/{thin['session']}").rows}
+    rows = {row["T"]: row for row in get(f"{MARKET}/{thin['session']}").rows}
 
     assert set(rows[thin["ticker"]]) == {"T", "v", "o", "c", "h", "l", "t"}
     assert {"vw", "n"} < set(rows["SAAA"])
@@ -79,11 +61,11 @@ def test_nothing_is_answered_without_results(get):
 
         assert (told["resultsCount"], told["queryCount"], told["status"]) == (0, 0, "OK")
         assert not {"results", "count", "next_url"} & set(told)
-    assert "results" not in get(f"{GROUPED}/2026-11-21").json
+    assert "results" not in get(f"{MARKET}/2026-11-21").json
 
 
 def test_large_volumes_are_written_with_an_exponent_and_parts_of_shares_with_six_places(get, vendor):
-    text = get(f"{GROUPED}/{LAST}?adjusted=false").body.decode()
+    text = get(f"{MARKET}/{LAST}?adjusted=false").body.decode()
     told = re.findall(r'"v":([^,]+),', text)
 
     assert any(re.fullmatch(r"\d\.\d+e\+0[67]", each) for each in told)
@@ -169,7 +151,7 @@ def test_a_range_in_milliseconds_starts_with_the_bar_that_holds_it(get):
         (range_of("SAAA", "1/day", "2026-11-02", LAST, limit=50_001), "50000"),
         (range_of("SAAA", "1/day", "2026-11-02", LAST, adjusted="maybe"), "adjusted"),
         (range_of("SAAA", "1/day", "2026-11-02", LAST, cursor="!"), "cursor"),
-        (f"{GROUPED}/2026-11-31", "2026-11-31"),
+        (f"{MARKET}/2026-11-31", "2026-11-31"),
         ("/v3/reference/tickers?limit=1001", "1000"),
         ("/v2/reference/news?limit=1001", "1000"),
         ("/v2/reference/news?published_utc.gte=soon", "published_utc"),
@@ -197,19 +179,6 @@ def test_what_is_not_there_is_not_found(get):
 def test_a_percent_encoded_ticker_is_the_ticker(get):
     assert get("/v2/aggs/ticker/I%3AVIX/prev").json["ticker"] == "I:VIX"
     assert get(range_of("I%3AVIX", "1/day", LAST, LAST)).rows
-
-
-def test_both_ways_to_show_a_key_are_taken_and_none_is_refused(market):
-    with fake_vendor(market, terms=Terms(keys=frozenset({"right"}))) as vendor:
-        seen = [
-            ask(vendor.port, "/v1/marketstatus/now", key="right").status,
-            ask(vendor.port, "/v1/marketstatus/now?apiKey=right", key=None).status,
-            ask(vendor.port, "/v1/marketstatus/now", key=None).status,
-        ]
-        wrong = ask(vendor.port, "/v1/marketstatus/now", key="wrong")
-
-    assert seen == [200, 200, 401]
-    assert (wrong.status, wrong.json["error"]) == (401, "Unknown API Key")
 
 
 def test_search_filters_and_ranges_choose_tickers(get):
@@ -265,8 +234,8 @@ def test_a_day_of_utc_is_told_when_it_is_over(market):
 
 def test_other_markets_have_their_own_whole_days(get):
     crypto = get("/v2/aggs/grouped/locale/global/market/crypto/2026-11-15").rows
-    stocks = get(f"{GROUPED}/{LAST}").rows
-    with_otc = get(f"{GROUPED}/{LAST}?include_otc=true").rows
+    stocks = get(f"{MARKET}/{LAST}").rows
+    with_otc = get(f"{MARKET}/{LAST}?include_otc=true").rows
 
     assert [row["T"] for row in crypto] == ["X:SYNUSD", "X:FAKUSD"]
     assert crypto[0]["t"] == at(date(2026, 11, 16), "UTC") - 1
@@ -310,107 +279,8 @@ def test_who_trades_all_the_time_has_every_minute_and_they_make_the_day(get, ven
     assert volumes == [None] * 390 if ticker == "I:SYN" else sum(volumes) == pytest.approx(day["volume"], rel=1e-6)
 
 
-FREE = PLANS["free"]
-TODAY = "Attempted to request today's data before end of day"
-TIMEFRAME = "Your plan doesn't include this data timeframe"
-ENTITLED = "You are not entitled to this data"
-
-
-@pytest.mark.parametrize(
-    ("plan", "target", "says"),
-    [
-        (FREE, range_of("I:VIX", "1/day", "2026-11-02", LAST), ENTITLED),
-        (FREE, range_of("X:SYNUSD", "1/day", "2026-11-02", LAST), ENTITLED),
-        (FREE, "/v2/aggs/grouped/locale/global/market/crypto/2026-11-15", ENTITLED),
-        (FREE, "/v2/snapshot/locale/us/markets/stocks/tickers", ENTITLED),
-        (FREE, f"{GROUPED}/2024-11-18", TIMEFRAME),
-        (FREE, range_of("SAAA", "1/day", "2024-11-18", LAST), TIMEFRAME),
-        (FREE, f"{GROUPED}/2026-11-23", TIMEFRAME),
-        (FREE, f"{GROUPED}/{LAST}", TODAY),
-        (FREE, range_of("SAAA", "1/minute", LAST, LAST), TODAY),
-        (Plan(excluded=frozenset({"news"})), "/v2/reference/news", ENTITLED),
-    ],
-)
-def test_each_kind_of_403_has_its_sentence(market, plan, target, says):
-    friday = datetime(2026, 11, 20, 22, tzinfo=UTC)
-    with fake_vendor(market, terms=Terms(plan), clock=FixedClock(friday)) as vendor:
-        refused = ask(vendor.port, target)
-
-    assert (refused.status, refused.json["status"]) == (403, "NOT_AUTHORIZED")
-    assert refused.json["message"].startswith(says)
-
-
-@pytest.mark.parametrize(("plan", "years"), [("free", 2), ("starter", 5), ("developer", 10)])
-@pytest.mark.parametrize("today", [date(2024, 2, 28), date(2024, 12, 31), date(2026, 11, 21)])
-def test_a_plan_reaches_back_to_the_anniversary_and_hardly_further(plan, years, today):
-    floor = today - timedelta(days=PLANS[plan].history_days)
-
-    assert timedelta() <= today.replace(year=today.year - years) - floor <= timedelta(days=2)
-
-
-def test_a_free_key_gets_the_day_after_its_end(market):
-    clock = ManualClock(datetime(2026, 11, 21, 0, 59, tzinfo=UTC))
-    with fake_vendor(market, terms=Terms(FREE), clock=clock) as vendor:
-        before = ask(vendor.port, f"{GROUPED}/{LAST}").status
-        clock.advance(60)
-        after = ask(vendor.port, f"{GROUPED}/{LAST}")
-
-    assert (before, after.status) == (403, 200)
-    assert after.json["resultsCount"] > 10
-
-
-def test_a_plan_that_clips_answers_without_the_early_part(market):
-    plan = Plan("free", history_days=30, clips=True)
-    with fake_vendor(market, terms=Terms(plan), clock=FixedClock(SATURDAY)) as vendor:
-        rows = ask(vendor.port, range_of("SAAA", "1/day", "2026-07-20", LAST)).rows
-        refused = ask(vendor.port, f"{GROUPED}/2026-10-20")
-
-    assert datetime.fromtimestamp(rows[0]["t"] / 1000, NEW_YORK).date() == date(2026, 10, 22)
-    assert refused.status == 403
-
-
-def test_a_session_under_way_is_told_as_far_as_it_has_come(market):
-    noon = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
-    with fake_vendor(market, terms=Terms(PLANS["starter"]), clock=FixedClock(noon)) as vendor:
-        minutes = ask(vendor.port, range_of("SAAA", "1/minute", LAST, LAST, adjusted="false")).json
-        bar = next(row for row in ask(vendor.port, f"{GROUPED}/{LAST}?adjusted=false").rows if row["T"] == "SAAA")
-        daily = ask(vendor.port, range_of("SAAA", "1/day", "2026-11-19", LAST, adjusted="false")).rows
-
-    opened = int(datetime(2026, 11, 20, 14, 30, tzinfo=UTC).timestamp() * 1000)
-    regular = [row for row in minutes["results"] if row["t"] >= opened]
-    assert minutes["status"] == "DELAYED"
-    assert regular[-1]["t"] < (noon - timedelta(minutes=15)).timestamp() * 1000
-    assert (bar["o"], bar["c"]) == (regular[0]["o"], regular[-1]["c"])
-    assert bar["h"] == max(row["h"] for row in regular)
-    assert [row["c"] for row in daily][1:] == [bar["c"]]
-    assert len(daily) == 2
-
-
-def test_a_split_told_late_adjusts_nothing_before():
-    market = SyntheticSource().market
-    clock = ManualClock(datetime(2024, 10, 24, 12, 59, tzinfo=UTC))
-    target = range_of("LYNX", "1/day", "2024-10-18", "2024-10-18")
-    with fake_vendor(market, clock=clock) as vendor:
-        before = ask(vendor.port, target).rows[0]
-        clock.advance(120)
-        after = ask(vendor.port, target).rows[0]
-
-    assert after["c"] == pytest.approx(before["c"] / 3, abs=1e-4)
-    assert after["v"] == pytest.approx(before["v"] * 3)
-
-
-def test_history_answers_as_of_the_servers_clock(market):
-    clock = FixedClock(datetime(2026, 10, 1, 12, tzinfo=UTC))
-    with fake_vendor(market, clock=clock) as vendor:
-        last = ask(vendor.port, range_of("SAAA", "1/day", "2026-09-01", LAST)).rows[-1]
-        newest = ask(vendor.port, "/v2/reference/news?limit=1").rows[0]["published_utc"]
-
-    assert datetime.fromtimestamp(last["t"] / 1000, NEW_YORK).date() == date(2026, 9, 30)
-    assert datetime.fromisoformat(newest) <= clock.instant
-
-
 def test_answers_are_compressed_only_for_who_takes_it(get):
-    plain, packed = get(f"{GROUPED}/{LAST}"), get(f"{GROUPED}/{LAST}", Accept_Encoding="gzip")
+    plain, packed = get(f"{MARKET}/{LAST}"), get(f"{MARKET}/{LAST}", Accept_Encoding="gzip")
 
     assert "Content-Encoding" not in plain.headers
     assert (packed.headers["Content-Encoding"], packed.body[:2]) == ("gzip", b"\x1f\x8b")
@@ -418,8 +288,8 @@ def test_answers_are_compressed_only_for_who_takes_it(get):
 
 def test_a_market_of_500_starts_within_five_seconds_and_serves_a_page_within_one():
     began = time.perf_counter()
-    with fake_vendor(large_market(500, 501, LAST), clock=FixedClock(SATURDAY)) as vendor:
-        assert ask(vendor.port, f"{GROUPED}/{LAST}").json["resultsCount"] > 480
+    with fake_vendor(large_market(500, 501, LAST), clock=FixedClock(NOW)) as vendor:
+        assert ask(vendor.port, f"{MARKET}/{LAST}").json["resultsCount"] > 480
         started = time.perf_counter()
         page = ask(vendor.port, range_of("SAAA", "1/minute", "2024-11-21", LAST, limit=50_000))
         served = time.perf_counter()
