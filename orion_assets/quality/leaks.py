@@ -6,7 +6,7 @@ What differs was made of something that nobody could have known then, or is not 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -38,6 +38,18 @@ class Scope:
     tickers: Sequence[str]
     start: date
     end: date
+
+
+class Spotted(NamedTuple):
+    """What a spot check came to.
+
+    Attributes:
+        found: What differs, as `leaks` gives it.
+        rows: How many stored rows were held against raw, each instant anew; 0 means that nothing was judged.
+    """
+
+    found: pl.DataFrame
+    rows: int
 
 
 def leaks(
@@ -78,7 +90,7 @@ def leaks(
 
 def spot_check(
     read: Callable[[Sequence[str]], Tables], made: pl.DataFrame, sessions: pl.DataFrame, scope: Scope, now: datetime
-) -> pl.DataFrame:
+) -> Spotted:
     """Look for leaks in what a run has just derived, in a few tickers that change with the session.
 
     Args:
@@ -86,17 +98,21 @@ def spot_check(
         made: FEATURE_MATRIX rows of the sessions in question, all versions.
         sessions: calendars.sessions() rows, the whole calendar.
         scope: The run's sessions, and the tickers to choose from.
-        now: What is known later is not looked for, UTC.
+        now: What is known later is not looked for, UTC: the time after the run's last landing.
 
     Returns:
-        As `leaks`.
+        What differs, at the instants of `probes` and where the newest of the rows came to be known and a tick before:
+        a run of today makes rows that no cut-off shows yet. Of how many rows, each instant anew.
     """
     number = sessions.filter(pl.col("session") < scope.end).height
     chosen = replace(scope, tickers=sample(scope.tickers, number, _SPOT_TICKERS))
     raw = read(chosen.tickers)
     mine = made.filter(pl.col("ticker").is_in(list(chosen.tickers)))
-    when = [instant for instant in probes(raw, sessions, chosen, _SPOT_INSTANTS) if instant <= now]
-    return leaks(raw, lambda instant: visible_at(mine, instant), sessions, when, chosen)
+    newest = mine.filter(pl.col("ts_known") <= now)["ts_known"].unique().sort().tail(1)
+    when = {*probes(raw, sessions, chosen, _SPOT_INSTANTS), *newest, *(newest - _TICK)}
+    shown = {instant: visible_at(mine, instant) for instant in when if instant <= now}
+    found = leaks(raw, shown.__getitem__, sessions, list(shown), chosen)
+    return Spotted(found, sum(rows.height for rows in shown.values()))
 
 
 def sample(tickers: Sequence[str], number: int, count: int) -> list[str]:
