@@ -13,6 +13,7 @@ import polars as pl
 from orion_assets.schemas import FEATURE_MATRIX, RAW_UNIVERSE
 from orion_assets.tables import UTC_US, Table
 from orion_assets.transforms.pipeline import RAW, derive
+from orion_assets.transforms.versions import current
 
 Tables = Mapping[str, pl.DataFrame]
 Derive = Callable[[Tables, pl.DataFrame, date, date], Tables]
@@ -169,8 +170,7 @@ def _cut(raw: Tables, instant: datetime) -> dict[str, pl.DataFrame]:
 
 def visible_at(rows: pl.DataFrame, instant: datetime) -> pl.DataFrame:
     """Read a derived table as of an instant."""
-    until = pl.col("known_until")
-    return rows.filter((pl.col("ts_known") <= instant) & (until.is_null() | (until > instant)) & ~pl.col("is_deleted"))
+    return rows.filter(current(instant))
 
 
 def _differences(stored: pl.DataFrame, rebuilt: pl.DataFrame) -> pl.DataFrame:
