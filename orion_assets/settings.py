@@ -7,6 +7,7 @@ from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.request import url2pathname
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -84,6 +85,22 @@ class Settings(BaseSettings):
     def _blank_is_none(cls, value: object) -> object:
         return value or None
 
+    @field_validator("lake_url", "features_url", "archive_url")
+    @classmethod
+    def _is_a_place(cls, value: str) -> str:
+        if value.startswith("s3://"):
+            return value
+        if value.startswith("file:///"):
+            return url2pathname(value.removeprefix("file://"))
+        if "://" in value:
+            raise ValueError("write a folder, file:///folder or s3://bucket/prefix")
+        return _at_home(value)
+
+    @field_validator("report_folder", "files_root")
+    @classmethod
+    def _is_at_home(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser()
+
     @field_validator("state_url", "store_url")
     @classmethod
     def _is_whole(cls, value: str) -> str:
@@ -93,7 +110,8 @@ class Settings(BaseSettings):
         if re.search(r"[?&]password=", value):
             # Libraries hide the password of the user part alone
             raise ValueError("write the password as postgresql://user:password@host:port/name, not after the ?")
-        return value
+        scheme, mark, path = value.rpartition(":///")
+        return f"{scheme}{mark}{_at_home(path)}"
 
     @field_validator(
         *("aws_access_key_id", "aws_secret_access_key", "polygon_api_key"),
@@ -144,6 +162,11 @@ class Settings(BaseSettings):
             is_plain = self.s3_endpoint_url.startswith("http://")
             options |= {"AWS_ENDPOINT_URL": self.s3_endpoint_url, "AWS_ALLOW_HTTP": str(is_plain).lower()}
         return options
+
+
+def _at_home(path: str) -> str:
+    """Write out a leading `~`, which the shell does not see behind a quote, in `.env` or in a URL."""
+    return str(Path(path).expanduser()) if path.startswith("~") else path
 
 
 class _Fixed(Settings):

@@ -241,7 +241,7 @@ def _reference(rng: np.random.Generator, sessions: pl.DataFrame) -> pl.DataFrame
         }
         known = _later(rng, versions[-1]["ts_known"]) if versions else ts_open
         versions.append({**row, **dict.fromkeys(("ts_event", "ts_known", "ts_ingested"), known)})
-    told = [row for versions in rows.values() for row in versions]
+    told = [row for versions in rows.values() for row in versions] + list(_said_again(rng, rows, sessions))
     return RAW_TICKERS.conform(
         pl.DataFrame(told, infer_schema_length=None)
         .with_columns(
@@ -249,6 +249,23 @@ def _reference(rng: np.random.Generator, sessions: pl.DataFrame) -> pl.DataFrame
         )
         .select(pl.col(name).cast(dtype) for name, dtype in RAW_TICKERS.schema.items())
     )
+
+
+def _said_again(
+    rng: np.random.Generator, rows: dict[tuple[str, date], list[dict]], sessions: pl.DataFrame
+) -> Iterator[dict]:
+    """Follow snapshots by some that say the same, as a weekly list does of most of the market."""
+    taken = {snapshot for _, snapshot in rows}
+    said: list[dict] = []
+    times = 0
+    for snapshot, ts_open in sessions.select("session", "ts_open").iter_rows():
+        if snapshot in taken:
+            said = [versions[0] for (_, day), versions in rows.items() if day == snapshot]
+            times = int(rng.integers(0, 5))
+        elif said and times > 0:
+            times -= 1
+            clocks = dict.fromkeys(("ts_event", "ts_known", "ts_ingested"), ts_open)
+            yield from ({**row, "snapshot": snapshot, **clocks} for row in said)
 
 
 def _no_action(kind: str, values: dict) -> dict:

@@ -2,10 +2,11 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from enum import IntEnum
-from typing import NoReturn
+from math import isfinite
+from typing import Any, NoReturn
 
 import polars as pl
 from rich.cells import cell_len
@@ -103,13 +104,26 @@ def counted(count: int, what: str) -> str:
 
 
 def document(value: object) -> None:
-    """Print one JSON document: names sorted, floats with all their digits, dates and instants in ISO 8601."""
+    """Print one JSON document, as `document_text` gives it."""
     sys.stdout.write(document_text(value))
 
 
 def document_text(value: object) -> str:
-    """Give what `document` prints."""
-    return json.dumps(value, sort_keys=True, indent=1, default=_iso, allow_nan=False) + "\n"
+    """Give a JSON document: names sorted, floats with all their digits, dates and instants in ISO 8601.
+
+    Numbers that JSON does not know are written as text, `inf` and `nan`: they are just what a check accuses.
+    """
+    return json.dumps(_plain(value), sort_keys=True, indent=1, default=_iso, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
+    return value
 
 
 def _iso(value: object) -> str:

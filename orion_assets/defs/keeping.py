@@ -82,8 +82,8 @@ def pieces(state: State, keys: Sequence[str], first: date, now: datetime) -> Ite
     if stale and stale[1] > first:
         start = max(stale[0], first)
         yield Piece(f"derive {start} {stale[1]}", "daily", _named(start, stale[1] - _DAY), DERIVED)
-    elif not state.count_sessions(["data"], dataset=PUBLISHED).is_empty():
-        # Files of what awaits derivation would be cut short
+    elif not stale and not state.count_sessions(["data"], dataset=PUBLISHED).is_empty():
+        # Files of what awaits derivation would be cut short, also where it lies before the axis and waits for good
         due = set(state.histories_due()) - set(lacking)
         for run in histories(keys, tuple(due)):
             yield Piece(f"history {run[0]} {run[1]}", "history", run)
@@ -132,6 +132,11 @@ def choose(
         waiting.append(f"{piece.what} ({len(tried)} times today, {ended})")
     if waiting:
         return f"still to be done, and tried again later: {'; '.join(waiting[:10])}"
+    if stale := stale_span(state):
+        return (
+            f"sessions from {stale[0]} on await derivation, and the axis begins with {first}: no history is written"
+            f" before. Set ORION_START to {stale[0]} or earlier, then: orion update"
+        )
     return f"{len(state.universe())} tickers are followed, all is answered and derived, and each has its history"
 
 

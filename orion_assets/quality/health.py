@@ -96,8 +96,14 @@ def of_source(settings: Settings, source: Source) -> Iterator[Finding]:
         yield Finding("source", "look", f"it has no bars of {', '.join(unknown)}", "correct ORION_TICKERS")
 
 
-def of_places(settings: Settings, s3: Callable[[], Any]) -> Iterator[Finding]:
-    """Write to every place that holds data, and take it back; of a database the folder of its file."""
+def of_places(settings: Settings, s3: Callable[[], Any], little: int = _LITTLE_SPACE) -> Iterator[Finding]:
+    """Write to every place that holds data, and take it back; of a database the folder of its file.
+
+    Args:
+        settings: Which name the places.
+        s3: Gives a client of the object store; called where a place is a bucket.
+        little: Free bytes below which a folder is told to be short of space.
+    """
     urls = {
         "ORION_LAKE_URL": settings.lake_url,
         "ORION_ARCHIVE_URL": settings.archive_url,
@@ -111,10 +117,10 @@ def of_places(settings: Settings, s3: Callable[[], Any]) -> Iterator[Finding]:
             yield _of_bucket(name, url, s3)
         elif not url.startswith("postgres"):
             path = Path(url.partition(":///")[2] or url)
-            yield _of_folder(name, path.parent if "_STORE_" in name or "_STATE_" in name else path)
+            yield _of_folder(name, path.parent if "_STORE_" in name or "_STATE_" in name else path, little)
 
 
-def _of_folder(name: str, folder: Path) -> Finding:
+def _of_folder(name: str, folder: Path, little: int) -> Finding:
     there = folder.absolute()
     try:
         while not there.exists():
@@ -128,7 +134,7 @@ def _of_folder(name: str, folder: Path) -> Finding:
         return Finding(name, "fault", told, f"chown or chmod it, or set {name} elsewhere")
     free = shutil.disk_usage(there).free
     told = f"{folder}{'' if folder.exists() else ' (made on first use)'}, {free / 1024**3:,.1f} GiB free"
-    if free < _LITTLE_SPACE:
+    if free < little:
         return Finding(name, "look", told, f"make room, or set {name} elsewhere")
     return Finding(name, "ok", told)
 

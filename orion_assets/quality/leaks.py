@@ -6,13 +6,14 @@ What differs was made of something that nobody could have known then, or is not 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 
 from orion_assets.schemas import FEATURE_MATRIX, RAW_UNIVERSE
 from orion_assets.tables import UTC_US, Table
 from orion_assets.transforms.pipeline import RAW, derive
+from orion_assets.transforms.versions import current
 
 Tables = Mapping[str, pl.DataFrame]
 Derive = Callable[[Tables, pl.DataFrame, date, date], Tables]
@@ -38,6 +39,18 @@ class Scope:
     tickers: Sequence[str]
     start: date
     end: date
+
+
+class Spotted(NamedTuple):
+    """What a spot check came to.
+
+    Attributes:
+        found: What differs, as `leaks` gives it.
+        rows: How many stored rows were held against raw, each instant anew; 0 means that nothing was judged.
+    """
+
+    found: pl.DataFrame
+    rows: int
 
 
 def leaks(
@@ -78,7 +91,7 @@ def leaks(
 
 def spot_check(
     read: Callable[[Sequence[str]], Tables], made: pl.DataFrame, sessions: pl.DataFrame, scope: Scope, now: datetime
-) -> pl.DataFrame:
+) -> Spotted:
     """Look for leaks in what a run has just derived, in a few tickers that change with the session.
 
     Args:
@@ -86,17 +99,21 @@ def spot_check(
         made: FEATURE_MATRIX rows of the sessions in question, all versions.
         sessions: calendars.sessions() rows, the whole calendar.
         scope: The run's sessions, and the tickers to choose from.
-        now: What is known later is not looked for, UTC.
+        now: What is known later is not looked for, UTC: the time after the run's last landing.
 
     Returns:
-        As `leaks`.
+        What differs, at the instants of `probes` and where the newest of the rows came to be known and a tick before:
+        a run of today makes rows that no cut-off shows yet. Of how many rows, each instant anew.
     """
     number = sessions.filter(pl.col("session") < scope.end).height
     chosen = replace(scope, tickers=sample(scope.tickers, number, _SPOT_TICKERS))
     raw = read(chosen.tickers)
     mine = made.filter(pl.col("ticker").is_in(list(chosen.tickers)))
-    when = [instant for instant in probes(raw, sessions, chosen, _SPOT_INSTANTS) if instant <= now]
-    return leaks(raw, lambda instant: visible_at(mine, instant), sessions, when, chosen)
+    newest = mine.filter(pl.col("ts_known") <= now)["ts_known"].unique().sort().tail(1)
+    when = {*probes(raw, sessions, chosen, _SPOT_INSTANTS), *newest, *(newest - _TICK)}
+    shown = {instant: visible_at(mine, instant) for instant in when if instant <= now}
+    found = leaks(raw, shown.__getitem__, sessions, list(shown), chosen)
+    return Spotted(found, sum(rows.height for rows in shown.values()))
 
 
 def sample(tickers: Sequence[str], number: int, count: int) -> list[str]:
@@ -153,8 +170,7 @@ def _cut(raw: Tables, instant: datetime) -> dict[str, pl.DataFrame]:
 
 def visible_at(rows: pl.DataFrame, instant: datetime) -> pl.DataFrame:
     """Read a derived table as of an instant."""
-    until = pl.col("known_until")
-    return rows.filter((pl.col("ts_known") <= instant) & (until.is_null() | (until > instant)) & ~pl.col("is_deleted"))
+    return rows.filter(current(instant))
 
 
 def _differences(stored: pl.DataFrame, rebuilt: pl.DataFrame) -> pl.DataFrame:

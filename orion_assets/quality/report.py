@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache, cached_property
-from math import isfinite
 from pathlib import Path
 from typing import Any, Final, Literal
 from uuid import uuid4
@@ -136,12 +135,12 @@ class Report:
                     "description": each.description,
                     "blocking": each.is_blocking,
                     "rows": each.accused.height,
-                    "accused": [_plain(row) for row in _shown(each.accused).to_dicts()],
+                    "accused": _shown(each.accused).to_dicts(),
                 }
                 for each in self.checks
             ],
             "remedies": [{"remedy": remedy, "rows": count} for remedy, count in self.remedies],
-            **{name: [_plain(row) for row in getattr(self, name).to_dicts()] for name in _TABLES},
+            **{name: getattr(self, name).to_dicts() for name in _TABLES},
         }
 
     def html(self) -> str:
@@ -284,13 +283,6 @@ def _restated(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
 def _shown(rows: pl.DataFrame) -> pl.DataFrame:
     """Give the first rows of what is accused, without columns that help nobody."""
     return rows.head(SHOWN_ROWS).drop(_HIDDEN, strict=False)
-
-
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Write numbers that JSON does not know as text: they are just what a check accuses."""
-    return {
-        name: str(value) if isinstance(value, float) and not isfinite(value) else value for name, value in row.items()
-    }
 
 
 def _heat(count: int, of: int) -> str:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import date
-from glob import escape
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -22,8 +21,18 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from orion_assets.errors import StoreUnavailable
+from orion_assets.schemas import STORED
 from orion_assets.store.arguments import stored
-from orion_assets.store.duckdb_file import is_scattered, make_durable, opened, replace_range, write_in_order, written
+from orion_assets.store.duckdb_file import (
+    is_of_the_file,
+    is_scattered,
+    make_durable,
+    opened,
+    replace_range,
+    unreadable,
+    write_in_order,
+    written,
+)
 from orion_assets.store.minutes import LakeMinutes
 from orion_assets.store.protocols import Publication
 from orion_assets.store.publishing import publishable
@@ -52,8 +61,13 @@ class DuckDBStore(AsOfReader):
             if self._view is None:
                 self._view = opened(self.path)
             cursor = self._view.cursor()
-        with cursor:
-            return cursor.sql(re.sub(r":(\w+)", r"$\1", query.text), params=dict(query.parameters)).pl()
+        try:
+            with cursor:
+                return cursor.sql(re.sub(r":(\w+)", r"$\1", query.text), params=dict(query.parameters)).pl()
+        except duckdb.Error as e:
+            if is_of_the_file(e):
+                raise unreadable(self.path, e) from e
+            raise
 
     def facts(self) -> dict[str, str]:
         """Give what the store says of itself."""
@@ -89,7 +103,8 @@ class DuckDBStore(AsOfReader):
                 fresh = self._fresh(frames, start, end, facts)
                 if fresh is not None:
                     self._replace(fresh, start, end, facts)
-        except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as e:
+        except (OSError, duckdb.Error) as e:
+            self._demand_whole()
             raise StoreUnavailable(
                 f"feature store: {self.path} could not be published to, what it holds is whole: {e}. Check that its"
                 " folder can be written and has room for a second copy, then publish again"
@@ -116,6 +131,15 @@ class DuckDBStore(AsOfReader):
             }
             says = published.facts()
         return fresh if fresh or says | dict(facts) != says else None
+
+    def _demand_whole(self) -> None:
+        """Read all that is published: what fails on a copy of a damaged file is not the writing."""
+        if not self.path.is_file():
+            return
+        with DuckDBStore(self.path) as published:
+            for table in STORED:
+                # Names come from schemas alone
+                published.rows(Query(f"SELECT bit_xor(hash(each)) FROM {table.name} AS each", {}))  # noqa: S608
 
     def _replace(self, frames: Mapping[str, pl.DataFrame], start: date, end: date, facts: Mapping[str, str]) -> None:
         private = self._private()
@@ -160,8 +184,11 @@ class DuckDBStore(AsOfReader):
             lock.release()
 
     def _sweep(self) -> None:
-        for left in self.path.parent.glob(f".{escape(self.path.name)}.*.private*"):
-            left.unlink()
+        # Not a pattern of the shell: a store beside this one may have this one's name as its beginning
+        own = re.compile(rf"\.{re.escape(self.path.name)}\.[0-9a-f]{{32}}\.private(\..*)?")
+        for left in self.path.parent.iterdir():
+            if own.fullmatch(left.name):
+                left.unlink()
 
 
 def _held(store: DuckDBStore, name: str, start: date, end: date) -> pl.DataFrame:

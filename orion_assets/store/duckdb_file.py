@@ -54,6 +54,20 @@ def _instance() -> duckdb.DuckDBPyConnection:
     return con
 
 
+def is_of_the_file(error: duckdb.Error) -> bool:
+    """Tell what a file is at fault for from a wrong query, want of memory and a call that was broken off.
+
+    DuckDB has no class for a damaged file: a wrong checksum is a bare `duckdb.Error`.
+    """
+    others = (duckdb.ProgrammingError, duckdb.DataError, duckdb.OutOfMemoryException, duckdb.InterruptException)
+    return not isinstance(error, others)
+
+
+def unreadable(path: Path, error: duckdb.Error) -> StoreUnavailable:
+    """Say of a file that is damaged, or no store, what to do."""
+    return StoreUnavailable(f"feature store: {path} cannot be read: {error}. Delete it, then: orion store rebuild")
+
+
 def opened(path: Path) -> duckdb.DuckDBPyConnection:
     """Open what is published at a path for reading: a view for every stored table, as declared today.
 
@@ -72,11 +86,9 @@ def opened(path: Path) -> duckdb.DuckDBPyConnection:
         found = _columns(con)
         views = [_view_ddl(table, found.get(table.name)) for table in STORED]
         con.execute(";".join((*views, "CREATE VIEW orion_facts AS FROM store.orion_facts")))
-    except (duckdb.IOException, duckdb.CatalogException, duckdb.SerializationException) as e:
+    except duckdb.Error as e:
         con.close()
-        raise StoreUnavailable(
-            f"feature store: {path} is not a store that can be read: {e}. Delete it and publish it again from the lake"
-        ) from e
+        raise unreadable(path, e) from e
     except SchemaMismatch:
         con.close()
         raise

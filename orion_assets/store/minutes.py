@@ -9,6 +9,7 @@ import polars as pl
 from orion_assets.schemas import CLEAN_MINUTE_BARS
 from orion_assets.store.lake import Lake
 from orion_assets.tables import Table
+from orion_assets.transforms.versions import current
 
 
 class LakeMinutes:
@@ -50,13 +51,8 @@ class LakeMinutes:
                 self._versions[table.name] = lake.version(table)
             version = self._versions[table.name]
         rows = lake.read(table, start=start, end=end, tickers=tickers, version=version)
-        if as_of is None:
-            is_visible = pl.col("known_until").is_null()
-        else:
-            # The same as reader.VISIBLE, in the lake's own language
-            until = pl.col("known_until")
-            is_visible = (pl.col("ts_known") <= as_of) & (until.is_null() | (until > as_of))
-        return rows.filter(is_visible & ~pl.col("is_deleted"))
+        is_last = pl.col("known_until").is_null() & ~pl.col("is_deleted")
+        return rows.filter(is_last if as_of is None else current(as_of))
 
     def refresh(self) -> None:
         """Read the newest version from now on."""

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from orion_assets.schemas import RAW_TICKERS, RAW_UNIVERSE
+from orion_assets.schemas import RAW_NEWS, RAW_TICKERS, RAW_UNIVERSE
 from orion_assets.store.lake import Lake
+from orion_assets.transforms.news import bearing
 from orion_assets.transforms.pipeline import RAW, kin
 
 
@@ -17,11 +18,12 @@ def raw_of(lake: Lake, tickers: Sequence[str]) -> dict[str, pl.DataFrame]:
         tickers: Whose features are to be made.
 
     Returns:
-        Raw tables by name, all versions, as `derive` takes them; what belongs to no ticker (VIX, news, answers about
-        the whole market) is there whole.
+        Raw tables by name, all versions, as `derive` takes them; what belongs to no ticker (VIX, answers about the
+        whole market) is there whole; of the news the articles that bear upon them.
     """
     names = kin(lake.read(RAW_TICKERS), tickers)
-    return {table.name: lake.read(table, tickers=names if "ticker" in table.names else None) for table in RAW}
+    raw = {table.name: lake.read(table, tickers=names if "ticker" in table.names else None) for table in RAW}
+    return raw | {RAW_NEWS.name: bearing(raw[RAW_NEWS.name], names)}
 
 
 def followed_ever(lake: Lake) -> list[str]:

@@ -7,7 +7,7 @@ import polars as pl
 from orion_assets.schemas import CORPORATE_ACTIONS, QUARANTINE, RAW_DIVIDENDS, RAW_SPLITS
 from orion_assets.transforms.bars import UNREADABLE, Cleaned, Rule, screen
 from orion_assets.transforms.identity import identified
-from orion_assets.transforms.versions import change_points
+from orion_assets.transforms.versions import change_points, current
 
 _SPLIT_RULES: Final = (
     UNREADABLE,
@@ -83,10 +83,7 @@ def _identified(events: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:
     later = dated.join(changes, on="ticker").filter(is_within)
     cuts = pl.concat([dated.with_columns(_from="ts_known"), later]).sort("kind", "event_id", "_from")
     asked = cuts.select("ticker", "_from").unique()
-    is_known = (pl.col("ts_known") <= pl.col("_from")) & (
-        pl.col("known_until").is_null() | (pl.col("known_until") > pl.col("_from"))
-    )
-    intervals = asked.join(securities, on="ticker").filter(is_known & ~pl.col("is_deleted"))
+    intervals = asked.join(securities, on="ticker").filter(current(pl.col("_from")))
     return identified(cuts, intervals, "ex_date", within=("_from",)).with_columns(
         ts_known="_from", _until=pl.coalesce(pl.col("_from").shift(-1).over("kind", "event_id"), "_until")
     )

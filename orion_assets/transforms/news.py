@@ -1,5 +1,6 @@
 """Raw articles to clean ones: which story each tells, in which mood, and which sessions it enters."""
 
+from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Final
@@ -13,6 +14,11 @@ from orion_assets.transforms.versions import change_points
 
 STORY_SPAN: Final = "48h"
 _STORY_TEXT: Final = 200
+_STORY: Final = (
+    pl.concat_str([pl.col("title"), pl.col("description").fill_null("").str.slice(0, _STORY_TEXT)], separator=" ")
+    .str.to_lowercase()
+    .str.replace_all(r"[^\p{L}\p{N}]+", " ")
+)
 _VALUES: Final = ("tickers", "title", "description", "publisher", "url", "sentiment")
 
 
@@ -36,6 +42,23 @@ def clean_news(raw: pl.DataFrame, sessions: pl.DataFrame, start: date) -> Cleane
     entered = _with_stories(_with_sessions(rows, sessions))
     is_wanted = pl.col("session") >= start
     return Cleaned(entered.select(CLEAN_NEWS.names).filter(is_wanted), held.filter(is_wanted))
+
+
+def bearing(raw: pl.DataFrame, tickers: Sequence[str]) -> pl.DataFrame:
+    """Keep the articles that bear upon the features of some tickers: scoring all the others is what takes long.
+
+    Args:
+        raw: RAW_NEWS rows, all versions.
+        tickers: Whose features are to be made.
+
+    Returns:
+        All versions of the articles that ever named one of them, and of those that may tell the same story.
+    """
+    is_theirs = pl.col("tickers").list.eval(pl.element().is_in(list(tickers))).list.any()
+    told = raw.select("article_id", is_theirs.alias("_is_theirs"), _text=_STORY)
+    theirs = told.join(told.filter("_is_theirs"), on="article_id", how="semi")
+    same = told.join(theirs, on="_text", how="semi", nulls_equal=True)
+    return raw.join(same, on="article_id", how="semi", maintain_order="left")
 
 
 def _moods(articles: pl.DataFrame) -> pl.Series:
@@ -71,9 +94,6 @@ def _with_sessions(rows: pl.DataFrame, sessions: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_stories(rows: pl.DataFrame) -> pl.DataFrame:
-    text = pl.concat_str(
-        [pl.col("title"), pl.col("description").fill_null("").str.slice(0, _STORY_TEXT)], separator=" "
-    )
     firsts = (
         rows.sort("article_id", "ts_known")
         .unique(RAW_NEWS.key, keep="first", maintain_order=True)
@@ -81,7 +101,7 @@ def _with_stories(rows: pl.DataFrame) -> pl.DataFrame:
             "article_id",
             "ts_event",
             "_first",
-            _text=text.str.to_lowercase().str.replace_all(r"[^\p{L}\p{N}]+", " "),
+            _text=_STORY,
         )
         .sort("_text", "ts_event", "article_id")
     )

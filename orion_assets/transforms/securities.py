@@ -11,12 +11,11 @@ from orion_assets.transforms.versions import change_points, visible
 
 # Nobody bears a ticker that a snapshot shows as ended
 _BEARS: Final = (pl.col("delist_date").is_null() | (pl.col("delist_date") > pl.col("snapshot"))).fill_null(value=True)
-_BEARER: Final = pl.when(_BEARS).then("ticker")
 
 
 def _is_shared(*by: str) -> pl.Expr:
     """Say whether two tickers bear the FIGI of a row in its snapshot."""
-    several = _BEARER.drop_nulls().n_unique().over(*by, "figi", "snapshot") > 1
+    several = pl.when(_BEARS).then("ticker").drop_nulls().n_unique().over(*by, "figi", "snapshot") > 1
     return pl.col("figi").is_not_null() & _BEARS & several
 
 
@@ -31,6 +30,17 @@ RULES: Final = (UNREADABLE, _ONE_TICKER)
 _WORDS: Final = ("name", "type", "exchange")
 _FACTS: Final = ("figi", *_WORDS, "list_date", "delist_date")
 _VALUES: Final = ("ticker", "valid_to", "is_start_known", *_WORDS)
+_OF_SNAPSHOT: Final = ("snapshot", "_is_only", "_tickers", "_known_last")
+_REPEATS: Final = (
+    pl.all_horizontal("_is_said", "_is_only", "_is_only_before")
+    & (pl.col("_said_last") == pl.col("snapshot_before"))
+    & (pl.col("_tickers") == pl.col("_tickers_before"))
+    & (pl.col("_known_first") == pl.col("_known_last"))
+    & (pl.col("_known_first") >= pl.col("_known_last_before"))
+    & ((pl.col("_bearers") <= 1) | pl.col("_is_apart"))
+    # An interval of a ticker only ever shown as ended begins the day before its end
+    & (pl.col("_end") > pl.col("snapshot") + pl.duration(days=1)).fill_null(value=True)
+)
 
 
 def securities(tickers: pl.DataFrame, sessions: pl.DataFrame) -> Cleaned:
@@ -53,7 +63,7 @@ def securities(tickers: pl.DataFrame, sessions: pl.DataFrame) -> Cleaned:
     good, _ = screen(RAW_TICKERS, filed, (UNREADABLE,))
     _, shared = screen(RAW_TICKERS, visible(good, RAW_TICKERS.key), (_ONE_TICKER,))
     _, unreadable = screen(RAW_TICKERS, visible(filed, RAW_TICKERS.key), (UNREADABLE,))
-    return Cleaned(_versions(_telling(good)), pl.concat([QUARANTINE.empty(), unreadable, shared]))
+    return Cleaned(_versions(_telling(_related(good))), pl.concat([QUARANTINE.empty(), unreadable, shared]))
 
 
 def _filed(tickers: pl.DataFrame, sessions: pl.DataFrame) -> pl.DataFrame:
@@ -61,33 +71,50 @@ def _filed(tickers: pl.DataFrame, sessions: pl.DataFrame) -> pl.DataFrame:
     return tickers.sort("snapshot").join_asof(axis, left_on="snapshot", right_on="session", strategy="forward")
 
 
-def _telling(rows: pl.DataFrame) -> pl.DataFrame:
-    """Leave out the snapshots that say of a ticker what the one before said: ten years of them change nothing.
-
-    Only where that is certain: both stand in one version, no other ticker bore the FIGI in between or with them, and
-    the ticker has a FIGI in every snapshot or in none.
-    """
-    by_figi = rows.sort("figi", "snapshot", "ticker", "ts_known")
-    bearer = _BEARER.forward_fill().over("figi")
-    turns = by_figi.with_columns(
-        _turn=(bearer != bearer.shift().over("figi")).fill_null(value=True).cum_sum().over("figi"),
-        _is_shared=_is_shared(),
-    )
-    ordered = turns.sort("ticker", "snapshot", "ts_known")
-    is_only = ~pl.struct("ticker", "snapshot").is_duplicated() & ~pl.col("is_deleted") & ~pl.col("_is_shared")
-    is_same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in ("ticker", *_FACTS))
-    is_later = pl.col("ts_known") >= pl.col("ts_known").shift()
-    is_one_turn = pl.col("figi").is_null() | (pl.col("_turn") == pl.col("_turn").shift())
-    is_even = pl.col("figi").is_null().n_unique().over("ticker") == 1
-    repeats = is_only & is_only.shift() & is_same & is_later & is_one_turn & is_even
-    return ordered.filter(~repeats.fill_null(value=False)).drop("_turn", "_is_shared")
-
-
-def _versions(rows: pl.DataFrame) -> pl.DataFrame:
-    """Take the intervals at every instant at which a row of the same securities changed, and keep the changes."""
+def _related(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `lineage`, which tickers share that ever bore a FIGI with one another."""
     named = rows.filter(pl.col("figi").is_not_null()).select("ticker", security_id="figi")
-    related = rows.join(linked(named), on="ticker", how="left")
-    related = related.with_columns(pl.col("lineage").fill_null(pl.col("ticker")))
+    related = rows.join(linked(named), on="ticker", how="left", maintain_order="left")
+    return related.with_columns(pl.col("lineage").fill_null(pl.col("ticker")))
+
+
+def _telling(related: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the snapshots that say of a lineage what the one before said: ten years of them change nothing.
+
+    Only where `_versions` provably gives the same without them: both are known whole at one instant, in order and in
+    one version; no two tickers may bear one security in them; and no date of an end, which may itself stand for a
+    snapshot, lies between them. A rule a ticker is not enough: its relatives' snapshots stand in between.
+    """
+    ordered = related.sort("ticker", "snapshot", "ts_known").with_columns(
+        _is_said=pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in ("ticker", *_FACTS)),
+        _said_last=pl.col("snapshot").shift().over("ticker"),
+        _is_only=~pl.struct("ticker", "snapshot").is_duplicated() & ~pl.col("is_deleted"),
+        _bears=_BEARS,
+    )
+    ordered = ordered.with_columns(
+        _is_apart=~pl.col("_bears")
+        | (pl.col("figi").is_not_null() & ~pl.struct("figi", "snapshot", "_bears").is_duplicated())
+    )
+    snapshots = ordered.group_by("lineage", "snapshot").agg(
+        pl.col("_is_said", "_is_only", "_is_apart").all(),
+        pl.col("_said_last").min(),
+        _tickers=pl.len(),
+        _known_first=pl.col("ts_known").min(),
+        _known_last=pl.col("ts_known").max(),
+        _bearers=pl.col("_bears").sum(),
+    )
+    ends = related.select("lineage", _end="delist_date").drop_nulls().unique().sort("_end")
+    before = [pl.col(name).shift().over("lineage").alias(f"{name}_before") for name in _OF_SNAPSHOT]
+    in_turn = snapshots.sort("lineage", "snapshot").with_columns(before).sort("snapshot_before")
+    ended = in_turn.with_columns(_from=pl.col("snapshot_before") + pl.duration(days=1)).join_asof(
+        ends, left_on="_from", right_on="_end", by="lineage", strategy="forward", check_sortedness=False
+    )
+    repeated = ended.filter(_REPEATS).select("lineage", "snapshot")
+    return related.join(repeated, on=["lineage", "snapshot"], how="anti", maintain_order="left")
+
+
+def _versions(related: pl.DataFrame) -> pl.DataFrame:
+    """Take the intervals at every instant at which a row of the same securities changed, and keep the changes."""
     instants = related.select("lineage", _at="ts_known").unique()
     known = related.join(instants, on="lineage").filter(pl.col("ts_known") <= pl.col("_at"))
     shown = visible(known, ["_at", *RAW_TICKERS.key])

@@ -31,6 +31,18 @@ def visible(frame: pl.DataFrame, key: Sequence[str], at: datetime | None = None)
     return known.sort([*key, KNOWN]).unique(key, keep="last", maintain_order=True).filter(~pl.col("is_deleted"))
 
 
+def current(at: datetime | pl.Expr) -> pl.Expr:
+    """Say of a row of an interval table (`ts_known`, `known_until`, `is_deleted`) whether it is what one knew then.
+
+    The same as `store.reader.VISIBLE`, in Polars.
+
+    Args:
+        at: The instant, inclusive, or a column that holds one a row.
+    """
+    until = pl.col("known_until")
+    return (pl.col(KNOWN) <= at) & (until.is_null() | (until > at)) & ~pl.col("is_deleted")
+
+
 def change_points(frame: pl.DataFrame, key: Sequence[str], values: Sequence[str]) -> pl.DataFrame:
     """Keep the versions at which a key's values change, each with the instant of the next one.
 

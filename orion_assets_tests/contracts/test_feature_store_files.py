@@ -1,6 +1,7 @@
 """What only an engine of files promises: whole files, whoever writes, reads or is killed."""
 
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 import polars as pl
@@ -37,7 +38,7 @@ class TestReadersAndWriters:
 
 class TestFiles:
     def test_what_a_dead_writer_left_is_swept(self, tmp_path):
-        left = [tmp_path / f".store.duckdb.{n}.private{end}" for n, end in ((1, ""), (2, ".wal"))]
+        left = [tmp_path / f".store.duckdb.{uuid4().hex}.private{end}" for end in ("", ".wal")]
         for path in left:
             path.write_bytes(b"half")
 
@@ -45,6 +46,48 @@ class TestFiles:
             store.publish(day(0), **span(0), facts={})
 
         assert sorted(path.name for path in tmp_path.iterdir()) == ["store.duckdb", "store.duckdb.lock"]
+
+    def test_what_a_writer_of_another_store_in_the_folder_is_writing_stays(self, tmp_path):
+        other = tmp_path / f".store.duckdb.{uuid4().hex}.private"
+        other.write_bytes(b"half")
+
+        with DuckDBStore(tmp_path / "store") as store:
+            store.publish(day(0), **span(0), facts={})
+
+        assert other.exists()
+
+    @pytest.mark.parametrize("damage", ["cut in half", "flipped"])
+    def test_a_damaged_file_says_so_to_who_reads_and_to_who_publishes(self, tmp_path, damage):
+        path = tmp_path / "store.duckdb"
+        wide = pl.concat([day(0)["clean_daily_bars"]] * 5_000)
+        bars = wide.with_columns(ticker=pl.Series([f"T{n:05d}" for n in range(wide.height)]))
+        with DuckDBStore(path) as store:
+            store.publish({"clean_daily_bars": bars}, **span(0), facts={})
+        whole = path.read_bytes()
+        middle = len(whole) // 2
+        bent = bytes(255 - byte for byte in whole[20_000:middle])
+        path.write_bytes(whole[:middle] if damage == "cut in half" else whole[:20_000] + bent + whole[middle:])
+        told = r"cannot be read: .*Delete it, then: orion store rebuild"
+
+        with pytest.raises(StoreUnavailable, match=told), DuckDBStore(path) as store:
+            store.bars()
+        with pytest.raises(StoreUnavailable, match=told), DuckDBStore(path) as store:
+            store.publish({"clean_daily_bars": bars}, **span(0), facts={"turn": "2"})
+
+        assert [each.name for each in tmp_path.iterdir() if "private" in each.name] == []
+
+    def test_a_file_cut_in_half_is_told_from_a_place_that_cannot_be_written(self, tmp_path):
+        path = tmp_path / "store.duckdb"
+        tickers = [f"T{n:05d}" for n in range(20_000)]
+        first = day(0)["feature_matrix"].head(1)
+        with DuckDBStore(path) as store:
+            wide = pl.concat([first] * len(tickers)).with_columns(ticker=pl.Series(tickers))
+            store.publish({"feature_matrix": wide}, **span(0), facts={})
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+        # Nothing of the day that is published now lies in the file
+        with pytest.raises(StoreUnavailable, match="cannot be read"):
+            DuckDBStore(path).publish(day(1), **span(1), facts={})
 
     def test_a_column_declared_later_is_null_at_first_and_added_by_the_next_publication(self, tmp_path):
         path = tmp_path / "store.duckdb"
@@ -107,7 +150,7 @@ class TestFiles:
     def test_a_file_that_is_no_store_says_so(self, tmp_path):
         (tmp_path / "store.duckdb").write_bytes(b"something else" * 1000)
 
-        with pytest.raises(StoreUnavailable, match="is not a store that can be read"):
+        with pytest.raises(StoreUnavailable, match=r"cannot be read: .*Delete it, then: orion store rebuild"):
             DuckDBStore(tmp_path / "store.duckdb").bars()
 
     def test_a_folder_that_cannot_be_made_says_so(self, tmp_path):

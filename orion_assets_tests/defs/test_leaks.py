@@ -6,7 +6,9 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from orion_assets.defs.assets.features import _leaked
 from orion_assets.errors import StoreUnavailable
+from orion_assets.quality.leaks import Spotted
 from orion_assets.store.opening import open_store
 from orion_assets.transforms import matrix
 from orion_assets_tests.own_market import FOLLOWED, LAST, START
@@ -43,3 +45,12 @@ def test_what_landed_beside_a_run_is_no_leak_and_the_check_says_that_it_did_not_
     (check,) = [each for each in result.get_asset_check_evaluations() if each.check_name == "leaks"]
     assert check.passed
     assert "not judged" in check.metadata["note"].value
+
+
+def test_a_check_that_compared_nothing_says_that_it_did_not_judge():
+    none = pl.DataFrame({"feature": []})
+
+    nothing, some = (_leaked(Spotted(none, rows), is_undisturbed=True) for rows in (0, 7))
+
+    assert "not judged" in nothing.metadata["note"].value
+    assert (some.passed, some.metadata["compared"].value, "note" in some.metadata) == (True, 7, False)

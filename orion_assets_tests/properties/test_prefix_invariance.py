@@ -9,6 +9,7 @@ from polars.testing import assert_frame_equal
 from orion_assets import calendars
 from orion_assets.ingest.moment import Moment
 from orion_assets.schemas import TABLES
+from orion_assets.transforms.news import bearing
 from orion_assets_tests.pipeline import at
 from orion_assets_tests.worlds import END, START, answers_given, instants, live_world, random_world
 
@@ -95,6 +96,17 @@ def test_the_bytes_do_not_depend_on_how_the_range_was_split(batch):
             if "session" not in frame.columns:
                 continue
             _assert_same_view(pl.concat([first[name], second[name]]), frame, f"seed {seed} {name}")
+
+
+def test_the_news_that_bears_upon_a_ticker_makes_its_features_alone():
+    for seed in range(2000, 2004):
+        whole, part = random_world(seed), random_world(seed)
+        whole.land(LATER)
+        part.land(LATER)
+        part.held["raw_news"] = bearing(part.held["raw_news"], ["AAA"])
+        assert 0 < part.held["raw_news"].height < whole.held["raw_news"].height
+        mine, of_all = (world.derive()["feature_matrix"].filter(ticker="AAA") for world in (part, whole))
+        assert_frame_equal(mine, of_all, check_exact=True)
 
 
 def _assert_same_view(one: pl.DataFrame, other: pl.DataFrame, where: str) -> None:

@@ -133,7 +133,7 @@ def test_a_secret_is_not_shown(monkeypatch):
     assert "hush" not in repr(settings.load())
 
 
-@pytest.mark.parametrize("name", ["ORION_STATE_URL", "ORION_STORE_URL", "ORION_LAKE_URL"])
+@pytest.mark.parametrize("name", ["ORION_STATE_URL", "ORION_STORE_URL"])
 def test_a_password_in_a_url_is_not_shown(monkeypatch, name):
     monkeypatch.setenv(name, "postgresql://orion:hush@host/db")
 
@@ -227,3 +227,53 @@ def test_who_maps_files_means_files(monkeypatch):
 
     monkeypatch.setenv("ORION_SOURCE", "synthetic")
     assert settings.load().source == "synthetic"
+
+
+PLACES = ("lake_url", "features_url", "archive_url")
+
+
+@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ("file:///srv/the%20lake", "/srv/the lake"),
+        ("~/lake", "/home/ann/lake"),
+        ("./data/lake", "./data/lake"),
+        ("s3://bucket/lake", "s3://bucket/lake"),
+    ],
+)
+def test_a_place_is_one_folder_however_it_is_written(monkeypatch, name, value, place):
+    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv(f"ORION_{name.upper()}", value)
+
+    assert getattr(settings.load(), name) == place
+
+
+@pytest.mark.parametrize("value", ["file://host/lake", "gs://bucket/lake", "postgresql://orion:hush@host/db"])
+def test_a_place_that_nothing_can_write_to_is_refused_without_its_password(monkeypatch, value):
+    monkeypatch.setenv("ORION_LAKE_URL", value)
+
+    with pytest.raises(SettingsError, match=r"LAKE_URL .*write a folder, file:///folder or s3://bucket/pre") as raised:
+        settings.load()
+
+    assert "hush" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_databases_and_folders_may_lie_at_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    urls = {"ORION_STATE_URL": "sqlite:///~/state.db", "ORION_STORE_URL": "duckdb:///~/store.duckdb"}
+    for name, value in (urls | {"ORION_REPORT_FOLDER": "~/report"}).items():
+        monkeypatch.setenv(name, value)
+
+    found = settings.load()
+
+    assert found.state_url == "sqlite:////home/ann/state.db"
+    assert found.store_url == "duckdb:////home/ann/store.duckdb"
+    assert found.report_folder == Path("/home/ann/report")
+
+
+def test_a_plain_path_of_a_store_may_lie_at_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv("ORION_STORE_URL", "~/store.duckdb")
+
+    assert settings.load().store_url == "/home/ann/store.duckdb"

@@ -15,7 +15,7 @@ from orion_assets.defs.partitions import look_back, span_of
 from orion_assets.ingest.ledger import is_undisturbed
 from orion_assets.ingest.moment import Moment
 from orion_assets.quality.anomalies import implausible, judged_from, suspected_splits
-from orion_assets.quality.leaks import Scope, spot_check
+from orion_assets.quality.leaks import Scope, Spotted, spot_check
 from orion_assets.quality.reconciliation import compared
 from orion_assets.quality.rules import FEATURES
 from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MARKET, FEATURE_MATRIX, FEATURE_SENTIMENT
@@ -146,19 +146,26 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         parts = [features[table.name] for table in (FEATURE_INDICATORS, FEATURE_SENTIMENT, FEATURE_MARKET)]
         rows = matrix.feature_matrix(parts[0], parts[1], parts[2], cells)
         scope = Scope(rows["ticker"].unique().to_list(), *span)
-        found = spot_check(partial(raw_of, lake), rows, calendar, scope, moment.now)
-        leaked = _leaked(found, is_undisturbed=is_undisturbed(state, span, moment))
+        spotted = spot_check(partial(raw_of, lake), rows, calendar, scope, moment.landing())
+        leaked = _leaked(spotted, is_undisturbed=is_undisturbed(state, span, moment))
         yield made(context, FEATURE_MATRIX, rows, FEATURES, [leaked])
 
     return [feature_indicators, feature_sentiment, feature_market, feature_matrix]
 
 
-def _leaked(found: pl.DataFrame, *, is_undisturbed: bool) -> dg.AssetCheckResult:
-    if is_undisturbed:
-        return checks.result(_LEAKS.name, found, dg.AssetCheckSeverity.ERROR)
-    # What was made of raw of before differs from raw of now without a fault; whoever derives what is stale judges it
-    told = "not judged: raw changed beside this run, or earlier sessions await derivation"
-    return dg.AssetCheckResult(passed=True, check_name=_LEAKS.name, metadata={"rows": 0, "note": told})
+def _leaked(spotted: Spotted, *, is_undisturbed: bool) -> dg.AssetCheckResult:
+    if not is_undisturbed:
+        # What was made of raw of before differs from raw of now without a fault; whoever derives what is stale judges
+        return _unjudged("raw changed beside this run, or earlier sessions await derivation")
+    if not spotted.rows and spotted.found.is_empty():
+        return _unjudged("no row of these sessions is known yet")
+    told = checks.result(_LEAKS.name, spotted.found, dg.AssetCheckSeverity.ERROR)
+    return told._replace(metadata={**told.metadata, "compared": dg.MetadataValue.int(spotted.rows)})
+
+
+def _unjudged(why: str) -> dg.AssetCheckResult:
+    told = {"rows": 0, "compared": 0, "note": f"not judged: {why}"}
+    return dg.AssetCheckResult(passed=True, check_name=_LEAKS.name, metadata=told)
 
 
 def _specs(table: Table) -> list[dg.AssetCheckSpec]:

@@ -100,7 +100,10 @@ def _published(state: State) -> pl.DataFrame:
     stale = stale_span(state)
     if stale is not None and stale[0] <= done[-1]:
         # A file of the rest would be shorter than the one that lies there
-        raise dg.Failure(f"history: sessions from {stale[0]} on await derivation; do that first: orion update")
+        raise dg.Failure(
+            f"history: sessions from {stale[0]} on await derivation; do that first: orion update. Where ORION_START is"
+            " later, set it to that session or earlier before"
+        )
     return published(state)
 
 

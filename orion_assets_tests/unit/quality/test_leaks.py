@@ -7,8 +7,8 @@ import pytest
 
 from orion_assets import calendars
 from orion_assets.ingest.moment import Moment
-from orion_assets.quality.leaks import ROW, Scope, leaks, probes, sample
-from orion_assets.schemas import FEATURE_MATRIX, RAW_UNIVERSE
+from orion_assets.quality.leaks import ROW, Scope, leaks, probes, sample, spot_check
+from orion_assets.schemas import FEATURE_MATRIX, RAW_TICKERS, RAW_UNIVERSE
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.transforms import bars, daily, news
 from orion_assets.transforms.pipeline import derive, kin
@@ -182,3 +182,47 @@ def test_a_store_that_lacks_a_row_is_told(raw):
     told = leaks(raw, lambda now: at(cut, now), CALENDAR, [instant], SCOPE)
 
     assert told.select("feature", "ticker", "session", "stored").rows() == [(ROW, "NOVA", date(2024, 11, 1), None)]
+
+
+@pytest.fixture(scope="module")
+def evening() -> tuple[datetime, dict[str, pl.DataFrame]]:
+    """Raw as a run lands it five minutes after the close cut-off, the history having been filled the day before."""
+    source, day = SyntheticSource(), date(2024, 11, 13)
+    after = day + timedelta(days=1)
+    run = CALENDAR.filter(session=day)["ts_close_cutoff"].item() + timedelta(minutes=5)
+    said = {name: source.said(name) for name in source.datasets}
+    world = World(said, TICKERS, date(2024, 9, 3), after, has_clocks=False)
+    world.land(Moment(run - timedelta(days=1)), end=day)
+    world.land(Moment(run), start=day)
+    covered = {"raw_coverage": pl.concat(world.coverage.values()), RAW_UNIVERSE.name: universe_of(TICKERS)}
+    return run, {"raw_tickers": RAW_TICKERS.empty(), **world.held, **covered}
+
+
+def spotted(evening, change):
+    run, raw = evening
+    scope = Scope(TICKERS, run.date(), run.date() + timedelta(days=1))
+    made = derive(raw, CALENDAR, scope.start, scope.end)[FEATURE_MATRIX.name]
+    assert made["ts_known"].min() > CALENDAR.filter(session=scope.start)["ts_close_cutoff"].item()
+    return spot_check(lambda _: raw, change(made), CALENDAR, scope, run)
+
+
+def test_a_run_of_today_judges_the_rows_it_has_just_made_known(evening):
+    honest = spotted(evening, lambda rows: rows)
+    bent = spotted(evening, lambda rows: rows.with_columns(sma_5=pl.col("sma_5") + 1))
+
+    assert (honest.found.height, honest.rows) == (0, 2 * len(TICKERS))
+    assert set(bent.found["feature"]) == {"sma_5"}
+    assert set(bent.found["ticker"]) == set(TICKERS)
+
+
+def test_a_row_that_claims_to_have_been_known_before_its_landing_is_told(evening):
+    early = spotted(evening, lambda rows: rows.with_columns(ts_known=pl.col("ts_known") - timedelta(minutes=10)))
+
+    assert ROW in set(early.found["feature"])
+
+
+def test_where_nothing_is_known_yet_no_row_is_said_to_be_compared(evening):
+    run, raw = evening
+    scope = Scope(TICKERS, run.date(), run.date() + timedelta(days=1))
+
+    assert spot_check(lambda _: raw, FEATURE_MATRIX.empty(), CALENDAR, scope, run - timedelta(hours=8)).rows == 0

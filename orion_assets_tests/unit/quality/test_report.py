@@ -220,16 +220,6 @@ def test_it_is_told_as_markdown_and_as_data_too(report):
     assert data["level"] == "look"
 
 
-def test_numbers_that_json_does_not_know_are_told_all_the_same(report):
-    bad = pl.DataFrame({"ticker": ["AAA"], "rsi_14": [float("nan")], "sma_5": [float("inf")]})
-    found = [Checked("feature_matrix", "sound", "No value is infinite", bad, is_blocking=True)]
-
-    data = json.loads(json.dumps(replace(report, checks=found).document(), default=str, allow_nan=False))
-
-    assert data["checks"][0]["accused"] == [{"ticker": "AAA", "rsi_14": "nan", "sma_5": "inf"}]
-    assert data["level"] == "broken"
-
-
 def test_what_a_source_wrote_is_no_markup_in_markdown_either(report):
     evil = "x](http://a.b)\n![p](http://a.b/p.png) <img src=x onerror=alert(1)> | *b*"
     bad = pl.DataFrame({"ticker": ["AAA"], "title": [evil]})

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from orion_assets.schemas import CLEAN_NEWS, QUARANTINE, RAW_NEWS
-from orion_assets.transforms.news import clean_news, mood
+from orion_assets.transforms.news import bearing, clean_news, mood
 from orion_assets_tests.unit.transforms.rows import (
     FRI,
     HOUR,
@@ -203,3 +203,28 @@ def test_no_articles_give_two_empty_tables():
 
     assert (found.rows.schema, found.quarantine.schema) == (CLEAN_NEWS.schema, QUARANTINE.schema)
     assert found.rows.is_empty()
+
+
+def test_of_the_news_what_names_a_ticker_and_what_may_tell_its_stories_bears_upon_it():
+    given = rows(
+        RAW_NEWS,
+        article("first", NOON, "Merger: agreed!", tickers=["ZZZ"]),
+        article("copy", NOON + HOUR, "Merger agreed", tickers=["AAA", "BBB"]),
+        article("edited", NOON, "Quiet", tickers=["ZZZ"]),
+        article("edited", NOON, "Loud", tickers=["AAA"], ts_known=NOON + HOUR),
+        article("nameless", NOON, "Merger of others", tickers=[]),
+        article("strange", NOON, "Something else", tickers=["ZZZ"]),
+    )
+
+    kept = bearing(given, ["AAA"])
+
+    assert kept["article_id"].to_list() == ["first", "copy", "edited", "edited"]
+    whole = clean_news(given, june(), EVER).rows.filter(pl.col("article_id").is_in(["copy", "edited"]))
+    mine = clean_news(kept, june(), EVER).rows.filter(pl.col("article_id").is_in(["copy", "edited"]))
+    assert mine.equals(whole)
+    assert mine["story_id"].to_list()[0] == "first"
+
+
+def test_no_news_bears_upon_nobody():
+    assert bearing(RAW_NEWS.empty(), ["AAA"]).is_empty()
+    assert bearing(rows(RAW_NEWS, article("one", NOON)), []).is_empty()

@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
@@ -6,7 +6,8 @@ import pytest
 from orion_assets import calendars
 from orion_assets.schemas import QUARANTINE, RAW_TICKERS, SECURITIES
 from orion_assets.transforms.bars import Cleaned
-from orion_assets.transforms.securities import _telling, securities
+from orion_assets.transforms.identity import identified
+from orion_assets.transforms.securities import _related, _telling, securities
 from orion_assets.transforms.versions import visible
 from orion_assets_tests.unit.transforms.rows import HOUR, rows, told, utc
 
@@ -262,10 +263,54 @@ def test_ten_years_of_snapshots_of_a_renamed_security_cost_little():
         ticker("FB" if day < MAY else "META", day, "F1", ts_known=utc(day, 12)) for day in weeks
     ] + [ticker("FB", day, "F1", delist_date=MAY, ts_known=utc(day, 12)) for day in weeks if day >= MAY]  # fmt: skip
 
-    kept = _telling(rows(RAW_TICKERS, *given))
+    kept = _telling(_related(rows(RAW_TICKERS, *given)))
 
     assert kept.height <= 4
     assert told(made(*given), "ticker", "valid_from", "valid_to") == [
         ("FB", weeks[0], MAY),
         ("META", next(day for day in weeks if day >= MAY), None),
     ]
+
+
+WEEKS = [date(2014, 1, 4) + timedelta(weeks=number) for number in range(10)]
+LISTED = date(2010, 1, 4)
+
+
+def weekly(name: str, number: int, figi: str | None = None, **more) -> dict:
+    return ticker(name, WEEKS[number], figi, ts_known=utc(WEEKS[number], 12), **more)
+
+
+def owner(given: list[dict], name: str, on: date, known: date) -> str:
+    """Who bore a ticker on a date, as one saw it at noon of another."""
+    seen = visible(versions(*given), SECURITIES.key, utc(known, 12))
+    asked = pl.DataFrame({"ticker": [name], "session": [on]})
+    return identified(asked, seen, "session")["security_id"][0]
+
+
+def test_a_ticker_keeps_its_security_when_another_is_told_late_as_ended():
+    late = weekly("CCC", 3, "F1", list_date=LISTED, delist_date=WEEKS[1] - timedelta(days=1))
+    given = [*(weekly("AAA", number, "F1") for number in range(10)), late]
+
+    assert owner(given, "AAA", date(2014, 3, 8), known=WEEKS[9]) == "F1"
+
+
+@pytest.mark.parametrize("lingering", [1, 2])
+def test_a_renamed_ticker_keeps_its_security_when_the_old_one_lingers_without_a_figi(lingering):
+    given = [
+        *(weekly("BBB", number, "F1" if number < 3 else None, list_date=LISTED) for number in range(3 + lingering)),
+        *(weekly("AAA", number, "F1", list_date=LISTED) for number in range(3, 10)),
+    ]
+
+    assert owner(given, "AAA", date(2014, 3, 8), known=WEEKS[9]) == "F1"
+
+
+def test_a_later_snapshot_without_a_figi_does_not_change_who_was_known_to_bear_the_ticker():
+    late = weekly("CCC", 3, "F1", list_date=LISTED, delist_date=WEEKS[1] - timedelta(days=1))
+    then = [*(weekly("AAA", number, "F1") for number in range(5)), late]
+
+    assert (
+        versions(*then)
+        .filter(pl.col("ts_known") <= utc(WEEKS[3], 12))
+        .drop("known_until")
+        .equals(versions(*then, weekly("AAA", 6)).filter(pl.col("ts_known") <= utc(WEEKS[3], 12)).drop("known_until"))
+    )

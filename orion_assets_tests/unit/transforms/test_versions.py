@@ -1,8 +1,10 @@
+import duckdb
 import polars as pl
 import pytest
 
+from orion_assets.store.reader import VISIBLE
 from orion_assets.tables import UTC_US
-from orion_assets.transforms.versions import Series, change_points, epochs, replay, visible
+from orion_assets.transforms.versions import Series, change_points, current, epochs, replay, visible
 from orion_assets_tests.unit.transforms.rows import (
     FRI,
     HOUR,
@@ -277,3 +279,30 @@ def test_the_order_of_candidates_does_not_matter():
 
     assert change_points(given.reverse(), SERIES.key, ["close"]).equals(change_points(given, SERIES.key, ["close"]))
     assert replayed(given.reverse()).equals(replayed(given))
+
+
+def intervals() -> pl.DataFrame:
+    """A version, its correction, a withdrawal."""
+    clocks = {"ts_known": [C1, C2, C3], "known_until": [C2, C3, None], "is_deleted": [False, False, True]}
+    schema = {"ts_known": UTC_US, "known_until": UTC_US, "is_deleted": pl.Boolean}
+    return pl.DataFrame({"close": [1.0, 2.0, 3.0], **clocks}, schema={"close": pl.Float64, **schema})
+
+
+@pytest.mark.parametrize(
+    ("instant", "shown"), [(C1 - TICK, []), (C1, [1.0]), (C2 - TICK, [1.0]), (C2, [2.0]), (C3 - TICK, [2.0]), (C3, [])]
+)
+def test_of_an_interval_table_one_version_is_current_and_none_that_was_withdrawn(instant, shown):
+    assert intervals().filter(current(instant))["close"].to_list() == shown
+    asked = intervals().with_columns(_at=pl.lit(instant, UTC_US))
+    assert asked.filter(current(pl.col("_at")))["close"].to_list() == shown
+
+
+@pytest.mark.parametrize("instant", [C1 - TICK, C1, C2, C3])
+def test_it_is_what_the_store_says_of_the_same_rows(instant):
+    rows = intervals()
+    with duckdb.connect() as con:
+        con.execute("SET TimeZone = 'UTC'")
+        con.register("rows", rows)
+        told = con.sql(f"SELECT close FROM rows WHERE {VISIBLE.replace(':', '$')}", params={"as_of": instant}).pl()
+
+    assert told["close"].to_list() == rows.filter(current(instant))["close"].to_list()

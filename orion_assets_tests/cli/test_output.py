@@ -1,0 +1,43 @@
+"""What `--json` prints: one document, whatever the values are."""
+
+import json
+from datetime import UTC, date, datetime
+
+from orion_assets.cli.context import Call
+from orion_assets.cli.launch import Finding, Launch, Outcome
+from orion_assets.cli.output import document
+from orion_assets.cli.report import Report
+from orion_assets_tests import own_market
+
+
+def test_numbers_that_json_does_not_know_are_told_all_the_same(capsys):
+    infinite, nothing = float("inf"), float("nan")
+
+    document({"rows": [{"rsi_14": infinite}, {"rsi_14": -infinite}], "of": (nothing, 1.5), "at": {"now": nothing}})
+
+    assert json.loads(capsys.readouterr().out, parse_constant=refuse) == {
+        "rows": [{"rsi_14": "inf"}, {"rsi_14": "-inf"}],
+        "of": ["nan", 1.5],
+        "at": {"now": "nan"},
+    }
+
+
+def test_dates_and_instants_are_iso_8601(capsys):
+    document([date(2014, 6, 2), datetime(2014, 6, 2, 20, 30, tzinfo=UTC)])
+
+    assert json.loads(capsys.readouterr().out) == ["2014-06-02", "2014-06-02T20:30:00Z"]
+
+
+def test_a_run_that_found_an_infinite_value_is_one_document(tmp_path, capsys):
+    market = own_market.write(tmp_path)
+    found = Finding("feature_matrix", "sound", 1, ({"ticker": "AAA", "rsi_14": float("inf")},))
+    outcome = Outcome(is_done=False, failure="feature_matrix: blocked", findings=[found])
+
+    Report(Call(fixed=market.settings()), Launch("daily", date(2024, 1, 2), date(2024, 1, 3)), outcome).document()
+
+    (told,) = json.loads(capsys.readouterr().out, parse_constant=refuse)["findings"]
+    assert told["accused"] == [{"ticker": "AAA", "rsi_14": "inf"}]
+
+
+def refuse(name):
+    raise AssertionError(f"{name} is no JSON")

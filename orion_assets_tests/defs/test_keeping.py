@@ -1,0 +1,61 @@
+"""What there is to be done, of a state database alone: nothing that cannot succeed is begun again and again."""
+
+from datetime import UTC, date, datetime
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from orion_assets import calendars
+from orion_assets.defs.assets.history import _published
+from orion_assets.defs.keeping import choose, pieces
+from orion_assets.ingest.ledger import mark_stale, settle, told_cells
+from orion_assets.ingest.moment import Moment
+from orion_assets.store.state import State
+
+SPAN = (date(2024, 1, 2), date(2024, 3, 1))
+CORRECTED, LATER_START = date(2024, 1, 16), date(2024, 2, 1)
+NOW = datetime(2024, 3, 7, tzinfo=UTC)
+
+
+def moment(day: int, run: str) -> Moment:
+    return Moment(datetime(2024, 3, day, tzinfo=UTC), run=run)
+
+
+@pytest.fixture
+def state(tmp_path) -> State:
+    """Two months were filled and published, then a bar of January was corrected."""
+    state = State(f"sqlite:///{tmp_path}/state.db")
+    filled = moment(4, "fill")
+    cells = calendars.sessions(*SPAN).select("session", dataset=pl.lit("raw_daily_bars"), ticker=pl.lit("AAA"))
+    state.add_tickers(["AAA"], ts_added=filled.now)
+    state.record(told_cells(cells, filled, "", state="data"))
+    settle(state, *SPAN, filled)
+    mark_stale(state, CORRECTED, moment(5, "correction"))
+    return state
+
+
+def test_what_waits_before_the_axis_begins_no_history_and_says_what_to_do(state):
+    first = [piece.what for piece in pieces(state, ["AAA"], LATER_START, NOW)]
+    settle(state, LATER_START, SPAN[1], moment(6, "derive"))
+
+    assert first == ["derive 2024-02-01 2024-03-01"]
+    assert list(pieces(state, ["AAA"], LATER_START, NOW)) == []
+    with dg.DagsterInstance.ephemeral() as on:
+        told = choose(on, state, ["AAA"], LATER_START, NOW)
+    assert "2024-01-16 on await derivation" in told
+    assert "Set ORION_START to 2024-01-16 or earlier" in told
+    with pytest.raises(dg.Failure, match="ORION_START"):
+        _published(state)
+
+
+def test_with_the_axis_set_back_it_is_derived_and_then_the_history_is_written(state):
+    settle(state, LATER_START, SPAN[1], moment(6, "derive"))
+
+    (derive,) = pieces(state, ["AAA"], SPAN[0], NOW)
+    settle(state, CORRECTED, LATER_START, moment(7, "derive again"))
+    (history,) = pieces(state, ["AAA"], SPAN[0], NOW)
+
+    assert derive.what == "derive 2024-01-16 2024-02-01"
+    assert (history.job, history.keys) == ("history", ("AAA", "AAA"))
+    assert _published(state).height == calendars.sessions(*SPAN).height
