@@ -1,17 +1,18 @@
-"""`orion store`: the feature store as a thing that can be hashed and made again."""
+"""`orion store`: the feature store as a thing that can be hashed and made again, and the lake that it is made of."""
 
 from datetime import timedelta
 
+import polars as pl
 import typer
 
 from orion_assets.cli.context import Call, now
 from orion_assets.cli.launch import Launch
 from orion_assets.cli.options import Json
-from orion_assets.cli.output import OUT, Exit, document, refuse
-from orion_assets.schemas import DERIVED, RAW_COVERAGE, RAW_UNIVERSE, SECURITIES, STORED
+from orion_assets.cli.output import OUT, Exit, document, frame, refuse
+from orion_assets.schemas import DERIVED, RAW_COVERAGE, RAW_UNIVERSE, SECURITIES, STORED, TABLES
 from orion_assets.transforms.versions import visible
 
-app = typer.Typer(no_args_is_help=True, help="The feature store: hash, rebuild.")
+app = typer.Typer(no_args_is_help=True, help="What is stored: hash, rebuild, compact.")
 
 
 @app.command("hash")
@@ -52,3 +53,25 @@ def rebuild(ctx: typer.Context, json: Json = False) -> None:
     if not outcome.is_done:
         refuse(outcome.failure, Exit.FAILED)
     content_hash(ctx, json=json)
+
+
+@app.command()
+def compact(ctx: typer.Context, json: Json = False) -> None:
+    """Rewrite what lies in many small files of the lake as few large ones, which are read faster.
+
+    Rows stay as they are, and so does every older version: the small files are kept for those who read it, so it takes
+    room and frees none. Runs may go on meanwhile; a call that is broken off leaves every table whole.
+    """
+    call: Call = ctx.obj
+    lake = call.lake()
+    told: list[dict[str, object]] = []
+    for table in TABLES.values():
+        before = lake.file_count(table)
+        if before and lake.compact(table).is_changed:
+            told.append({"table": table.name, "files_before": before, "files": lake.file_count(table)})
+    if json:
+        document(told)
+    elif not told:
+        OUT.print(f"nothing to do: no month of the lake {call.settings.lake_url} lies in several files")
+    else:
+        frame(pl.DataFrame(told), as_json=False, title="Tables whose months lay in several files")

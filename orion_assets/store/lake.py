@@ -204,6 +204,10 @@ class Lake:
 
         return self._folder.commit(Work("overwrite", table, plan))
 
+    def file_count(self, table: Table) -> int:
+        """Count the files that hold the newest version of a table; 0 where it was never written."""
+        return sum(len(names) for names in files_by_month(self._folder.open(table)).values())
+
     def compact(self, table: Table) -> Commit:
         """Rewrite each month of several files as one; rows stay, and older versions stay readable.
 
