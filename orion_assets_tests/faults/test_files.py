@@ -127,6 +127,16 @@ def test_one_object_a_session_gives_everybody_who_is_followed(opened, caplog):
     assert not [text for text in seen if SECRET in text]
 
 
+def test_while_shares_over_the_counter_are_wanted_no_object_is_read(opened):
+    files = opened(RAW_DAILY_BARS, tickers=None)
+    files.put()
+    before = set(files.made.plan().calls_by_route)
+
+    files.made.markets = ("otc",)
+
+    assert (before, set(files.made.plan().calls_by_route)) == ({"day_file"}, {"grouped"})
+
+
 def test_daily_bars_of_a_session_come_from_its_object(opened):
     files = opened(RAW_DAILY_BARS)
     files.put()

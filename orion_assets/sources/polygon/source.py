@@ -134,13 +134,13 @@ class PolygonSource:
         of_files = [
             replace(route, versions=objects[route.dataset])
             for route in of_equities
-            if route.name in FILE_ROUTES and route.dataset in objects
+            # Of shares over the counter the files hold nothing, and would say that nobody traded them
+            if route.name in FILE_ROUTES and route.dataset in objects and not self._has_otc
         ]
         others = market_routes.market_routes(self._rights, today, self._markets)
         of_calls = [*(route for route in of_equities if route.name not in FILE_ROUTES), *others]
         told = with_floors(of_calls, self._reach.floors.of(self.budget), today)
-        is_wide = self._has_otc
-        return [market_routes.with_otc(route) if is_wide else route for route in (*of_files, *told)]
+        return [*of_files, *(market_routes.with_otc(route) if self._has_otc else route for route in told)]
 
     def read(self, ask: Ask) -> Answer:
         """Answer one call of a plan.
