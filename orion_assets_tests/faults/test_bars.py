@@ -15,6 +15,7 @@ from orion_assets_tests.faults.world import (
     NOW,
     RATE,
     assert_cells,
+    assert_conserved,
     assert_one_line,
     at_places,
     in_threes,
@@ -306,6 +307,8 @@ def test_what_only_a_second_look_can_tell_becomes_a_new_version(worlds, faultles
 
     assert not told.equals(made.rows())
     assert made.rows().equals(faultless(made))
+    # Of what is told as before there is no second version
+    assert_conserved(made)
     known = visible(made.desk.lake.read(RAW_DAILY_BARS), RAW_DAILY_BARS.key, then)
     assert known.select(told.columns).sort("ticker", "session").equals(told)
 
