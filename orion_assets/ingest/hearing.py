@@ -203,8 +203,9 @@ class Hearing:
 
 def _is_doubtful(expected: pl.DataFrame, answer: Answer, dataset: str) -> bool:
     is_short = _missing(expected, answer).height > _MOST_MISSING * expected.height
-    # A range without a split is a usual answer
-    is_silent = answer.rows.is_empty() and (dataset in _EVERY_SESSION or is_by_ticker(dataset))
+    # A range without a split is a usual answer, and so are no minutes of whom the day's bars say that nobody traded
+    is_told = is_by_ticker(dataset) and not (TABLES[dataset].is_intraday and expected.is_empty())
+    is_silent = answer.rows.is_empty() and (dataset in _EVERY_SESSION or is_told)
     return is_short or is_silent or answer.rows.select(_problem(dataset).is_not_null().any()).item()
 
 
