@@ -237,6 +237,7 @@ def cutting_proxy(target: int) -> Iterator[CuttingProxy]:
     try:
         yield CuttingProxy(ours.recv(), ours)
     finally:
-        process.terminate()
+        # Where the signal to end is ignored, as it is behind a shell's `&`, a polite word would be waited on for ever
+        process.kill()
         process.join()
         ours.close()

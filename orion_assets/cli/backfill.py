@@ -75,7 +75,7 @@ def backfill(
     markets.demand_followed(only, followed)
     launch = replace(launch, start=span[0], end=span[1], only=tuple(only))
     names = only or list(followed)
-    probe_again(call, source, names[0], instant)
+    probe_again(call, source, next(iter(names), ""), instant)
     routes = source.routes(instant.astimezone(calendars.NEW_YORK).date())
     if not routes:
         _finish(Report(call, launch, fill(call, settings, launch, show=not json), filling()), as_json=json)
