@@ -16,7 +16,7 @@ from orion_assets.defs.assets.reference import reference_assets
 from orion_assets.defs.assets.store import store_assets
 from orion_assets.defs.automation import end_of_day_on, jobs, universe_sensor, weekly_history, weekly_reference
 from orion_assets.defs.partitions import sessions
-from orion_assets.settings import Settings
+from orion_assets.settings import NO_SOURCE, SYNTHETIC, Settings
 from orion_assets.sources.registry import ENDS
 
 
@@ -39,11 +39,13 @@ def build_definitions(
         axis = sessions(settings.start, ENDS.get(settings.source))
         daily = [made for make in (raw_assets, clean_assets, feature_assets, store_assets) for made in make(axis)]
         reference, history = reference_assets(), history_assets()
+    # Files are read anew as a whole, and the synthetic market corrects nothing behind anybody's back
+    audits = 0 if settings.source in (NO_SOURCE, SYNTHETIC, "files") else settings.audit_sessions
     made = jobs(daily, reference, history)
     return dg.Definitions(
         assets=[*reference, *daily, *history],
         jobs=made,
-        schedules=[end_of_day_on(axis), weekly_reference, weekly_history],
+        schedules=[end_of_day_on(axis, audits), weekly_reference, weekly_history],
         sensors=[universe_sensor([job for job in made if job.name != "reference"], settings.start)],
         resources={**resources(settings), **(overrides or {})},
         loggers=loggers,

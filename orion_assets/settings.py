@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     )
     polygon_base_url: str = "https://api.massive.com"
     polygon_plan: PlanName = "free"
+    audit_sessions: Annotated[int, Field(ge=0)] = 1
     calls_per_minute: int | Literal["unlimited"] | None = None
     s3_endpoint_url: str = ""
     aws_access_key_id: SecretStr | None = Field(default=None, alias="AWS_ACCESS_KEY_ID")

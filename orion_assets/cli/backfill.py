@@ -1,7 +1,8 @@
 """`orion backfill` and `orion update`: fill a range of sessions, then what a change in it makes stale."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 import typer
 
@@ -11,11 +12,12 @@ from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW, Launch, Outcome, merged
 from orion_assets.cli.options import From, Json, MaxCalls, Only, TakesBack, To, Until
 from orion_assets.cli.output import ERR, OUT, Exit, refuse
-from orion_assets.cli.plan import Planning
+from orion_assets.cli.plan import Planning, told_again
 from orion_assets.cli.report import Report
-from orion_assets.ingest.ledger import stale_span
+from orion_assets.ingest.freshness import stale_span
 from orion_assets.schemas import DERIVED
 from orion_assets.settings import Settings
+from orion_assets.sources.protocols import Source
 from orion_assets.store.state import STATES
 
 
@@ -54,8 +56,9 @@ def backfill(
         _finish(Report(call, launch, fill(call, settings, launch, show=not json)), as_json=json)
         return
     datasets = [name for name in RAW if name in source.datasets]
-    work = Planning(call, routes, instant).of(span, only or followed, datasets, max_calls=max_calls)
-    for line in work.lines():
+    planning = Planning(call, routes, instant, until is not None)
+    work = planning.of(span, only or followed, datasets, max_calls=max_calls)
+    for line in [*work.lines(), *told_again(planning.again(span, only or followed, datasets))]:
         ERR.print(line)
     if max_calls is not None:
         launch = replace(launch, max_calls={name: work.calls_of(name) for name in datasets})
@@ -69,7 +72,9 @@ def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = Fals
 
     Datasets are looked at one by one: VIX that comes a day late is asked for alone.
 
-    Files are read anew, and sessions that they tell otherwise than before are filled again.
+    Files are read anew, and sessions that they tell otherwise than before are filled again. A vendor is asked again for
+    what it was asked on the first and the fifth session after, and for a few old sessions each day
+    (ORION_AUDIT_SESSIONS): what it tells otherwise is a new version.
     """
     call: Call = ctx.obj
     settings = call.with_source()
@@ -81,6 +86,7 @@ def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = Fals
         for found in ranges.due(call, settings, source, instant, is_replay=until is not None)
     ]
     stale = stale_span(call.state())
+    _show_plans(call, source, fills, instant, is_replay=until is not None)
     if fills:
         # The newest last, so that one that keeps failing is told and keeps nobody from today
         outcomes = [fill(call, settings, each, show=not json) for each in fills]
@@ -94,6 +100,20 @@ def update(ctx: typer.Context, until: Until = None, takes_back: TakesBack = Fals
     else:
         is_asked = not call.state().count_sessions(STATES).is_empty()
         OUT.print(ranges.reached(source, instant, settings.start, is_asked=is_asked))
+
+
+def _show_plans(call: Call, source: Source, launches: Sequence[Launch], instant: datetime, *, is_replay: bool) -> None:
+    """Say on stderr which calls some runs will make, each before the first is made."""
+    routes = source.routes(instant.astimezone(calendars.NEW_YORK).date())
+    followed = call.state().universe() or call.settings.tickers
+    planning = Planning(call, routes, instant, is_replay)
+    for launch in launches if routes else ():
+        if launch.start is not None and launch.end is not None:
+            span, datasets = (launch.start, launch.end), [name for name in launch.assets if name in RAW]
+            ERR.print(f"[{span[0]}, {span[1]}), tickers: {len(followed)}")
+            again = told_again(planning.again(span, followed, datasets))
+            for line in [*planning.of(span, followed, datasets).lines(), *again]:
+                ERR.print(line)
 
 
 def fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outcome:

@@ -15,7 +15,8 @@ from orion_assets.cli.options import From, Json, MaxCalls, Only, To
 from orion_assets.cli.output import OUT, Exit, document, frame, refuse
 from orion_assets.ingest.execution import planned
 from orion_assets.ingest.landing import is_by_ticker
-from orion_assets.ingest.plan import Plan
+from orion_assets.ingest.plan import HOLES, Plan
+from orion_assets.ingest.restatements import rereads
 from orion_assets.schemas import TABLES
 from orion_assets.settings import Settings
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
@@ -39,6 +40,7 @@ class Planning:
     call: Call
     routes: Sequence[Route]
     now: datetime
+    is_replay: bool = False
 
     def of(
         self,
@@ -51,8 +53,16 @@ class Planning:
     ) -> Plan:
         """Plan what is missing in the sessions of a span."""
         asks = [Ask(name, *span, tuple(tickers) if is_by_ticker(name) else (), self.now) for name in datasets]
-        state = self.call.state()
-        return planned(state, self.routes, asks, self.now, max_calls=max_calls, max_tickers=max_tickers)
+        state, again = self.call.state(), self.again(span, tickers, datasets)
+        return planned(state, self.routes, asks, self.now, again=again, max_calls=max_calls, max_tickers=max_tickers)
+
+    def again(self, span: tuple[date, date], tickers: Sequence[str], datasets: Sequence[str]) -> pl.DataFrame:
+        """Give the answered cells of a span that are to be asked for once more: HOLES rows; none in a replay."""
+        found = [pl.DataFrame(schema=HOLES)]
+        for name in datasets if not self.is_replay else ():
+            ask = Ask(name, *span, tuple(tickers) if is_by_ticker(name) else (), self.now)
+            found.append(rereads(self.call.state(), self.routes, ask, self.call.settings.audit_sessions))
+        return pl.concat(found)
 
 
 def plan(
@@ -73,7 +83,8 @@ def plan(
 ) -> None:
     """Say which calls a backfill would make, how long they take and what they bring; nothing is asked, nothing stored.
 
-    The sessions of the range that have closed, less what the ledger has answers for. A backfill makes these calls; on
+    The sessions of the range that have closed, less what the ledger has answers for, and what is asked for again: the
+    first and the fifth session after, and a few old ones each day. A backfill makes these calls; on
     top come the weekly listing, retries, and a second question where an answer leaves out what should be there. With
     --plan, minutes and flat files are planned too, which a backfill cannot fetch yet.
     """
@@ -85,18 +96,28 @@ def plan(
         refuse("plan: nobody is followed. Name tickers with --tickers, or set ORION_TICKERS")
     wanted = _datasets(datasets, routes)
     span = _span(settings, start, end, now)
-    found = Planning(call, routes, now).of(span, names, wanted, max_calls=max_calls, max_tickers=max_tickers)
+    planning = Planning(call, routes, now)
+    found = planning.of(span, names, wanted, max_calls=max_calls, max_tickers=max_tickers)
     if json:
-        document(found.as_json())
+        document(found.as_json() | {"asked_again": planning.again(span, names, wanted).height})
         return
     OUT.print(f"[{span[0]}, {span[1]}), tickers: {len(names)}")
-    for line in found.lines():
+    for line in [*found.lines(), *told_again(planning.again(span, names, wanted))]:
         OUT.print(line)
     if found.work.height:
         shown = found.work.select(
             "route", pl.col("tickers").list.join(",").str.head(24), "start", "end", "cells", calls="requests"
         )
         frame(shown.head(_FIRST), as_json=False, title="First calls, in their order")
+
+
+def told_again(cells: pl.DataFrame) -> list[str]:
+    """Say of which sessions answered cells are asked for once more."""
+    if cells.is_empty():
+        return []
+    days = cells["session"].unique().sort()
+    shown = ", ".join(str(day) for day in days.tail(_FIRST))
+    return [f"{cells.height:,} of these cells were answered, and are asked for again for corrections: {shown}"]
 
 
 def _routes(call: Call, of: str | None, now: datetime) -> list[Route]:

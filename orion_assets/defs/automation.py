@@ -1,6 +1,6 @@
 """Jobs, and what starts them: after each session, once a week, and when a ticker is added."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from orion_assets import calendars
 from orion_assets.clock import SystemClock
 from orion_assets.defs.keeping import RANGE, choose, histories
 from orion_assets.defs.partitions import DATE_FORMAT, TICKERS, TICKERS_AXIS
+from orion_assets.ingest.restatements import audit, late
 from orion_assets.store.state import State
 
 # Five minutes after either close cut-off, 16:30 or, on half-days, 13:30: delays are a quarter of an hour from the close
@@ -32,18 +33,37 @@ def jobs(
     ]
 
 
-def end_of_day_on(axis: dg.PartitionsDefinition[Any]) -> dg.ScheduleDefinition:
-    """Make the schedule of the daily job over an axis of sessions."""
+def end_of_day_on(axis: dg.PartitionsDefinition[Any], audits: int = 0) -> dg.ScheduleDefinition:
+    """Make the schedule of the daily job over an axis; it asks for so many old sessions again each day."""
 
-    @dg.schedule(job_name="daily", cron_schedule=_AFTER_THE_CLOSE, execution_timezone=calendars.NEW_YORK.key)
-    def end_of_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        """Fill the session that has just closed, five minutes after its close cut-off; earlier on half-days."""
-        return _after_the_close(context.scheduled_execution_time.astimezone(calendars.NEW_YORK), axis)
+    @dg.schedule(
+        job_name="daily",
+        cron_schedule=_AFTER_THE_CLOSE,
+        execution_timezone=calendars.NEW_YORK.key,
+        required_resource_keys={"state"},
+    )
+    def end_of_day(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        """Fill the session that has just closed, five minutes after its close cut-off; earlier on half-days.
+
+        With it those whose turn it is to be asked for again: one run from the first of them on. The day's audit is a
+        run of its own a session, which lands only; what it changes is derived by the sensor or `orion update`.
+        """
+        tick, state = context.scheduled_execution_time.astimezone(calendars.NEW_YORK), context.resources.state
+        chosen = _after_the_close(tick, axis, state)
+        return chosen if isinstance(chosen, dg.SkipReason) else [chosen, *_audits(tick, axis, state, audits)]
 
     return end_of_day
 
 
-def _after_the_close(tick: datetime, axis: dg.PartitionsDefinition[Any]) -> dg.RunRequest | dg.SkipReason:
+def _audits(tick: datetime, axis: dg.PartitionsDefinition[Any], state: State, audits: int) -> Iterator[dg.RunRequest]:
+    for dataset, session in audit(state, tick, audits):
+        key = session.strftime(DATE_FORMAT)
+        if axis.has_partition_key(key):
+            what = f"audit {dataset} {key} on {tick:{DATE_FORMAT}}"
+            yield dg.RunRequest(run_key=what, partition_key=key, asset_selection=[dg.AssetKey(dataset)])
+
+
+def _after_the_close(tick: datetime, axis: dg.PartitionsDefinition[Any], state: State) -> dg.RunRequest | dg.SkipReason:
     day = calendars.sessions(tick.date(), tick.date() + timedelta(days=1))
     if day.is_empty():
         return dg.SkipReason(f"{tick.date()} is no session of the exchange")
@@ -53,6 +73,9 @@ def _after_the_close(tick: datetime, axis: dg.PartitionsDefinition[Any]) -> dg.R
     key = tick.strftime(DATE_FORMAT)
     if not axis.has_partition_key(key):
         return dg.SkipReason(f"{key} lies outside the sessions that the source and ORION_START name")
+    again = [named for day in late(state, tick) if axis.has_partition_key(named := day.strftime(DATE_FORMAT))]
+    if again:
+        return dg.RunRequest(run_key=f"end-of-day {key}", tags=dict(zip(RANGE, (again[0], key), strict=True)))
     return dg.RunRequest(run_key=f"end-of-day {key}", partition_key=key)
 
 

@@ -8,8 +8,8 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.errors import SchemaMismatch
+from orion_assets.ingest.freshness import mark_stale
 from orion_assets.ingest.landing import NOT_VALUES
-from orion_assets.ingest.ledger import mark_stale
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Desk, Landed, refuse_mixture
 from orion_assets.schemas import RAW_DIVIDENDS, RAW_SPLITS, RAW_TICKERS, SECURITIES

@@ -13,7 +13,7 @@ from uuid import uuid4
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from orion_assets.ingest.ledger import Coverage
+from orion_assets.ingest.missing import Coverage
 from orion_assets.quality.anomalies import judged_from
 from orion_assets.quality.audit import Checked, Read, audit
 from orion_assets.quality.charts import around

@@ -16,7 +16,7 @@ from orion_assets.definitions import build_definitions
 from orion_assets.defs.automation import end_of_day_on
 from orion_assets.defs.keeping import KEEPS, RANGE, choose, histories, pieces
 from orion_assets.defs.partitions import sessions
-from orion_assets.ingest.ledger import lost
+from orion_assets.ingest.missing import lost
 from orion_assets.schemas import FEATURE_MATRIX
 from orion_assets.store.state import State
 from orion_assets_tests import own_market

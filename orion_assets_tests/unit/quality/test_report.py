@@ -11,7 +11,7 @@ import pytest
 
 from orion_assets import calendars, schemas
 from orion_assets.definitions import build_definitions
-from orion_assets.ingest.ledger import Coverage
+from orion_assets.ingest.missing import Coverage
 from orion_assets.ingest.moment import Moment
 from orion_assets.quality.audit import Checked
 from orion_assets.quality.charts import around

@@ -1,0 +1,91 @@
+"""Questions that count the ledger in the database: a whole market's cells do not fit into memory. SQL, no rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from orion_assets.store.state_tables import LEDGER
+
+Select = sa.Select[*tuple[Any, ...]]
+# States of cells that need no reason
+_ANSWERED: Final = ("data", "empty_confirmed")
+_C: Final = LEDGER.c
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which cells to count.
+
+    Attributes:
+        dataset: Only this one.
+        tickers: Only these; those kept for the whole market, `*`, are not among them.
+        start: First session.
+        end: First session not counted.
+    """
+
+    dataset: str | None = None
+    tickers: Sequence[str] | None = None
+    start: date | None = None
+    end: date | None = None
+
+    @property
+    def bounds(self) -> list[sa.ColumnElement[bool]]:
+        """Give what a cell must satisfy."""
+        found = (
+            None if self.dataset is None else _C.dataset == self.dataset,
+            None if self.tickers is None else _C.ticker.in_(list(self.tickers)),
+            None if self.start is None else _C.session >= self.start,
+            None if self.end is None else _C.session < self.end,
+        )
+        return [bound for bound in found if bound is not None]
+
+
+EVERYTHING: Final = Scope()
+
+
+def by_session(scope: Scope, states: Sequence[str]) -> Select:
+    """Count by dataset, state and session, in the order of an index: nothing is sorted, no cell is looked at."""
+    group = (_C.dataset, _C.state, _C.session)
+    return sa.select(*group, sa.func.count()).where(_C.state.in_(states), *scope.bounds).group_by(*group)
+
+
+def by_ticker(scope: Scope, *, by_month: bool, is_sqlite: bool) -> Select:
+    """Count by dataset, ticker and state, also by month, with the first and the last session of each."""
+    group: list[sa.ColumnElement[Any]] = [_C.dataset, _C.ticker, _C.state]
+    if by_month:
+        text = sa.func.substr(_C.session, 1, 7) if is_sqlite else sa.func.to_char(_C.session, "YYYY-MM")
+        group.append(text)
+    span = sa.func.min(_C.session), sa.func.max(_C.session)
+    return sa.select(*group, sa.func.count(), *span).where(*scope.bounds).group_by(*group)
+
+
+def reasons(scope: Scope) -> Select:
+    """Count what cells that are not answered say of themselves, those alike together."""
+    group = (_C.dataset, _C.state, _C.evidence, _C.detail)
+    who = sa.func.count(_C.ticker.distinct()), sa.func.min(_C.ticker)
+    span = sa.func.min(_C.session), sa.func.max(_C.session), sa.func.max(_C.attempts)
+    counted = sa.select(*group, sa.func.count(), *who, *span)
+    return counted.where(_C.state.not_in(_ANSWERED), *scope.bounds).group_by(*group)
+
+
+def tickers_of(dataset: str) -> Select:
+    """Count the tickers of a dataset by one look a ticker: from each to the next one, along the key."""
+    mine = sa.select(sa.func.min(_C.ticker)).where(_C.dataset == dataset)
+    walk = mine.cte("walk", recursive=True)
+    name = walk.c[0]
+    following = mine.where(_C.ticker > name).correlate(walk).scalar_subquery()
+    walk = walk.union_all(sa.select(following).where(name.is_not(None)))
+    return sa.select(sa.func.count(walk.c[0]))
+
+
+def first_session(dataset: str) -> Select:
+    """Find the first session of a dataset that was answered."""
+    firsts = [
+        sa.select(sa.func.min(_C.session).label("first")).where(_C.dataset == dataset, _C.state == state)
+        for state in _ANSWERED
+    ]
+    both = sa.union_all(*firsts).subquery()
+    return sa.select(sa.func.min(both.c.first))
