@@ -88,8 +88,8 @@ def _tell_rebuilt(done: Rebuilt, *, is_silent: bool) -> None:
     ERR.print(
         f"rebuilt from the lake: {counted(done.landed, 'cell')} landed, {done.changed:,} of them told otherwise or not"
         f" at all before, {done.dropped:,} dropped that the lake knows nothing of; {done.kept:,} kept that are in no"
-        " lake (published, failed, not yet there, not entitled, not listed). Where the ledger was lost, those are asked for"
-        " again"
+        " lake (published, failed, not yet there, not entitled, not listed). Where the ledger was lost, those are"
+        " asked for again"
     )
 
 

@@ -78,10 +78,11 @@ class Hearing:
         )
 
     def _around(self, session: date) -> list[str]:
-        """List the tickers that have a bar in the nearest session that is held."""
+        """List the tickers that have a bar in a session as it is held; where it is not, in the nearest one that is."""
         held = self._lake.read(RAW_DAILY_BARS, start=session - _AROUND, end=session + _AROUND)
-        others = visible(held, RAW_DAILY_BARS.key).filter(pl.col("session") != session, pl.col("problem").is_null())
-        near = others.filter((pl.col("session") - session).abs() == (pl.col("session") - session).abs().min())
+        good = visible(held, RAW_DAILY_BARS.key).filter(pl.col("problem").is_null())
+        away = (pl.col("session") - session).abs()
+        near = good.filter(away == away.min())
         return near["ticker"].unique().sort().to_list()
 
     def _tell(self, ask: Ask, expected: pl.DataFrame, answer: Answer) -> None:

@@ -1,8 +1,9 @@
 """What should be there and is not: sessions with holes or left behind, tickers whose past was never asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -11,11 +12,15 @@ from orion_assets import calendars
 from orion_assets.ingest.freshness import SPOKEN_OF, published
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.ledger import PUBLISHED
+from orion_assets.ingest.standing import heat, no_counts
 from orion_assets.schemas import RAW_DAILY_BARS
 from orion_assets.store.state import STATES, State
+from orion_assets.store.tallies import Scope
 
 NEAR_SESSIONS: Final = 20
 RECENT: Final = 5
+# Tickers of a heat map
+WORST: Final = 40
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,16 @@ class Coverage:
         closed: `session`: those of the range whose close cut-off has come, so that all of them can be answered.
         unfilled: `dataset`, `session`: a cell of it was never asked for, is not yet answered or failed; of
             `feature_store`, it was not derived and published from raw as it stands.
+        states: Cells by `dataset`, `month` and state, as `standing.counts` gives them.
+        worst: The same with `ticker`, of those with the largest share of cells that are not data; they come first.
     """
 
     followed: Sequence[str]
     datasets: Sequence[str]
     closed: pl.DataFrame
     unfilled: pl.DataFrame
+    states: pl.DataFrame = field(default_factory=partial(no_counts, "dataset", "month"))
+    worst: pl.DataFrame = field(default_factory=partial(no_counts, "dataset", "ticker", "month"))
 
 
 def lost(state: State, now: datetime) -> list[date]:
@@ -99,7 +108,8 @@ def coverage_of(state: State, span: tuple[date, date], now: datetime) -> Coverag
     rows = [(dataset, day) for dataset, days in [*wanting.items(), (PUBLISHED, underived)] for day in days]
     unfilled = pl.DataFrame(rows, {"dataset": pl.String(), "session": pl.Date()}, orient="row")
     closed = calendars.sessions(*span).filter(pl.col("ts_close_cutoff") <= now).select("session")
-    return Coverage(followed, (*datasets, PUBLISHED), closed, unfilled)
+    by_month = heat(state, Scope(start=span[0], end=span[1]), tickers=WORST)
+    return Coverage(followed, (*datasets, PUBLISHED), closed, unfilled, *by_month)
 
 
 def never_asked(state: State) -> list[date]:

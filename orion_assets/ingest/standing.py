@@ -26,6 +26,12 @@ _NEXT: Final = {
 MONTH: Final = pl.col("session").dt.strftime("%Y-%m").alias("month")
 
 
+def no_counts(*key: str) -> pl.DataFrame:
+    """Give counts of no cells by some columns of text."""
+    spans = {"first": pl.Date(), "last": pl.Date()}
+    return pl.DataFrame(schema={**dict.fromkeys(key, pl.String()), **spans, **dict.fromkeys(STATES, pl.Int64())})
+
+
 def tallied(state: State, scope: Scope = EVERYTHING) -> pl.DataFrame:
     """Count cells by dataset, session and state as they stand: published ones that await derivation are `not_yet`.
 

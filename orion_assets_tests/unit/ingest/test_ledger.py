@@ -4,12 +4,12 @@ import polars as pl
 import pytest
 
 from orion_assets.clock import FixedClock
-from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.freshness import cells_now, mark_stale, settle, stale_span
+from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.ledger import PUBLISHED, covered_cells, failed_cells, ledger_cells, quarantined_cells
 from orion_assets.ingest.missing import holes
-from orion_assets.ingest.rebuilding import Rebuilt, rebuild
 from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.rebuilding import Rebuilt, rebuild
 from orion_assets.schemas import CLEAN_DAILY_BARS, QUARANTINE, RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS
 from orion_assets.sources.protocols import Ask
 from orion_assets.store.lake import Lake

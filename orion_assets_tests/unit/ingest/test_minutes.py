@@ -11,9 +11,9 @@ from orion_assets.errors import SourceUnavailable
 from orion_assets.ingest.freshness import cells_now, settle, stale_span
 from orion_assets.ingest.ledger import PUBLISHED
 from orion_assets.ingest.missing import holes
-from orion_assets.ingest.rebuilding import rebuild
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.pieces import MOST_ROWS, pieces
+from orion_assets.ingest.rebuilding import rebuild
 from orion_assets.ingest.runner import Desk, land_all, restated
 from orion_assets.schemas import CLEAN_MINUTE_BARS, QUARANTINE, RAW_COVERAGE, RAW_DAILY_BARS, RAW_MINUTE_BARS
 from orion_assets.sources.protocols import TS_ASSUMED, Answer, Ask
