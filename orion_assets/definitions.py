@@ -18,6 +18,7 @@ from orion_assets.defs.automation import end_of_day_on, jobs, universe_sensor, w
 from orion_assets.defs.partitions import sessions
 from orion_assets.settings import NO_SOURCE, SYNTHETIC, Settings
 from orion_assets.sources.registry import ENDS
+from orion_assets.store.state import State
 
 
 def build_definitions(
@@ -45,7 +46,7 @@ def build_definitions(
     return dg.Definitions(
         assets=[*reference, *daily, *history],
         jobs=made,
-        schedules=[end_of_day_on(axis, audits), weekly_reference, weekly_history],
+        schedules=[end_of_day_on(axis, State(settings.state_url), audits), weekly_reference, weekly_history],
         sensors=[universe_sensor([job for job in made if job.name != "reference"], settings.start)],
         resources={**resources(settings), **(overrides or {})},
         loggers=loggers,

@@ -33,24 +33,33 @@ def jobs(
     ]
 
 
-def end_of_day_on(axis: dg.PartitionsDefinition[Any], audits: int = 0) -> dg.ScheduleDefinition:
-    """Make the schedule of the daily job over an axis; it asks for so many old sessions again each day."""
+def end_of_day_on(
+    axis: dg.PartitionsDefinition[Any], state: State | None = None, audits: int = 0
+) -> dg.ScheduleDefinition:
+    """Make the schedule of the daily job over an axis of sessions.
+
+    Args:
+        axis: The sessions.
+        state: The state database, which says what is to be asked for again; None asks for nothing again.
+        audits: How many old sessions are asked for again each day.
+    """
 
     @dg.schedule(
         job_name="daily",
         cron_schedule=_AFTER_THE_CLOSE,
         execution_timezone=calendars.NEW_YORK.key,
-        required_resource_keys={"state"},
     )
-    def end_of_day(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    def end_of_day(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.RunRequest | dg.SkipReason:
         """Fill the session that has just closed, five minutes after its close cut-off; earlier on half-days.
 
         With it those whose turn it is to be asked for again: one run from the first of them on. The day's audit is a
         run of its own a session, which lands only; what it changes is derived by the sensor or `orion update`.
         """
-        tick, state = context.scheduled_execution_time.astimezone(calendars.NEW_YORK), context.resources.state
-        chosen = _after_the_close(tick, axis, state)
-        return chosen if isinstance(chosen, dg.SkipReason) else [chosen, *_audits(tick, axis, state, audits)]
+        tick = context.scheduled_execution_time.astimezone(calendars.NEW_YORK)
+        chosen = _after_the_close(tick, axis)
+        if state is None or isinstance(chosen, dg.SkipReason):
+            return chosen
+        return [_with_late(chosen, tick, axis, state), *_audits(tick, axis, state, audits)]
 
     return end_of_day
 
@@ -63,7 +72,16 @@ def _audits(tick: datetime, axis: dg.PartitionsDefinition[Any], state: State, au
             yield dg.RunRequest(run_key=what, partition_key=key, asset_selection=[dg.AssetKey(dataset)])
 
 
-def _after_the_close(tick: datetime, axis: dg.PartitionsDefinition[Any], state: State) -> dg.RunRequest | dg.SkipReason:
+def _with_late(today: dg.RunRequest, tick: datetime, axis: dg.PartitionsDefinition[Any], state: State) -> dg.RunRequest:
+    """Let the run of a session begin with the first one whose turn it is to be asked for again."""
+    keys = [day.strftime(DATE_FORMAT) for day in late(state, tick)]
+    again = [key for key in keys if axis.has_partition_key(key)]
+    if not again or today.partition_key is None:
+        return today
+    return dg.RunRequest(run_key=today.run_key, tags=dict(zip(RANGE, (again[0], today.partition_key), strict=True)))
+
+
+def _after_the_close(tick: datetime, axis: dg.PartitionsDefinition[Any]) -> dg.RunRequest | dg.SkipReason:
     day = calendars.sessions(tick.date(), tick.date() + timedelta(days=1))
     if day.is_empty():
         return dg.SkipReason(f"{tick.date()} is no session of the exchange")
@@ -73,9 +91,6 @@ def _after_the_close(tick: datetime, axis: dg.PartitionsDefinition[Any], state: 
     key = tick.strftime(DATE_FORMAT)
     if not axis.has_partition_key(key):
         return dg.SkipReason(f"{key} lies outside the sessions that the source and ORION_START name")
-    again = [named for day in late(state, tick) if axis.has_partition_key(named := day.strftime(DATE_FORMAT))]
-    if again:
-        return dg.RunRequest(run_key=f"end-of-day {key}", tags=dict(zip(RANGE, (again[0], key), strict=True)))
     return dg.RunRequest(run_key=f"end-of-day {key}", partition_key=key)
 
 
