@@ -57,8 +57,7 @@ def counts(state: State, by: By = "dataset", scope: Scope = EVERYTHING) -> pl.Da
         neither data nor confirmed to be empty come first.
     """
     if by == "ticker":
-        rows = _tickers_stale(state, scope)
-        wide = _wide(rows, "dataset", "ticker")
+        wide = _of_tickers(state, scope)
         bad = pl.sum_horizontal(pl.col(name) for name in STATES[2:])
         return wide.sort(pl.col("dataset"), bad, pl.col("ticker"), descending=[False, True, False])
     rows = tallied(state, scope).with_columns(MONTH, first="session", last="session")
@@ -85,7 +84,7 @@ def heat(state: State, scope: Scope, *, tickers: int = 0) -> tuple[pl.DataFrame,
     names = worst.group_by("ticker").agg(share).sort("_share", "ticker", descending=[True, False])
     chosen = names["ticker"].head(tickers).to_list()
     within = Scope(scope.dataset, chosen, scope.start, scope.end)
-    rows = _wide(state.tally_tickers(within, by_month=True), "dataset", "ticker", "month")
+    rows = state.tally_months(within)
     order = pl.DataFrame({"ticker": chosen}, {"ticker": pl.String}).with_row_index("_place")
     ranked = rows.join(order, on="ticker").sort("_place", "dataset", "month").drop("_place")
     return counts(state, "month", scope), ranked
@@ -132,15 +131,13 @@ def due(state: State, now: datetime, scope: Scope = EVERYTHING) -> pl.DataFrame:
     )
 
 
-def _tickers_stale(state: State, scope: Scope) -> pl.DataFrame:
+def _of_tickers(state: State, scope: Scope) -> pl.DataFrame:
     rows = state.tally_tickers(scope).filter(pl.col("dataset") != PUBLISHED)
-    published = tallied(state, Scope(PUBLISHED, scope.tickers, scope.start, scope.end))
     if scope.dataset not in (None, PUBLISHED):
         return rows
-    told = published.group_by("dataset", "state").agg(
-        pl.col("cells").sum(), first=pl.col("session").min(), last=pl.col("session").max()
-    )
-    return pl.concat([rows, told.with_columns(ticker=pl.lit("*")).select(rows.columns)])
+    published = tallied(state, Scope(PUBLISHED, scope.tickers, scope.start, scope.end))
+    told = _wide(published.with_columns(ticker=pl.lit("*"), first="session", last="session"), "dataset", "ticker")
+    return pl.concat([rows, told.select(rows.columns)])
 
 
 def _wide(rows: pl.DataFrame, *key: str) -> pl.DataFrame:

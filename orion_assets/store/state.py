@@ -13,7 +13,16 @@ import sqlalchemy as sa
 
 from orion_assets.store.database import Database
 from orion_assets.store.state_tables import HISTORIES, LANDINGS, LEDGER, SOURCES, TOUCHES, UNIVERSE
-from orion_assets.store.tallies import EVERYTHING, Scope, by_session, by_ticker, first_session, reasons, tickers_of
+from orion_assets.store.tallies import (
+    EVERYTHING,
+    Scope,
+    by_month,
+    by_session,
+    by_ticker,
+    first_session,
+    reasons,
+    tickers_of,
+)
 from orion_assets.tables import UTC_US
 
 STATES: Final = ("data", "empty_confirmed", "not_yet", "not_entitled", "not_listed", "quarantined", "failed")
@@ -36,6 +45,11 @@ LEDGER_SCHEMA: Final = pl.Schema(
 # States of what was asked for and may be asked for again: each time counts
 _TRIED: Final = ("not_entitled", "not_listed", "quarantined")
 _REQUIRED: Final = (*LEDGER_KEY, "state", "rows", "ts_updated")
+_OF_TICKER: Final[Mapping[str, pl.DataType]] = {
+    **dict.fromkeys(("dataset", "ticker"), pl.String()),
+    **dict.fromkeys(("first", "last"), pl.Date()),
+    **dict.fromkeys(STATES, pl.Int64()),
+}
 _FOLLOWED: Final = sa.select(UNIVERSE.c.ticker).where(UNIVERSE.c.ts_removed.is_(None))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MANY: Final = 1000
@@ -191,17 +205,18 @@ class State:
         schema = {"dataset": pl.String(), "state": pl.String(), "session": pl.Date(), "cells": pl.Int64()}
         return self._frame(by_session(scope, tuple(states)), schema).sort("dataset", "session", "state")
 
-    def tally_tickers(self, scope: Scope = EVERYTHING, *, by_month: bool = False) -> pl.DataFrame:
-        """Count cells by dataset, ticker and state, in the database; as they come.
+    def tally_tickers(self, scope: Scope = EVERYTHING) -> pl.DataFrame:
+        """Count cells by dataset and ticker, in the database.
 
         Returns:
-            `dataset`, `ticker`, `state` (String), `cells` (Int64), `first`, `last` (Date); with `by_month` also `month`
-            (String, 2014-06).
+            `dataset`, `ticker` (String), `first`, `last` (Date, sessions), a count (Int64) named after each state.
         """
-        month = {"month": pl.String()} if by_month else {}
-        names = {"dataset": pl.String(), "ticker": pl.String(), "state": pl.String(), **month}
-        query = by_ticker(scope, by_month=by_month, is_sqlite=self._database.is_sqlite)
-        return self._frame(query, {**names, "cells": pl.Int64(), "first": pl.Date(), "last": pl.Date()})
+        return self._frame(by_ticker(scope, STATES), _OF_TICKER).sort("dataset", "ticker")
+
+    def tally_months(self, scope: Scope = EVERYTHING) -> pl.DataFrame:
+        """Count cells as `tally_tickers`, and by `month` (String, 2014-06): of some tickers, for all it sorts them."""
+        query = by_month(scope, STATES, is_sqlite=self._database.is_sqlite)
+        return self._frame(query, {**_OF_TICKER, "month": pl.String()}).sort("dataset", "ticker", "month")
 
     def reasons(self, scope: Scope = EVERYTHING) -> pl.DataFrame:
         """Give what cells that are not answered say of themselves, those that say the same as one row.

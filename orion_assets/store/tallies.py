@@ -52,14 +52,17 @@ def by_session(scope: Scope, states: Sequence[str]) -> Select:
     return sa.select(*group, sa.func.count()).where(_C.state.in_(states), *scope.bounds).group_by(*group)
 
 
-def by_ticker(scope: Scope, *, by_month: bool, is_sqlite: bool) -> Select:
-    """Count by dataset, ticker and state, also by month, with the first and the last session of each."""
-    group: list[sa.ColumnElement[Any]] = [_C.dataset, _C.ticker, _C.state]
-    if by_month:
-        text = sa.func.substr(_C.session, 1, 7) if is_sqlite else sa.func.to_char(_C.session, "YYYY-MM")
-        group.append(text)
+def by_ticker(scope: Scope, states: Sequence[str]) -> Select:
+    """Count each state by dataset and ticker, with the first and the last session: along the key, nothing is sorted."""
+    each = [sa.func.sum(sa.case((_C.state == state, 1), else_=0)) for state in states]
     span = sa.func.min(_C.session), sa.func.max(_C.session)
-    return sa.select(*group, sa.func.count(), *span).where(*scope.bounds).group_by(*group)
+    return sa.select(_C.dataset, _C.ticker, *span, *each).where(*scope.bounds).group_by(_C.dataset, _C.ticker)
+
+
+def by_month(scope: Scope, states: Sequence[str], *, is_sqlite: bool) -> Select:
+    """Count each state by dataset, ticker and month: for some tickers."""
+    month = sa.func.substr(_C.session, 1, 7) if is_sqlite else sa.func.to_char(_C.session, "YYYY-MM")
+    return by_ticker(scope, states).add_columns(month).group_by(month)
 
 
 def reasons(scope: Scope) -> Select:
