@@ -77,7 +77,7 @@ def status(
 
 
 def _demand(dataset: str, state: State) -> None:
-    known = sorted(state.tally()["dataset"].unique())
+    known = state.datasets()
     if dataset not in known:
         refuse(f"--dataset {dataset}: the ledger has no cell of it; it has {', '.join(known) or 'none at all'}")
 

@@ -57,8 +57,8 @@ def rereads(state: State, routes: Sequence[Route], ask: Ask, audits: int) -> pl.
         [state.cells(ask.dataset, start=day, end=day + timedelta(days=1), states=ANSWERED) for day in days]
     )
     due = answered.join(mine.group_by("session").agg(pl.col("ts_turn").max()), on="session")
-    late = due.filter(pl.col("ts_updated") < pl.col("ts_turn"))
-    return wanted.join(late, on=list(HOLES), how="semi").select(HOLES.keys())
+    overdue = due.filter(pl.col("ts_updated") < pl.col("ts_turn"))
+    return wanted.join(overdue, on=list(HOLES), how="semi").select(HOLES.keys())
 
 
 def late(state: State, now: datetime) -> list[date]:

@@ -19,6 +19,7 @@ from orion_assets.store.tallies import (
     by_month,
     by_session,
     by_ticker,
+    datasets,
     first_session,
     reasons,
     tickers_of,
@@ -228,8 +229,14 @@ class State:
         text = dict.fromkeys(("dataset", "state", "evidence", "detail"), pl.String())
         counts = {"cells": pl.Int64(), "tickers": pl.Int64(), "ticker": pl.String()}
         spans = {"first": pl.Date(), "last": pl.Date(), "attempts": pl.Int64()}
-        found = self._frame(reasons(scope), {**text, **counts, **spans})
+        named = [scope.dataset] if scope.dataset else self.datasets()
+        found = self._frame(reasons(scope, named, STATES[2:]), {**text, **counts, **spans})
         return found.sort("dataset", "state", "first", "ticker", "detail", nulls_last=True)
+
+    def datasets(self) -> list[str]:
+        """Name the datasets that there are cells of, sorted."""
+        with self._database.begin() as connection:
+            return sorted(connection.scalars(datasets()))
 
     def ticker_count(self, dataset: str) -> int:
         """Count the tickers that a dataset has cells of, `*` as one."""

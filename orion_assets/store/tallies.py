@@ -65,23 +65,33 @@ def by_month(scope: Scope, states: Sequence[str], *, is_sqlite: bool) -> Select:
     return by_ticker(scope, states).add_columns(month).group_by(month)
 
 
-def reasons(scope: Scope) -> Select:
-    """Count what cells that are not answered say of themselves, those alike together."""
+def reasons(scope: Scope, datasets: Sequence[str], states: Sequence[str]) -> Select:
+    """Count what cells in some states say of themselves, those alike together; by an index, where both are named."""
     group = (_C.dataset, _C.state, _C.evidence, _C.detail)
     who = sa.func.count(_C.ticker.distinct()), sa.func.min(_C.ticker)
     span = sa.func.min(_C.session), sa.func.max(_C.session), sa.func.max(_C.attempts)
     counted = sa.select(*group, sa.func.count(), *who, *span)
-    return counted.where(_C.state.not_in(_ANSWERED), *scope.bounds).group_by(*group)
+    named = _C.dataset.in_(datasets), _C.state.in_(states)
+    return counted.where(*named, *scope.bounds).group_by(*group)
 
 
 def tickers_of(dataset: str) -> Select:
-    """Count the tickers of a dataset by one look a ticker: from each to the next one, along the key."""
-    mine = sa.select(sa.func.min(_C.ticker)).where(_C.dataset == dataset)
-    walk = mine.cte("walk", recursive=True)
-    name = walk.c[0]
-    following = mine.where(_C.ticker > name).correlate(walk).scalar_subquery()
-    walk = walk.union_all(sa.select(following).where(name.is_not(None)))
-    return sa.select(sa.func.count(walk.c[0]))
+    """Count the tickers of a dataset."""
+    return sa.select(sa.func.count(_walk(_C.ticker, _C.dataset == dataset)))
+
+
+def datasets() -> Select:
+    """Name the datasets that there are cells of."""
+    name = _walk(_C.dataset)
+    return sa.select(name).where(name.is_not(None))
+
+
+def _walk(column: sa.Column[Any], *within: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
+    """Give the values of a column of the key by one look at each: from one to the next, along the key."""
+    first = sa.select(sa.func.min(column)).where(*within)
+    walk = first.cte("walk", recursive=True)
+    following = first.where(column > walk.c[0]).correlate(walk).scalar_subquery()
+    return walk.union_all(sa.select(following).where(walk.c[0].is_not(None))).c[0]
 
 
 def first_session(dataset: str) -> Select:
