@@ -98,9 +98,10 @@ def reasons(state: State, scope: Scope = EVERYTHING) -> pl.DataFrame:
         `last` (sessions), `attempts` (the most), `next`.
     """
     told = state.reasons(scope).with_columns(pl.col("evidence", "detail").fill_null(""))
-    stale = tallied(state, scope).filter((pl.col("dataset") == PUBLISHED) & (pl.col("state") == "not_yet"))
-    more = stale.group_by("dataset", "state").agg(
-        pl.col("cells").sum(), first=pl.col("session").min(), last=pl.col("session").max()
+    more = (
+        _stale(state, scope)
+        .group_by("dataset", "state")
+        .agg(pl.col("cells").sum(), first=pl.col("session").min(), last=pl.col("session").max())
     )
     known = told.filter((pl.col("dataset") != PUBLISHED) | (pl.col("state") != "not_yet"))
     added = more.with_columns(detail=pl.lit(_STALE), evidence=pl.lit(""), ticker=pl.lit("*"))
@@ -117,7 +118,8 @@ def due(state: State, now: datetime, scope: Scope = EVERYTHING) -> pl.DataFrame:
         `dataset`, `cells`, `first`, `last` (sessions), `detail` (why, put together), `command` (what fills them).
     """
     closed = calendars.sessions().filter(pl.col("ts_close_cutoff") <= now).select("session")
-    waiting = tallied(state, scope).filter(pl.col("state") == "not_yet").join(closed, on="session", how="semi")
+    late = state.tally(scope, ["not_yet"]).filter(pl.col("dataset") != PUBLISHED)
+    waiting = pl.concat([late, _stale(state, scope)]).join(closed, on="session", how="semi")
     found = waiting.group_by("dataset").agg(
         pl.col("cells").sum(), first=pl.col("session").min(), last=pl.col("session").max()
     )
@@ -129,6 +131,14 @@ def due(state: State, now: datetime, scope: Scope = EVERYTHING) -> pl.DataFrame:
         .sort("dataset")
         .with_columns(command=pl.lit("orion update"))
     )
+
+
+def _stale(state: State, scope: Scope) -> pl.DataFrame:
+    """Count the published sessions that await derivation, as `tallied` does."""
+    if scope.dataset not in (None, PUBLISHED):
+        return tallied(state, Scope(PUBLISHED)).clear()
+    published = tallied(state, Scope(PUBLISHED, scope.tickers, scope.start, scope.end))
+    return published.filter(pl.col("state") == "not_yet")
 
 
 def _of_tickers(state: State, scope: Scope) -> pl.DataFrame:

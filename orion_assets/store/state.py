@@ -190,7 +190,7 @@ class State:
         Returns:
             `dataset` (String), `session` (Date), `cells` (Int64), sorted by the first two.
         """
-        query = by_session(Scope(dataset), tuple(states))
+        query = by_session(Scope(dataset), tuple(states), self._sought(dataset, states))
         if followed:
             query = query.where(LEDGER.c.ticker.in_(_FOLLOWED))
         schema = {"dataset": pl.String(), "state": pl.String(), "session": pl.Date(), "cells": pl.Int64()}
@@ -204,7 +204,12 @@ class State:
             `dataset`, `state` (String), `session` (Date), `cells` (Int64), sorted by dataset, session and state.
         """
         schema = {"dataset": pl.String(), "state": pl.String(), "session": pl.Date(), "cells": pl.Int64()}
-        return self._frame(by_session(scope, tuple(states)), schema).sort("dataset", "session", "state")
+        query = by_session(scope, tuple(states), self._sought(scope.dataset, states))
+        return self._frame(query, schema).sort("dataset", "session", "state")
+
+    def _sought(self, dataset: str | None, states: Sequence[str]) -> list[str] | None:
+        """Name the datasets where that lets the database seek: for rare states of all of them."""
+        return self.datasets() if dataset is None and "data" not in states else None
 
     def tally_tickers(self, scope: Scope = EVERYTHING) -> pl.DataFrame:
         """Count cells by dataset and ticker, in the database.
