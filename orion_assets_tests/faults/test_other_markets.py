@@ -6,7 +6,10 @@ import polars as pl
 import pytest
 
 from orion_assets.errors import AnswerDistrusted
-from orion_assets.ingest import ledger
+from orion_assets.ingest.freshness import stale_span
+from orion_assets.ingest.ledger import planned_cells
+from orion_assets.ingest.missing import coverage_of, lost, never_asked
+from orion_assets.ingest.rebuilding import rebuild
 from orion_assets.ingest.runner import Landed
 from orion_assets.market_hours import sessions_of, traded_in
 from orion_assets.markets import FX, INDICES, MARKETS
@@ -76,11 +79,13 @@ def test_what_lands_of_another_market_makes_no_feature_stale_and_no_gap_in_the_e
     made.run()
 
     state = made.desk.state
-    assert state.landings().is_empty()
-    assert ledger.stale_span(state) is None
-    assert ledger.never_asked(state) == []
-    assert ledger.lost(state, NOW + timedelta(days=30)) == []
-    assert ledger.coverage_of(state, (FRIDAY, TUESDAY), NOW).datasets == ("feature_store",)
+    assert (state.landings().height, state.touches().height) == (0, 0)
+    assert stale_span(state) is None
+    assert never_asked(state) == []
+    assert lost(state, NOW + timedelta(days=30)) == []
+    filled = coverage_of(state, (FRIDAY, TUESDAY), NOW)
+    assert filled.datasets == ("feature_store",)
+    assert (filled.states.height, filled.worst.height) == (0, 0)
     # Equities alone are followed as such
     assert state.universe() == ()
 
@@ -90,7 +95,8 @@ def test_the_ledger_of_another_market_is_made_anew_from_the_lake(worlds):
     made.run()
     before = made.cells().drop("attempts", "ts_updated")
 
-    ledger.rebuild(made.desk.lake, made.desk.state)
+    made.desk.state.clear()
+    rebuild(made.desk.lake, made.desk.state, NOW)
 
     assert made.cells().drop("attempts", "ts_updated").equals(before)
     assert made.states() == {"data": 2}
@@ -321,7 +327,7 @@ def test_a_contract_has_no_cell_after_its_last_date_and_only_the_others_have():
     early, late = "O:SAAA261113C00050000", "O:SAAA261120C00050000"
     dataset = table_of(RAW_DAILY_BARS, MARKETS["options"]).name
 
-    cells = ledger.planned_cells(dataset, [early, late], date(2026, 11, 12), date(2026, 11, 25))
+    cells = planned_cells(dataset, [early, late], date(2026, 11, 12), date(2026, 11, 25))
 
     # A weekend lies between the two expiries, both of them Fridays
     assert cells.filter(ticker=early)["session"].to_list() == days(12, 13)

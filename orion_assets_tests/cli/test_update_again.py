@@ -1,0 +1,79 @@
+"""`orion update` on a fresh day: what it asks for is what was planned, and a second one asks nothing."""
+
+import json
+import re
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from orion_assets import calendars
+from orion_assets.calendars import NEW_YORK
+from orion_assets.clock import SystemClock
+from orion_assets.schemas import RAW_DAILY_BARS
+from orion_assets.sources.synthetic.vendor.server import fake_vendor
+from orion_assets.sources.synthetic.vendor.truth import large_market
+from orion_assets_tests.accept_runs import deployment, undisturbed
+
+FOLLOWED = ("SAAA", "SAAB", "SAAC")
+
+
+@pytest.fixture
+def vendor():
+    today = SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=1)
+    with undisturbed(), fake_vendor(large_market(30, 24, today)) as running:
+        yield running
+
+
+def landed_on_its_evening(state_url: str, sessions: list) -> None:
+    """Let the ledger say that each session was asked for on its evening: what a live deployment's says."""
+    closes = calendars.sessions(sessions[0], sessions[-1] + timedelta(days=1)).select("session", "ts_close_cutoff")
+    engine = sa.create_engine(state_url)
+    with engine.begin() as connection:
+        for session, cutoff in closes.iter_rows():
+            at = round(cutoff.timestamp() * 1_000_000)
+            query = "UPDATE ledger SET ts_updated = :at WHERE session = :day AND dataset LIKE 'raw_%'"
+            connection.execute(sa.text(query), {"at": at, "day": str(session)})
+    engine.dispose()
+
+
+def test_an_update_makes_the_calls_of_its_plan_and_the_next_one_none(vendor, tmp_path):
+    sessions = vendor.truth.sessions["session"].to_list()
+    made = deployment(
+        tmp_path / "own",
+        "",
+        start=str(sessions[-8]),
+        ORION_SOURCE="polygon",
+        ORION_FILES_MAPPING="",
+        ORION_TICKERS=",".join(FOLLOWED),
+        ORION_POLYGON_BASE_URL=vendor.base_url,
+        POLYGON_API_KEY="a-key",
+        ORION_POLYGON_PLAN="advanced",
+        ORION_CALLS_PER_MINUTE="unlimited",
+        ORION_FEATURES_URL=str(tmp_path / "features"),
+        ORION_REPORT_FOLDER=str(tmp_path / "quality"),
+    )
+    made.done("backfill", "--to", sessions[-1])
+    landed_on_its_evening(made.settings["ORION_STATE_URL"], sessions[-8:-1])
+    before = len(vendor.journal)
+    # One more turn of one session: a bar that the vendor tells otherwise
+    vendor.faults.add("restated", ticker="SAAB", session=str(sessions[-2]), factor=1.25)
+    planned = json.loads(made.done("plan", "--json"))
+
+    said = made.orion("update")
+    calls = len(vendor.journal) - before
+    again = made.orion("update")
+
+    assert said.code == 0, said.err
+    told = [int(each.replace(",", "")) for each in re.findall(r"^([\d,]+) calls for", said.err, re.MULTILINE)]
+    assert sum(told) == calls == planned["calls"] > 0
+    assert planned["asked_again"] > 0
+    assert "are asked for again for corrections" in said.err
+    versions = made.of_lake(RAW_DAILY_BARS.name).filter(ticker="SAAB", session=sessions[-2])
+    assert versions.height == 2
+    assert versions["close"][1] == pytest.approx(versions["close"][0] * 1.25)
+    assert len(vendor.journal) - before == calls
+    assert again.code == 0
+    assert again.out.startswith("up to date")
+    report = json.loads(made.done("quality", "report", "--json"))
+    assert [row["key"] for row in report["restated"] if row["table"] == "clean_daily_bars"] == [f"SAAB {sessions[-2]}"]
