@@ -101,7 +101,7 @@ def _reaches(source: Probing, floors: StoredFloors, ticker: str, instant: dateti
 
 def probe_again(call: Call, source: Source, ticker: str, instant: datetime) -> None:
     """Look again for the floors that were found a week ago or earlier; of those that nobody ever looked for, none."""
-    if not isinstance(source, Probing):
+    if not ticker or not isinstance(source, Probing):
         return
     today, floors = instant.astimezone(NEW_YORK).date(), call.floors()
     for dataset, floor in floors.of(source.budget).items():
