@@ -19,8 +19,9 @@ from orion_assets.defs.automation import end_of_day_on, jobs, universe_sensor, w
 from orion_assets.defs.market_jobs import end_of_day_of, job_of
 from orion_assets.defs.partitions import sessions, sessions_axis
 from orion_assets.markets import MARKETS
-from orion_assets.settings import Settings
+from orion_assets.settings import NO_SOURCE, SYNTHETIC, Settings
 from orion_assets.sources.registry import ENDS
+from orion_assets.store.state import State
 
 
 def build_definitions(
@@ -46,13 +47,16 @@ def build_definitions(
         # Nobody who follows equities alone has to see the assets of markets that he does not
         axes = {MARKETS[name]: sessions_axis(MARKETS[name], settings.start) for name in MARKETS if name in wanted}
         others = {market: market_assets(market, its) for market, its in axes.items()}
+    # Files are read anew as a whole, and the synthetic market corrects nothing behind anybody's back
+    audits = 0 if settings.source in (NO_SOURCE, SYNTHETIC, "files") else settings.audit_sessions
+    state = State(settings.state_url)
     made = jobs(daily, reference, history)
     return dg.Definitions(
         assets=[*reference, *daily, *history, *(asset for assets in others.values() for asset in assets)],
         jobs=[*made, *(job_of(market, assets) for market, assets in others.items())],
         schedules=[
-            *(end_of_day_on(axis), weekly_reference, weekly_history),
-            *(end_of_day_of(market, its) for market, its in axes.items()),
+            *(end_of_day_on(axis, state, audits), weekly_reference, weekly_history),
+            *(end_of_day_of(market, its, state) for market, its in axes.items()),
         ],
         sensors=[universe_sensor([job for job in made if job.name != "reference"], settings.start)],
         resources={**resources(settings), **(overrides or {})},

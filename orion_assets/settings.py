@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     )
     polygon_base_url: str = "https://api.massive.com"
     polygon_plan: PlanName = "free"
+    audit_sessions: Annotated[int, Field(ge=0)] = 1
     polygon_s3_access_key: SecretStr | None = Field(default=None, alias="POLYGON_S3_ACCESS_KEY")
     polygon_s3_secret_key: SecretStr | None = Field(default=None, alias="POLYGON_S3_SECRET_KEY")
     polygon_s3_endpoint_url: str = "https://files.massive.com"

@@ -28,7 +28,7 @@ from orion_assets.cli.output import ERR, OUT, Exit, counted, document, refuse
 from orion_assets.cli.plan import Planning, reference_due
 from orion_assets.cli.report import OfMarket, Report
 from orion_assets.cli.vendor import probe_again
-from orion_assets.ingest.ledger import stale_span
+from orion_assets.ingest.freshness import stale_span
 from orion_assets.ingest.plan import Plan
 from orion_assets.markets import EQUITIES, market_of
 from orion_assets.schemas import DERIVED
@@ -83,8 +83,10 @@ def backfill(
     asked = [name for name in RAW if name in source.datasets]
     is_partial = bool(only) and set(only) != set(followed)
     limits = {"max_calls": max_calls, "max_tickers": max_tickers}
-    work = Planning(call, routes, instant).of(span, names, asked, is_partial=is_partial, **limits)
-    for line in [*reference_due(call, source, followed, instant).lines(), *work.lines()]:
+    planning = Planning(call, routes, instant, is_replay=until is not None)
+    work = planning.of(span, names, asked, is_partial=is_partial, **limits)
+    told = [*reference_due(call, source, followed, instant).lines(), *planning.lines(work, span, names, asked)]
+    for line in told:
         ERR.print(line)
     launch = _limited(launch, work, names, asked if max_calls is not None else ())
     outcome = fill(call, settings, launch, show=not json)
@@ -119,14 +121,16 @@ def update(
 
     Datasets are looked at one by one: VIX that comes a day late is asked for alone.
 
-    Files are read anew, and sessions that they tell otherwise than before are filled again.
+    Files are read anew, and sessions that they tell otherwise than before are filled again. A vendor is asked again for
+    what it was asked on the first and the fifth session after, and for a few old sessions each day
+    (ORION_AUDIT_SESSIONS): what it tells otherwise is a new version.
     """
     call: Call = ctx.obj.changed(max_in_flight=max_in_flight)
     settings = call.with_source()
     source = call.source()
     instant = context.moment(until)
     launch = Launch("daily", until=instant.isoformat() if until else "", takes_back=takes_back)
-    errands = markets.due(call, settings, instant)
+    errands = markets.due(call, settings, source, instant, is_replay=until is not None)
     others = markets.run(call, settings, source, errands.work, launch, instant=instant, show=not json)
     if not errands.has_equities:
         _finish_markets(others, None, as_json=json)
@@ -136,7 +140,7 @@ def update(
     fills = [replace(launch, start=found.start, end=found.end, assets=(*found.datasets, *DERIVED)) for found in dues]
     stale = stale_span(call.state())
     if fills:
-        for line in _planned(call, source, dues, instant):
+        for line in _planned(call, source, dues, instant, is_replay=until is not None):
             ERR.print(line)
         # The newest last, so that one that keeps failing is told and keeps nobody from today
         outcomes = [fill(call, settings, each, show=not json) for each in fills]
@@ -163,17 +167,20 @@ def _kept(names: Sequence[str], work: Plan) -> tuple[str, ...]:
     return kept
 
 
-def _planned(call: Call, source: Source, dues: Sequence[ranges.Due], instant: datetime) -> Iterator[str]:
+def _planned(
+    call: Call, source: Source, dues: Sequence[ranges.Due], instant: datetime, *, is_replay: bool
+) -> Iterator[str]:
     """Say what each of the ranges that are due costs, as they are asked for; nothing where asking is free."""
     routes = source.routes(instant.astimezone(calendars.NEW_YORK).date())
     if not routes:
         return
     followed = call.state().universe() or call.settings.equities
     yield from reference_due(call, source, followed, instant).lines()
+    planning = Planning(call, routes, instant, is_replay)
     for due in dues:
-        work = Planning(call, routes, instant).of((due.start, due.end), followed, due.datasets)
-        yield f"[{due.start}, {due.end})"
-        yield from work.lines()
+        span = due.start, due.end
+        yield f"[{due.start}, {due.end}), tickers: {len(followed)}"
+        yield from planning.lines(planning.of(span, followed, due.datasets), span, followed, due.datasets)
 
 
 def fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outcome:

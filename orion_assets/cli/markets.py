@@ -13,13 +13,11 @@ from orion_assets.cli.launch import Launch, Outcome
 from orion_assets.cli.output import ERR, OUT, counted, frame, refuse
 from orion_assets.cli.plan import Planning
 from orion_assets.cli.report import called, line
-from orion_assets.ingest.execution import holes
-from orion_assets.ingest.plan import Plan
 from orion_assets.market_hours import sessions_of
 from orion_assets.markets import EQUITIES, MARKETS, Market, market_of
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS, table_of
 from orion_assets.settings import Settings
-from orion_assets.sources.protocols import Ask, Source
+from orion_assets.sources.protocols import Source
 
 _DAY = timedelta(days=1)
 
@@ -134,10 +132,11 @@ def demand_followed(named: Sequence[str], followed: Sequence[str]) -> None:
         refuse(f"--tickers {', '.join(unknown)}: not followed. Follow them first: orion tickers add {names}")
 
 
-def due(call: Call, settings: Settings, instant: datetime) -> Errands:
-    """Say which sessions of which markets lack an answer that somebody may give by now."""
+def due(call: Call, settings: Settings, source: Source, instant: datetime, *, is_replay: bool) -> Errands:
+    """Say which sessions of which markets lack an answer that somebody may give by now, or are asked for again."""
     found = meant(call, settings, (None, None), instant)
-    return replace(found, work=list(_lacking(call, found.work, instant)))
+    planning = _planning(call, source, instant, is_replay=is_replay)
+    return replace(found, work=list(_lacking(planning, found.work)))
 
 
 def run(
@@ -167,8 +166,10 @@ def run(
     left = max_calls
     for errand in errands:
         _demand_supplied(source, errand)
-        work = planned(call, source, errand, instant, left)
-        for told in work.lines():
+        planning = _planning(call, source, instant, is_replay=bool(launch.until))
+        asked = errand.span, errand.tickers, errand.datasets
+        work = planning.of(*asked, max_calls=left)
+        for told in planning.lines(work, *asked):
             ERR.print(f"{errand.market.name}: {told}")
         mine = replace(
             launch,
@@ -183,10 +184,8 @@ def run(
     return done
 
 
-def planned(call: Call, source: Source, errand: Errand, instant: datetime, max_calls: int | None = None) -> Plan:
-    """Plan what is missing of an errand."""
-    routes = source.routes(instant.astimezone(NEW_YORK).date())
-    return Planning(call, routes, instant).of(errand.span, errand.tickers, errand.datasets, max_calls=max_calls)
+def _planning(call: Call, source: Source, instant: datetime, *, is_replay: bool) -> Planning:
+    return Planning(call, source.routes(instant.astimezone(NEW_YORK).date()), instant, is_replay)
 
 
 def _executed(settings: Settings, launch: Launch, *, show: bool) -> Outcome:
@@ -217,11 +216,10 @@ def _span(
     return (begun[0], begun[-1] + _DAY) if begun.len() else None
 
 
-def _lacking(call: Call, errands: Sequence[Errand], instant: datetime) -> Iterator[Errand]:
+def _lacking(planning: Planning, errands: Sequence[Errand]) -> Iterator[Errand]:
     for errand in errands:
-        asks = [Ask(name, *errand.span, errand.tickers, instant) for name in errand.datasets]
-        lacking = [holes(call.state(), ask, instant)["session"] for ask in asks]
-        days = pl.concat([pl.Series("session", [], pl.Date), *lacking]).sort()
+        asked = errand.span, errand.tickers, errand.datasets
+        days = pl.concat([planning.holes(*asked), planning.again(*asked)])["session"].sort()
         if days.len():
             yield replace(errand, span=(days[0], days[-1] + _DAY))
 

@@ -13,10 +13,11 @@ from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
 from orion_assets.cli.options import Datasets, From, Json, MaxCalls, MaxTickers, Only, To
 from orion_assets.cli.output import OUT, Exit, document, frame, refuse
-from orion_assets.ingest.execution import planned
+from orion_assets.ingest.execution import open_cells, planned
 from orion_assets.ingest.landing import is_by_ticker
-from orion_assets.ingest.plan import Plan
+from orion_assets.ingest.plan import HOLES, Plan
 from orion_assets.ingest.reference_calls import Due, due
+from orion_assets.ingest.restatements import rereads
 from orion_assets.market_hours import sessions_of
 from orion_assets.markets import EQUITIES, Market, market_named_in, market_of
 from orion_assets.schemas import RAW_TICKERS, TABLES
@@ -31,11 +32,12 @@ _FIRST: Final = 12
 
 @dataclass(frozen=True)
 class Planning:
-    """What a plan is made for: the ledger of a call, the routes of a source, the time."""
+    """What a plan is made for: the ledger of a call, the routes of a source, the time; a replay asks nothing again."""
 
     call: Call
     routes: Sequence[Route]
     now: datetime
+    is_replay: bool = False
 
     def of(
         self,
@@ -48,14 +50,34 @@ class Planning:
         max_tickers: int | None = None,
     ) -> Plan:
         """Plan what is missing in the sessions of a span; where it is partial, for some of the followed tickers."""
-        asks = [
+        asks = self._asks(span, tickers, datasets, is_partial=is_partial)
+        state, again = self.call.state(), self.again(span, tickers, datasets)
+        return planned(state, self.routes, asks, self.now, again=again, max_calls=max_calls, max_tickers=max_tickers)
+
+    def again(self, span: tuple[date, date], tickers: Sequence[str], datasets: Sequence[str]) -> pl.DataFrame:
+        """Give the answered cells of a span that are to be asked for once more: HOLES rows; none in a replay."""
+        asks = self._asks(span, tickers, datasets) if not self.is_replay else []
+        audits = self.call.settings.audit_sessions
+        found = [rereads(self.call.state(), self.routes, ask, audits) for ask in asks]
+        return pl.concat([pl.DataFrame(schema=HOLES), *found])
+
+    def holes(self, span: tuple[date, date], tickers: Sequence[str], datasets: Sequence[str]) -> pl.DataFrame:
+        """Give the cells of a span that nobody has answered: HOLES rows."""
+        return open_cells(self.call.state(), self.routes, self._asks(span, tickers, datasets), self.now)
+
+    def lines(self, work: Plan, span: tuple[date, date], tickers: Sequence[str], datasets: Sequence[str]) -> list[str]:
+        """Give a plan of a span as lines for people, with the sessions of which answered cells are asked for again."""
+        return [*work.lines(), *_told_again(self.again(span, tickers, datasets))]
+
+    def _asks(
+        self, span: tuple[date, date], tickers: Sequence[str], datasets: Sequence[str], *, is_partial: bool = False
+    ) -> list[Ask]:
+        return [
             Ask(name, *span, tuple(tickers), self.now, is_partial)
             if is_by_ticker(name)
             else Ask(name, *span, (), self.now)
             for name in datasets
         ]
-        state = self.call.state()
-        return planned(state, self.routes, asks, self.now, max_calls=max_calls, max_tickers=max_tickers)
 
 
 def plan(
@@ -73,9 +95,10 @@ def plan(
 ) -> None:
     """Say which calls a backfill would make, how long they take and what they bring; nothing is asked, nothing stored.
 
-    The sessions of the range that have closed, less what the ledger has answers for, and before them the reference of
-    the tickers. A backfill makes these calls; on top come retries, and a second question where an answer leaves out
-    what should be there. With --plan, minutes and flat files are planned too, where --datasets names no others.
+    The sessions of the range that have closed, less what the ledger has answers for, what is asked for again (the first
+    and the fifth session after, and a few old ones each day), and before them the reference of the tickers. A backfill
+    makes these calls; on top come retries, and a second question where an answer leaves out what should be there. With
+    --plan, minutes and flat files are planned too, where --datasets names no others.
     """
     call = context.choosing(ctx.obj, datasets)
     settings, now = call.settings, context.now()
@@ -94,18 +117,19 @@ def plan(
         wanted = _datasets(datasets, routes, market)
         found = planning.of(span, mine, wanted, is_partial=is_partial, **limits)
         reference = reference_due(call, source, mine, now) if market is EQUITIES else Due()
-        told[market.name] = found.as_json() | ({"reference": reference.as_json()} if market is EQUITIES else {})
+        told[market.name] = found.as_json() | {"asked_again": planning.again(span, mine, wanted).height}
+        told[market.name] |= {"reference": reference.as_json()} if market is EQUITIES else {}
         if not json:
             name = "" if market is EQUITIES else f"{market.name}, "
-            _show(found, reference, f"[{span[0]}, {span[1]}), {name}tickers: {len(mine)}")
+            heading = f"[{span[0]}, {span[1]}), {name}tickers: {len(mine)}"
+            _show(found, [heading, *reference.lines(), *planning.lines(found, span, mine, wanted)])
     if json:
         equities = told.pop(EQUITIES.name, {})
         document({**equities, **({"markets": told} if told else {})})
 
 
-def _show(found: Plan, reference: Due, heading: str) -> None:
-    OUT.print(heading)
-    for line in [*reference.lines(), *found.lines()]:
+def _show(found: Plan, lines: Sequence[str]) -> None:
+    for line in lines:
         OUT.print(line)
     if found.work.height:
         shown = found.work.select(
@@ -119,6 +143,15 @@ def reference_due(call: Call, source: Source | None, tickers: Sequence[str], now
     if source and RAW_TICKERS.name not in source.datasets:
         return Due()
     return due(call.lake().read(RAW_TICKERS), call.state(), tickers, now)
+
+
+def _told_again(cells: pl.DataFrame) -> list[str]:
+    """Say of which sessions answered cells are asked for once more."""
+    if cells.is_empty():
+        return []
+    days = cells["session"].unique().sort()
+    shown = ", ".join(str(day) for day in days.tail(_FIRST))
+    return [f"{cells.height:,} of these cells were answered, and are asked for again for corrections: {shown}"]
 
 
 def _routes(call: Call, source: Source | None, of: PlanName | None, now: datetime) -> list[Route]:

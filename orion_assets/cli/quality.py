@@ -13,7 +13,8 @@ from orion_assets.cli import context
 from orion_assets.cli.context import Call
 from orion_assets.cli.options import From, Json, Tickers, To
 from orion_assets.cli.output import OUT, Exit, counted, document, frame, refuse
-from orion_assets.ingest.ledger import PUBLISHED, coverage_of
+from orion_assets.ingest.ledger import PUBLISHED
+from orion_assets.ingest.missing import coverage_of
 from orion_assets.quality.leaks import FEATURES, Scope, leaks, probes
 from orion_assets.quality.quarantine import still_held
 from orion_assets.quality.report import Report, gather, reader

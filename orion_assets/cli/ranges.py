@@ -13,9 +13,10 @@ from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW
 from orion_assets.cli.output import refuse
 from orion_assets.ingest.landing import is_by_ticker
-from orion_assets.ingest.ledger import holes, near_one_another
+from orion_assets.ingest.missing import holes, near_one_another
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.objects import replaced
+from orion_assets.ingest.restatements import rereads
 from orion_assets.ingest.runner import restated
 from orion_assets.settings import Settings
 from orion_assets.sources.protocols import Ask, Source, last_session_of, listed_by
@@ -68,24 +69,25 @@ def due(call: Call, settings: Settings, source: Source, instant: datetime, *, is
 
     Planned are the sessions from the first one ever asked for on, ORION_START before any was, up to where the source
     ends. Holes far apart are ranges of their own: what keeps failing in one year must not take this week along. Where
-    asking costs nothing, sessions that the source tells otherwise now are due too, and so are those whose object was
-    replaced.
+    asking costs nothing, sessions that the source tells otherwise now are due too; where it costs calls, those whose
+    turn it is to be asked for again, and those whose object was replaced.
     """
     state = call.state()
     asked = state.count_sessions(STATES).filter(pl.col("dataset").is_in(RAW))["session"].sort().to_list()
     first = asked[0] if asked else settings.start
     tickers = state.universe() or settings.equities or listed_by(source)
     found: dict[str, list[date]] = {}
+    routes = source.routes(instant.astimezone(calendars.NEW_YORK).date())
     for dataset in (name for name in RAW if name in source.datasets):
         sessions = begun(first, _end_of(dataset, source, instant), instant)
         if sessions:
             span = (sessions[0], sessions[-1] + timedelta(days=1))
-            found[dataset] = holes(state, dataset, len(tickers), span)
+            ask = Ask(dataset, *span, tickers if is_by_ticker(dataset) else (), instant)
+            found[dataset] = [*holes(state, dataset, len(tickers), span), *replaced(state.objects, routes, ask)]
+            if routes and not is_replay:
+                found[dataset] += rereads(state, routes, ask, settings.audit_sessions)["session"].unique().to_list()
             if asked and source.is_local and not is_replay:
-                ask = Ask(dataset, *span, tickers if is_by_ticker(dataset) else (), instant)
                 found[dataset] += restated(call.lake(), source, ask, Moment(instant))
-            today = instant.astimezone(calendars.NEW_YORK).date()
-            found[dataset] += replaced(state.objects, source.routes(today), Ask(dataset, *span, (), instant))
     return [
         Due(days[0], days[-1] + timedelta(days=1), tuple(name for name in found if set(days) & set(found[name])))
         for days in near_one_another(sorted({day for days in found.values() for day in days}))

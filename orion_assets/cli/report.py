@@ -13,7 +13,7 @@ from orion_assets import calendars
 from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW, REFERENCE, Finding, Launch, Outcome
 from orion_assets.cli.output import ERR, OUT, counted, document, frame
-from orion_assets.ingest.ledger import never_asked
+from orion_assets.ingest.missing import never_asked
 from orion_assets.schemas import CLEAN_MINUTE_BARS, DERIVED, RAW_MINUTE_BARS
 
 _LAYERS: Final[Mapping[str, str]] = {"raw": "raw", "feature": "features", "feature_store": "store"}

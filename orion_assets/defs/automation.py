@@ -1,6 +1,6 @@
 """Jobs, and what starts them: after each session, once a week, and when a ticker is added."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -10,6 +10,8 @@ from orion_assets import calendars
 from orion_assets.clock import SystemClock
 from orion_assets.defs.keeping import RANGE, choose, histories
 from orion_assets.defs.partitions import DATE_FORMAT, TICKERS, TICKERS_AXIS
+from orion_assets.ingest.restatements import audit, late
+from orion_assets.markets import EQUITIES, Market
 from orion_assets.store.state import State
 
 # Five minutes after either close cut-off, 16:30 or, on half-days, 13:30: delays are a quarter of an hour from the close
@@ -32,15 +34,54 @@ def jobs(
     ]
 
 
-def end_of_day_on(axis: dg.PartitionsDefinition[Any]) -> dg.ScheduleDefinition:
-    """Make the schedule of the daily job over an axis of sessions."""
+def end_of_day_on(
+    axis: dg.PartitionsDefinition[Any], state: State | None = None, audits: int = 0
+) -> dg.ScheduleDefinition:
+    """Make the schedule of the daily job over an axis of sessions.
+
+    Args:
+        axis: The sessions.
+        state: The state database, which says what is to be asked for again; None asks for nothing again.
+        audits: How many old sessions are asked for again each day.
+    """
 
     @dg.schedule(job_name="daily", cron_schedule=_AFTER_THE_CLOSE, execution_timezone=calendars.NEW_YORK.key)
-    def end_of_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        """Fill the session that has just closed, five minutes after its close cut-off; earlier on half-days."""
-        return _after_the_close(context.scheduled_execution_time.astimezone(calendars.NEW_YORK), axis)
+    def end_of_day(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.RunRequest | dg.SkipReason:
+        """Fill the session that has just closed, five minutes after its close cut-off; earlier on half-days.
+
+        With it those whose turn it is to be asked for again: one run from the first of them on. The day's audit is a
+        run of its own a session, which lands only; what it changes is derived by the sensor or `orion update`.
+        """
+        tick = context.scheduled_execution_time.astimezone(calendars.NEW_YORK)
+        chosen = _after_the_close(tick, axis)
+        if state is None or isinstance(chosen, dg.SkipReason):
+            return chosen
+        return [with_late(chosen, tick, axis, state), *_audits(tick, axis, state, audits)]
 
     return end_of_day
+
+
+def _audits(tick: datetime, axis: dg.PartitionsDefinition[Any], state: State, audits: int) -> Iterator[dg.RunRequest]:
+    for dataset, session in audit(state, tick, audits):
+        key = session.strftime(DATE_FORMAT)
+        if axis.has_partition_key(key):
+            what = f"audit {dataset} {key} on {tick:{DATE_FORMAT}}"
+            yield dg.RunRequest(run_key=what, partition_key=key, asset_selection=[dg.AssetKey(dataset)])
+
+
+def with_late(
+    today: dg.RunRequest,
+    tick: datetime,
+    axis: dg.PartitionsDefinition[Any],
+    state: State,
+    market: Market = EQUITIES,
+) -> dg.RunRequest:
+    """Let the run of a session begin with the first one of its market whose turn it is to be asked for again."""
+    keys = [day.strftime(DATE_FORMAT) for day in late(state, tick, market)]
+    again = [key for key in keys if axis.has_partition_key(key)]
+    if not again or today.partition_key is None:
+        return today
+    return dg.RunRequest(run_key=today.run_key, tags=dict(zip(RANGE, (again[0], today.partition_key), strict=True)))
 
 
 def _after_the_close(tick: datetime, axis: dg.PartitionsDefinition[Any]) -> dg.RunRequest | dg.SkipReason:

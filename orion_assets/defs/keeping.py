@@ -12,7 +12,9 @@ from typing import Any, Final
 import dagster as dg
 
 from orion_assets.defs.partitions import DATE_FORMAT
-from orion_assets.ingest.ledger import PUBLISHED, lacking_past, lost, near_one_another, stale_span, unasked
+from orion_assets.ingest.freshness import stale_span
+from orion_assets.ingest.ledger import PUBLISHED
+from orion_assets.ingest.missing import lacking_past, lost, near_one_another, unasked
 from orion_assets.schemas import DERIVED, RAW_DAILY_BARS, RAW_MINUTE_BARS
 from orion_assets.store.state import State
 

@@ -7,9 +7,11 @@ from typing import Any, Final
 import dagster as dg
 
 from orion_assets.calendars import NEW_YORK
+from orion_assets.defs.automation import with_late
 from orion_assets.defs.partitions import DATE_FORMAT
 from orion_assets.market_hours import sessions_of
 from orion_assets.markets import Market
+from orion_assets.store.state import State
 
 # Five minutes after the close cut-offs of each; indices close a quarter of an hour after the exchange, early at times
 _CLOSES: Final[Mapping[str, tuple[str, str]]] = {
@@ -28,16 +30,28 @@ def job_of(market: Market, assets: Sequence[dg.AssetsDefinition]) -> Any:  # noq
     return dg.define_asset_job(f"daily_{market.name}", dg.AssetSelection.assets(*assets), description=told)
 
 
-def end_of_day_of(market: Market, axis: dg.PartitionsDefinition[Any]) -> dg.ScheduleDefinition:
-    """Make the schedule of a market's job over an axis of its sessions."""
+def end_of_day_of(
+    market: Market, axis: dg.PartitionsDefinition[Any], state: State | None = None
+) -> dg.ScheduleDefinition:
+    """Make the schedule of a market's job over an axis of its sessions.
+
+    Args:
+        market: The market.
+        axis: Its sessions.
+        state: The state database, which says what is to be asked for again; None asks for nothing again.
+    """
     cron, zone = _CLOSES[market.name]
 
     @dg.schedule(
         name=f"end_of_day_{market.name}", job_name=f"daily_{market.name}", cron_schedule=cron, execution_timezone=zone
     )
     def end_of_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        """Fill the session that has just closed, five minutes after its close cut-off."""
-        return _after_the_close(market, axis, context.scheduled_execution_time)
+        """Fill the session that has just closed, and those whose turn it is to be asked for again."""
+        tick = context.scheduled_execution_time
+        chosen = _after_the_close(market, axis, tick)
+        if state is None or isinstance(chosen, dg.SkipReason):
+            return chosen
+        return with_late(chosen, tick, axis, state, market)
 
     return end_of_day
 

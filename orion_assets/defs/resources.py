@@ -61,6 +61,7 @@ def desk(settings: Settings) -> dg.ResourceDefinition:
             Lake(settings.lake_url, settings.storage_options(settings.lake_url)),
             archive(settings),
             State(settings.state_url),
+            settings.audit_sessions,
         )
 
     text = "Where answers are landed: ORION_LAKE_URL, ORION_ARCHIVE_URL, ORION_STATE_URL."

@@ -33,6 +33,7 @@ from orion_assets.ingest.objects import Objects, replaced
 from orion_assets.ingest.plan import HOLES, Call, Plan
 from orion_assets.ingest.planner import plan
 from orion_assets.ingest.progress import Progress, label_of, tell
+from orion_assets.ingest.restatements import rereads
 from orion_assets.ingest.runner import Desk, Landed, land, land_all, question
 from orion_assets.market_hours import sessions_for
 from orion_assets.schemas import ANSWERED, RAW_COVERAGE, WHOLE_MARKET
@@ -48,6 +49,10 @@ _ASK_AGAIN_AFTER: Final = timedelta(days=1)
 _ASKED_DAILY: Final = ("not_entitled", "not_listed", "quarantined")
 # Of an answer that stays bad, after a few days it is believed that it stays so
 _MOST_ATTEMPTS: Final = 8
+# In place of evidence, of what lies too far back: before which session nothing was told then
+_FLOOR: Final = "floor "
+_LONG_AGO: Final = timedelta(days=365)
+_GONE: Final = "It is asked for again when ORION_POLYGON_PLAN reaches further back"
 _STATES: Final[Mapping[type[OrionError], tuple[str, str]]] = {
     NotEntitled: ("not_entitled", "It is asked for again tomorrow; a larger plan is set by ORION_POLYGON_PLAN"),
     NotYet: ("not_yet", "The next run asks again"),
@@ -58,13 +63,15 @@ _STATES: Final[Mapping[type[OrionError], tuple[str, str]]] = {
 }
 
 
-def holes(state: State, ask: Ask, now: datetime) -> pl.DataFrame:
+def holes(state: State, ask: Ask, now: datetime, floor: date | None = None) -> pl.DataFrame:
     """Give the cells of an ask that have closed and that no source has spoken of.
 
     Args:
         state: The state database.
         ask: The dataset, the range, and who is followed.
         now: The time, UTC.
+        floor: First session that the subscription includes today; None where there is no such bound. What was refused
+            for lying too far back is asked for again only where this floor is earlier than the one of then.
 
     Returns:
         HOLES rows.
@@ -74,16 +81,36 @@ def holes(state: State, ask: Ask, now: datetime) -> pl.DataFrame:
     wanted = planned_cells(ask.dataset, ask.tickers, ask.start, ask.end).join(closed, on="session", how="semi")
     known = state.cells(ask.dataset, start=ask.start, end=ask.end, states=(*ANSWERED, *_ASKED_DAILY))
     is_fresh = (pl.col("ts_updated") > now - _ASK_AGAIN_AFTER) | (pl.col("attempts") >= _MOST_ATTEMPTS)
-    settled = known.filter(pl.col("state").is_in(ANSWERED) | is_fresh)
+    settled = known.filter(pl.col("state").is_in(ANSWERED) | is_fresh | _is_gone(floor))
     return wanted.join(settled, on=list(HOLES), how="anti").select(HOLES.keys())
 
 
-def planned(
+def _is_gone(floor: date | None) -> pl.Expr:
+    """Say of cells whether they were refused for good: a floor only moves on, unless the subscription grows."""
+    then = pl.col("evidence").str.strip_prefix(_FLOOR).str.to_date("%Y-%m-%d", strict=False)
+    is_refused = (pl.col("state") == "not_entitled") & pl.col("evidence").str.starts_with(_FLOOR)
+    return is_refused & (pl.lit(floor, pl.Date) >= then).fill_null(value=False)
+
+
+def open_cells(state: State, routes: Sequence[Route], asks: Sequence[Ask], now: datetime) -> pl.DataFrame:
+    """Give the holes of some asks, less those that no subscription with these routes will ever fill: HOLES rows."""
+    found = [holes(state, ask, now, _floor(routes, ask.dataset)) for ask in asks]
+    return pl.concat([pl.DataFrame(schema=HOLES), *found])
+
+
+def _floor(routes: Sequence[Route], dataset: str) -> date | None:
+    """Give the earliest session that moves on with the date; None where some route reaches back for good."""
+    floors = [route.floor if route.is_rolling else None for route in routes if route.dataset == dataset]
+    return None if None in floors else min((floor for floor in floors if floor is not None), default=None)
+
+
+def planned(  # noqa: PLR0913 - two of them are limits
     state: State,
     routes: Sequence[Route],
     asks: Sequence[Ask],
     now: datetime,
     *,
+    again: pl.DataFrame | None = None,
     max_calls: int | None = None,
     max_tickers: int | None = None,
 ) -> Plan:
@@ -94,15 +121,17 @@ def planned(
         routes: What may be asked, the best first.
         asks: One for each dataset, all of one market: its sessions are the planner's.
         now: The time, UTC.
+        again: HOLES rows: answered cells to ask for once more; those that nobody may be asked for stay as they are.
         max_calls: Plan no more requests than these.
         max_tickers: Plan for no more tickers than these.
     """
-    missing = [pl.DataFrame(schema=HOLES)]
-    for ask in asks:
-        missing += [holes(state, ask, now), _replaced(state, routes, ask)]
+    missing = open_cells(state, routes, asks, now)
+    told = [missing.clear() if again is None else again, *(_replaced(state, routes, ask) for ask in asks)]
+    more = pl.concat(told).join(missing, on=list(HOLES), how="anti")
     span = min(ask.start for ask in asks), max(ask.end for ask in asks)
-    sessions = sessions_for(asks[0].dataset, *span)
-    return plan(pl.concat(missing), routes, sessions, max_calls=max_calls, max_tickers=max_tickers)
+    limits = {"max_calls": max_calls, "max_tickers": max_tickers}
+    made = plan(pl.concat([missing, more]), routes, sessions_for(asks[0].dataset, *span), **limits)
+    return replace(made, unanswerable=made.unanswerable.join(more, on=list(HOLES), how="anti"))
 
 
 def _replaced(state: State, routes: Sequence[Route], ask: Ask) -> pl.DataFrame:
@@ -140,7 +169,8 @@ def fill(
         return
     asks_with = max((route.asks_with for route in routes if route.dataset == table.name), default="")
     _from_the_market(desk, ask, table, moment, asks_with)
-    work = planned(desk.state, routes, [ask], moment.now, max_calls=max_calls)
+    again = None if moment.is_replay else rereads(desk.state, routes, replace(ask, now=moment.now), desk.audits)
+    work = planned(desk.state, routes, [ask], moment.now, again=again, max_calls=max_calls)
     days = sessions_for(table.name, ask.start, ask.end)
     not_due = days.filter(pl.col("ts_close_cutoff") > moment.now).select("session")
     _record_unasked(desk.state, ask, work, not_due, moment)
@@ -241,8 +271,9 @@ class _Filling:
             landed = land(self.desk, self.source, ask, self.table, self.moment, read=objects.read)
         except tuple(_STATES) as e:
             state, then = _STATES[type(e)]
-            LOG.warning("%s. %s", e, then)
-            self._record(self._open_cells(ask), f"{e}. {then}", state)
+            is_gone = isinstance(e, NotEntitled) and e.is_by_date and self._is_long_ago(call)
+            LOG.warning("%s. %s", e, _GONE if is_gone else then)
+            self._record(self._open_cells(ask), f"{e}. {_GONE if is_gone else then}", state, is_gone=is_gone)
             return Landed.nothing(self.table)
         objects.landed(ask)
         self._record_doubts(ask, hearing)
@@ -268,7 +299,8 @@ class _Filling:
         told = (
             "the vendor answered, and left out all before its first session: outside what the plan of the key includes"
         )
-        self._record(hearing.unreached.join(cells, on=list(HOLES), how="semi"), told, "not_entitled")
+        unreached = hearing.unreached.join(self._open_cells(ask), on=list(HOLES), how="semi")
+        self._record(unreached, f"{told}. {_GONE}", "not_entitled", is_gone=True)
 
     def _give_up(self, calls: Sequence[Call], error: OrionError) -> None:
         """Say of every call that is no longer made that it was in vain: what nobody asks for must not look answered."""
@@ -281,14 +313,25 @@ class _Filling:
         planned = planned_cells(self.table.name, ask.tickers, ask.start, ask.end)
         return planned.join(known, on=list(HOLES), how="anti")
 
-    def _record(self, cells: pl.DataFrame, reason: str, state: str) -> None:
-        self.desk.state.record(told_cells(cells, self.moment, reason, state=state))
+    def _is_long_ago(self, call: Call) -> bool:
+        # A floor lies years back; today and tomorrow are refused in the same words, and come
+        return call.end < self.moment.now.date() - _LONG_AGO
+
+    def _record(self, cells: pl.DataFrame, reason: str, state: str, *, is_gone: bool = False) -> None:
+        told = told_cells(cells, self.moment, reason, state=state)
+        floor = _floor(self.source.routes(self.moment.now.astimezone(NEW_YORK).date()), self.table.name)
+        if is_gone and floor is not None:
+            told = told.with_columns(evidence=pl.lit(f"{_FLOOR}{floor}"))
+        self.desk.state.record(told)
 
 
 def _record_unasked(state: State, ask: Ask, work: Plan, not_due: pl.DataFrame, moment: Moment) -> None:
     """Say of the cells that nobody may be asked for why that is so."""
     told = {"not_yet": "the source has no answer yet", "not_entitled": "outside what the subscription allows"}
-    for (reason,), cells in work.unanswerable.partition_by("reason", as_dict=True).items():
+    known = state.cells(ask.dataset, start=ask.start, end=ask.end, states=[*told])
+    # Nobody was asked: what stands there already is not tried once more
+    fresh = work.unanswerable.join(known, left_on=[*HOLES, "reason"], right_on=[*HOLES, "state"], how="anti")
+    for (reason,), cells in fresh.partition_by("reason", as_dict=True).items():
         if reason in told:
             state.record(told_cells(cells, moment, told[str(reason)], state=str(reason)))
     open_cells = planned_cells(ask.dataset, ask.tickers, ask.start, ask.end).join(not_due, on="session", how="semi")

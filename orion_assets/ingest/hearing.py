@@ -112,10 +112,11 @@ class Hearing:
         return last.filter(pl.col("state") == "empty_confirmed").select("ticker", "session")
 
     def _around(self, session: date, bars: Table) -> list[str]:
-        """List the tickers that have a daily bar in the nearest session that is held."""
+        """List the tickers with a daily bar in a session as it is held; where it is not, in the nearest that is."""
         held = self._lake.read(bars, start=session - _AROUND, end=session + _AROUND)
-        others = visible(held, bars.key).filter(pl.col("session") != session, pl.col("problem").is_null())
-        near = others.filter((pl.col("session") - session).abs() == (pl.col("session") - session).abs().min())
+        good = visible(held, bars.key).filter(pl.col("problem").is_null())
+        away = (pl.col("session") - session).abs()
+        near = good.filter(away == away.min())
         return near["ticker"].unique().sort().to_list()
 
     def _tell(self, ask: Ask, expected: pl.DataFrame, answer: Answer) -> None:
@@ -192,7 +193,7 @@ class Hearing:
             ticker=ticker,
             session="session",
             problem="problem",
-            evidence=pl.lit(answer.evidence),
+            evidence=pl.format("{} row {}", "source_file", "source_row"),
         )
         if TABLES[ask.dataset].is_intraday:
             # One bad minute of hundreds: the clean layer holds it back, and the cell is answered

@@ -248,10 +248,21 @@ class Landing:
             last = last.filter(pl.col("_filed").is_in(self.sessions.head(-1)["session"].to_list()))
         if self.answer.through is not None:
             last = last.filter(pl.col("session") <= self.answer.through)
+        last = self._reached(last)
         if self.answer.tickers and "tickers" in self.table.names:
             is_tagged = pl.element().is_in(list(self.answer.tickers))
             last = last.filter(pl.col("tickers").list.eval(is_tagged).list.any())
         return last
+
+    def _reached(self, last: pl.DataFrame) -> pl.DataFrame:
+        """Leave out what lies before the answer's first session: it was left out unsaid, not taken back."""
+        who = pl.col("ticker") if self._is_by_ticker else pl.lit(WHOLE_MARKET)
+        starts = pl.DataFrame(
+            {"_who": list(self.answer.starts), "_start": list(self.answer.starts.values())},
+            {"_who": pl.String, "_start": pl.Date},
+        )
+        told = last.with_columns(_who=who).join(starts, on="_who", how="left", maintain_order="left")
+        return told.filter((pl.col("session") >= pl.col("_start")).fill_null(value=True)).drop("_who", "_start")
 
     def new_coverage(self, asked: Sequence[str], coverage: pl.DataFrame) -> pl.DataFrame:
         """Give the RAW_COVERAGE rows to append: one for each asked cell whose state the answer changed.

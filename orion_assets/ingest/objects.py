@@ -37,6 +37,12 @@ def replaced(log: ObjectLog, routes: Iterable[Route], ask: Ask) -> list[date]:
     return [day for day, known in landed.items() if listed.get(day, known.version) != known.version]
 
 
+def watched(log: ObjectLog, routes: Iterable[Route], ask: Ask) -> set[date]:
+    """List the sessions of an ask that an object answered which is listed: whether it was replaced is seen for free."""
+    listed = {day for route in routes if route.dataset == ask.dataset for day in route.versions}
+    return listed & log.between(ask.dataset, ask.start, ask.end).keys() if listed else set()
+
+
 class Objects:
     """Reads for one fill, and remembers which objects were landed."""
 

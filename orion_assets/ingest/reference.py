@@ -10,8 +10,8 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.errors import AnswerDistrusted, NotEntitled, NotFound, RequestRejected, SchemaMismatch
+from orion_assets.ingest.freshness import mark_stale
 from orion_assets.ingest.landing import NOT_VALUES
-from orion_assets.ingest.ledger import mark_stale
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.reference_calls import ROUTES, due, refused
 from orion_assets.ingest.runner import Desk, Landed, refuse_mixture
@@ -71,7 +71,7 @@ def _called(desk: Desk, source: Source, moment: Moment, followed: Sequence[str])
                     answer = replace(answer, rows=answer.rows.filter(pl.col("ticker").is_in(list(subjects))))
                 yield _landed(desk, answer, moment, is_part=True)
                 settled |= set(answer.rows["figi"].drop_nulls()) if route == EVENTS else set()
-            desk.state.note_reference(told, settled, moment.landing())
+            desk.state.reference.note(told, settled, moment.landing())
 
 
 def _landed(desk: Desk, answer: Answer, moment: Moment, *, is_part: bool = False) -> Landed:

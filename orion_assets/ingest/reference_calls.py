@@ -97,8 +97,8 @@ def refused(route: str) -> str:
 
 
 def _answered(state: State, route: str, now: datetime) -> dict[str, datetime]:
-    lately = {subject: at for subject, at in state.reference(refused(route)).items() if at > now - _WEEK}
-    return lately | state.reference(route)
+    lately = {subject: at for subject, at in state.reference.answered(refused(route)).items() if at > now - _WEEK}
+    return lately | state.reference.answered(route)
 
 
 def _is_old(answered: Mapping[str, datetime], subject: str, now: datetime) -> bool:

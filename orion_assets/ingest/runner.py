@@ -4,7 +4,7 @@ A crash between two steps leaves what is repeated at the next run; nothing is co
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
@@ -12,12 +12,13 @@ from typing import Final
 import polars as pl
 
 from orion_assets.errors import SettingsError, SourceRejected, SourceUnavailable
+from orion_assets.ingest.freshness import mark_histories, mark_stale, mark_touched
 from orion_assets.ingest.landing import Landing, is_by_ticker
-from orion_assets.ingest.ledger import covered_cells, failed_cells, ledger_cells, mark_histories, mark_stale
+from orion_assets.ingest.ledger import covered_cells, failed_cells, ledger_cells, with_news
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.pieces import pieces
 from orion_assets.market_hours import sessions_for
-from orion_assets.schemas import IN_OTHER_MARKETS, RAW_COVERAGE, RAW_TICKERS, TABLES
+from orion_assets.schemas import ANSWERED, IN_OTHER_MARKETS, RAW_COVERAGE, RAW_TICKERS, TABLES
 from orion_assets.settings import SYNTHETIC
 from orion_assets.sources.protocols import Answer, Ask, Source
 from orion_assets.store.archive import Archive
@@ -32,11 +33,19 @@ MOVES_WITHIN: Final = timedelta(days=45)
 
 @dataclass(frozen=True)
 class Desk:
-    """Where answers are landed: the lake, the archive of bytes, the state database."""
+    """Where answers are landed.
+
+    Attributes:
+        lake: Rows and coverage.
+        archive: The bytes behind them.
+        state: The state database.
+        audits: How many old sessions are asked for again each day, over all datasets.
+    """
 
     lake: Lake
     archive: Archive
     state: State
+    audits: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,9 @@ def land(
         raise
     sessions = sessions_for(table.name, ask.start, ask.end)
     not_due = sessions.filter(pl.col("ts_close_cutoff") > moment.now)["session"].to_list()
-    desk.state.record(ledger_cells(_coverage(desk.lake, table, ask), table, ask, not_due, moment))
+    desk.state.record(
+        _cells(desk, ask, table, not_due, moment, appended.with_columns(evidence=pl.lit(answer.evidence)))
+    )
     LOG.info("%s: %d versions landed for %d sessions", table.name, appended.height, sessions.height)
     first_change = _first_touched(appended, held) if appended.height else None
     return Landed(table, appended, first_change, tuple(not_due))
@@ -142,6 +153,18 @@ def land(
 def question(ask: Ask, table: Table) -> Ask:
     """Give what a source is asked to answer an ask: a cell of the whole market would be answered falsely by some."""
     return ask if is_by_ticker(table.name) else replace(ask, tickers=())
+
+
+def _cells(
+    desk: Desk, ask: Ask, table: Table, not_due: Sequence[date], moment: Moment, appended: pl.DataFrame
+) -> pl.DataFrame:
+    coverage = _coverage(desk.lake, table, ask)
+    names = ask.tickers if is_by_ticker(table.name) and ask.tickers else None
+    if names is not None:
+        # What was asked of others in these sessions is not this answer's to tell
+        coverage = coverage.filter(pl.col("ticker").is_in(list(names)))
+    known = desk.state.cells(table.name, names, ask.start, ask.end, states=ANSWERED)
+    return with_news(ledger_cells(coverage, table, ask, not_due, moment), known, appended, moment)
 
 
 def land_all(desk: Desk, source: Source, ask: Ask, table: Table, moment: Moment) -> Iterator[Landed]:
@@ -186,10 +209,16 @@ def _restated_in(lake: Lake, source: Source, ask: Ask, table: Table, moment: Mom
 
 def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Commit bytes, rows and coverage; returns the rows that were new and those held before."""
-    for document in answer.documents:
-        desk.archive.put(document.content)
     landing = _landing(table, ask, answer, moment)
     appended, before = table.empty(), table.empty()
+    is_kept = False
+
+    def keep() -> None:
+        """Archive the bytes before what refers to them; an answer that says nothing new leaves none."""
+        nonlocal is_kept
+        for document in () if is_kept else answer.documents:
+            desk.archive.put(document.content)
+        is_kept = True
 
     def versions(held: pl.DataFrame) -> pl.DataFrame:
         nonlocal appended, before
@@ -197,6 +226,7 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
         fresh = replace(landing, landed=moment.landing()).new_versions(held, _coverage(desk.lake, table, ask))
         appended, before = table.conform(fresh), held
         if appended.height:
+            keep()
             # Before the rows: a run that dies in between must not leave later features looking fresh
             _mark(desk, table, appended, held, moment)
         return appended
@@ -204,6 +234,8 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
     def cells(held: pl.DataFrame) -> pl.DataFrame:
         mine = held.filter(pl.col("dataset") == table.name)
         told = replace(landing, landed=moment.landing()).new_coverage(ask.tickers or answer.tickers, mine)
+        if told.height:
+            keep()
         return RAW_COVERAGE.conform(told)
 
     start, end = _span(desk.lake, table, ask, answer)
@@ -219,12 +251,15 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
 
 
 def _mark(desk: Desk, table: Table, appended: pl.DataFrame, held: pl.DataFrame, moment: Moment) -> None:
-    """Say what awaits derivation: no feature reads another market, and files of tickers hold nothing of a minute."""
     if table.name in IN_OTHER_MARKETS:
+        # No feature reads another market
+        return
+    if table.is_intraday:
+        # No daily feature and no file of a ticker holds anything of a minute
+        mark_touched(desk.state, appended["session"].unique().to_list(), moment)
         return
     mark_stale(desk.state, _first_touched(appended, held), moment)
-    if not table.is_intraday:
-        mark_histories(desk.state, desk.lake, appended, moment)
+    mark_histories(desk.state, desk.lake, appended, moment)
 
 
 def _landing(table: Table, ask: Ask, answer: Answer, moment: Moment) -> Landing:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 import polars as pl
 
 from orion_assets import calendars
-from orion_assets.ingest.ledger import mark_stale
+from orion_assets.ingest.freshness import mark_stale
 from orion_assets.ingest.moment import Moment
 from orion_assets.markets import EQUITIES, Market, market_of
 from orion_assets.schemas import RAW_UNIVERSE

@@ -18,7 +18,9 @@ from packaging.utils import canonicalize_name
 
 from orion_assets import calendars
 from orion_assets.errors import OrionError
-from orion_assets.ingest.ledger import PUBLISHED, holes, lost, published, stale_sessions
+from orion_assets.ingest.freshness import published, stale_sessions
+from orion_assets.ingest.ledger import PUBLISHED
+from orion_assets.ingest.missing import holes, lost
 from orion_assets.quality.quarantine import still_held
 from orion_assets.schemas import FEATURE_MARKET, QUARANTINE, RAW_TICKERS
 from orion_assets.settings import SYNTHETIC, Settings

@@ -12,10 +12,11 @@ from uuid import uuid4
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from orion_assets.ingest.ledger import Coverage
+from orion_assets.ingest.missing import Coverage
 from orion_assets.quality.anomalies import judged_from
 from orion_assets.quality.audit import Checked, Read, audit
 from orion_assets.quality.charts import around
+from orion_assets.quality.heat import LETTERS, MEANINGS, heat_map
 from orion_assets.schemas import (
     ANSWERED,
     CLEAN_DAILY_BARS,
@@ -42,7 +43,7 @@ SHOWN_TICKERS: Final = 60
 _CHARTS: Final = 4
 _RESTATED: Final = (CLEAN_DAILY_BARS, CLEAN_VIX, CLEAN_NEWS, CORPORATE_ACTIONS)
 _CLOCKS: Final = ("ts_event", KNOWN, "known_until", "is_deleted", "availability", "session")
-_TABLES: Final = ("coverage", "tickers", "quarantine", "restated", "freshness")
+_TABLES: Final = ("coverage", "states", "worst", "tickers", "quarantine", "restated", "freshness")
 _HIDDEN: Final = ("known_until", "is_deleted", "ts_ingested", "problem", "source_hash", "tickers")
 
 
@@ -56,6 +57,8 @@ class Report:
         checks: Every check, those that passed too.
         coverage: `dataset`, `month`, `answered` and `sessions`: of a month's sessions that have closed, those of which
             every cell is answered; of `feature_store`, those derived from raw as it stands, and published.
+        states: Counts of cells by `dataset`, `month` and state, from the ledger.
+        worst: The same with `ticker`, of those with the largest share of cells that are not data.
         tickers: `ticker`, `month`, `data` and `sessions`: of the month's sessions on which it was listed, how many have
             a bar; the worst first.
         quarantine: QUARANTINE rows of the sessions.
@@ -69,6 +72,8 @@ class Report:
     end: date
     checks: Sequence[Checked]
     coverage: pl.DataFrame
+    states: pl.DataFrame
+    worst: pl.DataFrame
     tickers: pl.DataFrame
     quarantine: pl.DataFrame
     restated: pl.DataFrame
@@ -146,7 +151,14 @@ class Report:
     def html(self) -> str:
         """Give one self-contained page."""
         return _template("report.html.j2").render(
-            report=self, shown=_shown, charts=self._charts, heat=_heat, groups=groups
+            report=self,
+            shown=_shown,
+            charts=self._charts,
+            heat=_heat,
+            groups=groups,
+            squares=heat_map,
+            states=MEANINGS,
+            letters=LETTERS,
         )
 
     def write(self, place: Path) -> Path:
@@ -203,6 +215,8 @@ def gather(read: Read, sessions: pl.DataFrame, span: tuple[date, date], filled: 
         *span,
         checks=audit(read, sessions, span, filled.followed),
         coverage=_filled_by_month(filled),
+        states=filled.states,
+        worst=filled.worst,
         tickers=_worst(_bars_by_month(cells.filter(is_of_bars), filled, masters)),
         quarantine=read(QUARANTINE, None)
         .filter(pl.col("session").is_between(*span, closed="left"))

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from orion_assets.errors import SettingsError, StoreUnavailable
 from orion_assets.store.state_tables import METADATA, SCHEMA_VERSION
 
 VERSION: Final = 1
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Database:
@@ -113,3 +115,15 @@ def _url(text: str) -> sa.URL:
 def _relax(connection: Any, _record: object) -> None:  # noqa: ANN401
     # NORMAL in WAL mode never corrupts; a power cut may lose the last cells, which the lake can rebuild
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def micros(instant: datetime) -> int:
+    """Give an instant as it is stored: microseconds since 1970 in UTC, for SQLite knows no time zone."""
+    if instant.tzinfo is None:
+        raise ValueError(f"state: the instant needs a time zone, was {instant.isoformat()}")
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def instant_of(stored: int) -> datetime:
+    """Give the instant, UTC, that is stored as microseconds."""
+    return _EPOCH + timedelta(microseconds=stored)

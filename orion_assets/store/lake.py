@@ -230,6 +230,17 @@ class Lake:
 
         return self._folder.commit(Work("compact", table, plan, months if has_sessions(table) else ("table",)))
 
+    def months(self, table: Table) -> list[date]:
+        """List the months, by their first day, of which the table holds rows; ascending.
+
+        Raises:
+            ValueError: The table has no sessions.
+        """
+        if not has_sessions(table):
+            raise ValueError(f"lake: {table.name} has no sessions and is not kept by month")
+        parts = files_by_month(self._folder.open(table))
+        return sorted({date.fromisoformat(f"{part[:7]}-01") for part in parts})
+
     def history(self, table: Table) -> pl.DataFrame:
         """List the commits, newest first.
 

@@ -4,17 +4,29 @@ What the lake can rebuild, what awaits derivation, and what the user chose. No m
 in as arguments.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Final
 
 import polars as pl
 import sqlalchemy as sa
 
 from orion_assets.markets import EQUITIES, Market, market_of
-from orion_assets.store.database import Database
+from orion_assets.store.database import Database, micros
 from orion_assets.store.objects import ObjectLog
-from orion_assets.store.state_tables import HISTORIES, LANDINGS, LEDGER, REFERENCE, UNIVERSE
+from orion_assets.store.reference_log import ReferenceLog
+from orion_assets.store.state_tables import HISTORIES, LANDINGS, LEDGER, SOURCES, TOUCHES, UNIVERSE
+from orion_assets.store.tallies import (
+    EVERYTHING,
+    Scope,
+    by_month,
+    by_session,
+    by_ticker,
+    datasets,
+    first_session,
+    reasons,
+    tickers_of,
+)
 from orion_assets.tables import UTC_US
 
 STATES: Final = ("data", "empty_confirmed", "not_yet", "not_entitled", "not_listed", "quarantined", "failed")
@@ -34,8 +46,15 @@ LEDGER_SCHEMA: Final = pl.Schema(
         "detail": pl.String(),
     }
 )
+# States of what was asked for and may be asked for again: each time counts
+_TRIED: Final = ("not_entitled", "not_listed", "quarantined")
 _REQUIRED: Final = (*LEDGER_KEY, "state", "rows", "ts_updated")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_OF_TICKER: Final[Mapping[str, pl.DataType]] = {
+    **dict.fromkeys(("dataset", "ticker"), pl.String()),
+    **dict.fromkeys(("first", "last"), pl.Date()),
+    **dict.fromkeys(STATES, pl.Int64()),
+}
+_FOLLOWED: Final = sa.select(UNIVERSE.c.ticker).where(UNIVERSE.c.ts_removed.is_(None))
 _MANY: Final = 1000
 
 
@@ -53,13 +72,15 @@ class State:
         """
         self._database = Database(url)
         self.objects: Final = ObjectLog(self._database)
+        self.reference: Final = ReferenceLog(self._database)
 
     def record(self, cells: pl.DataFrame) -> None:
         """Say what came of cells; the last word on a cell wins.
 
         Args:
             cells: LEDGER_SCHEMA, each (dataset, ticker, session) once, any order. `attempts` may be absent and is not
-                read: a cell starts at 1 and counts up when it is said again with other evidence or as failed.
+                read: a cell starts at 1 and counts up when it is said again with other evidence, as failed, or later
+                in a state of what was asked for in vain. `ts_updated` never moves back.
 
         Raises:
             SettingsError: The database is of newer code.
@@ -71,8 +92,17 @@ class State:
             return
         given = self._database.insert(LEDGER)
         told = given.excluded
-        is_new_attempt = sa.or_(told.state == "failed", told.evidence.is_distinct_from(LEDGER.c.evidence))
-        changed = {name: told[name] for name in LEDGER_SCHEMA if name not in (*LEDGER_KEY, "attempts")}
+        is_later = told.ts_updated > LEDGER.c.ts_updated
+        is_tried = sa.or_(*(told.state == name for name in _TRIED))
+        is_new_attempt = sa.or_(
+            told.state == "failed",
+            told.evidence.is_distinct_from(LEDGER.c.evidence),
+            sa.and_(is_tried, told.state == LEDGER.c.state, is_later),
+        )
+        changed: dict[str, sa.ColumnElement[Any]] = {
+            name: told[name] for name in LEDGER_SCHEMA if name not in (*LEDGER_KEY, "attempts")
+        }
+        changed["ts_updated"] = sa.case((is_later, told.ts_updated), else_=LEDGER.c.ts_updated)
         upsert = given.on_conflict_do_update(
             index_elements=list(LEDGER_KEY),
             set_={**changed, "attempts": LEDGER.c.attempts + sa.case((is_new_attempt, 1), else_=0)},
@@ -81,14 +111,17 @@ class State:
         rows = (
             frame.sort(LEDGER_KEY).with_columns(pl.col("ts_known", "ts_updated").to_physical(), attempts=1).to_dicts()
         )
+        named = [{"source": name} for name in frame["source"].drop_nulls().unique().sort()]
         with self._database.begin() as connection:
+            if named:
+                connection.execute(self._database.insert(SOURCES).on_conflict_do_nothing(), named)
             # With RETURNING, SQLAlchemy sends Postgres a thousand rows a statement, not one: 50,000 in 3 s, not 10
             connection.execute(upsert if self._database.is_sqlite else upsert.returning(LEDGER.c.state), rows)
 
     def log_landing(self, run: str, first_session: date, ts_landed: datetime) -> None:
         """Say that a run has changed raw, bearing upon the sessions from one on; the run's last word counts."""
         given = self._database.insert(LANDINGS).values(
-            run=run, first_session=first_session, ts_landed=_micros(ts_landed)
+            run=run, first_session=first_session, ts_landed=micros(ts_landed)
         )
         later = given.on_conflict_do_update(
             index_elements=["run", "first_session"], set_={"ts_landed": given.excluded.ts_landed}
@@ -96,20 +129,35 @@ class State:
         with self._database.begin() as connection:
             connection.execute(later)
 
+    def log_touch(self, run: str, sessions: Iterable[date], ts_landed: datetime) -> None:
+        """Say that a run has changed raw, bearing upon some sessions and no other; the run's last word counts."""
+        rows = [{"run": run, "session": day, "ts_landed": micros(ts_landed)} for day in sorted(set(sessions))]
+        if not rows:
+            return
+        given = self._database.insert(TOUCHES)
+        later = given.on_conflict_do_update(
+            index_elements=["run", "session"], set_={"ts_landed": given.excluded.ts_landed}
+        )
+        with self._database.begin() as connection:
+            connection.execute(later, rows)
+
+    def touches(self) -> pl.DataFrame:
+        """Give every landing that bears upon its own sessions alone: `run`, `session`, `ts_landed` (UTC)."""
+        schema = {"run": pl.String(), "session": pl.Date(), "ts_landed": pl.Int64()}
+        return self._frame(sa.select(TOUCHES), schema).with_columns(_instant("ts_landed"))
+
     def landings(self) -> pl.DataFrame:
         """Give every landing: `run` (String), `first_session` (Date), `ts_landed` (UTC)."""
-        with self._database.begin() as connection:
-            rows = [tuple(row) for row in connection.execute(sa.select(LANDINGS))]
         schema = {"run": pl.String(), "first_session": pl.Date(), "ts_landed": pl.Int64()}
-        return pl.DataFrame(rows, schema, orient="row").with_columns(_instant("ts_landed"))
+        return self._frame(sa.select(LANDINGS), schema).with_columns(_instant("ts_landed"))
 
     def mark_histories_due(self, tickers: Iterable[str], ts_due: datetime) -> None:
         """Say that the files of tickers hold what was told otherwise since."""
-        self._mark_histories(tickers, {"ts_due": _micros(ts_due)})
+        self._mark_histories(tickers, {"ts_due": micros(ts_due)})
 
     def mark_histories_written(self, tickers: Iterable[str], ts_written: datetime) -> None:
         """Say that the files of tickers were written from what stood at an instant."""
-        self._mark_histories(tickers, {"ts_written": _micros(ts_written)})
+        self._mark_histories(tickers, {"ts_written": micros(ts_written)})
 
     def histories_due(self) -> tuple[str, ...]:
         """List the followed tickers whose files were never written, or are no longer right, sorted."""
@@ -146,16 +194,73 @@ class State:
         Returns:
             `dataset` (String), `session` (Date), `cells` (Int64), sorted by the first two.
         """
-        c = LEDGER.c
-        query = sa.select(c.dataset, c.session, sa.func.count()).where(c.state.in_(states))
-        if dataset is not None:
-            query = query.where(c.dataset == dataset)
+        query = by_session(Scope(dataset), tuple(states), self._sought(dataset, states))
         if followed:
-            query = query.where(c.ticker.in_(sa.select(UNIVERSE.c.ticker).where(UNIVERSE.c.ts_removed.is_(None))))
+            query = query.where(LEDGER.c.ticker.in_(_FOLLOWED))
+        schema = {"dataset": pl.String(), "state": pl.String(), "session": pl.Date(), "cells": pl.Int64()}
+        counted = self._frame(query, schema).group_by("dataset", "session").agg(pl.col("cells").sum())
+        return counted.sort("dataset", "session")
+
+    def tally(self, scope: Scope = EVERYTHING, states: Sequence[str] = STATES) -> pl.DataFrame:
+        """Count cells by dataset, session and state, in the database.
+
+        Returns:
+            `dataset`, `state` (String), `session` (Date), `cells` (Int64), sorted by dataset, session and state.
+        """
+        schema = {"dataset": pl.String(), "state": pl.String(), "session": pl.Date(), "cells": pl.Int64()}
+        query = by_session(scope, tuple(states), self._sought(scope.dataset, states))
+        return self._frame(query, schema).sort("dataset", "session", "state")
+
+    def _sought(self, dataset: str | None, states: Sequence[str]) -> list[str] | None:
+        """Name the datasets where that lets the database seek: for rare states of all of them."""
+        return self.datasets() if dataset is None and "data" not in states else None
+
+    def tally_tickers(self, scope: Scope = EVERYTHING) -> pl.DataFrame:
+        """Count cells by dataset and ticker, in the database.
+
+        Returns:
+            `dataset`, `ticker` (String), `first`, `last` (Date, sessions), a count (Int64) named after each state.
+        """
+        return self._frame(by_ticker(scope, STATES), _OF_TICKER).sort("dataset", "ticker")
+
+    def tally_months(self, scope: Scope = EVERYTHING) -> pl.DataFrame:
+        """Count cells as `tally_tickers`, and by `month` (String, 2014-06): of some tickers, for all it sorts them."""
+        query = by_month(scope, STATES, is_sqlite=self._database.is_sqlite)
+        return self._frame(query, {**_OF_TICKER, "month": pl.String()}).sort("dataset", "ticker", "month")
+
+    def reasons(self, scope: Scope = EVERYTHING) -> pl.DataFrame:
+        """Give what cells that are not answered say of themselves, those that say the same as one row.
+
+        Returns:
+            `dataset`, `state`, `evidence`, `detail` (String), `cells`, `tickers` (Int64), `ticker` (the first of them),
+            `first`, `last` (Date), `attempts` (Int64, the most), sorted by dataset, state and first.
+        """
+        text = dict.fromkeys(("dataset", "state", "evidence", "detail"), pl.String())
+        counts = {"cells": pl.Int64(), "tickers": pl.Int64(), "ticker": pl.String()}
+        spans = {"first": pl.Date(), "last": pl.Date(), "attempts": pl.Int64()}
+        named = [scope.dataset] if scope.dataset else self.datasets()
+        found = self._frame(reasons(scope, named, STATES[2:]), {**text, **counts, **spans})
+        return found.sort("dataset", "state", "first", "ticker", "detail", nulls_last=True)
+
+    def datasets(self) -> list[str]:
+        """Name the datasets that there are cells of, sorted."""
         with self._database.begin() as connection:
-            rows = [tuple(row) for row in connection.execute(query.group_by(c.dataset, c.session))]
-        schema = {"dataset": pl.String(), "session": pl.Date(), "cells": pl.Int64()}
-        return pl.DataFrame(rows, schema, orient="row").sort("dataset", "session")
+            return sorted(connection.scalars(datasets()))
+
+    def ticker_count(self, dataset: str) -> int:
+        """Count the tickers that a dataset has cells of, `*` as one."""
+        with self._database.begin() as connection:
+            return int(connection.scalar(tickers_of(dataset)) or 0)
+
+    def first_session(self, dataset: str) -> date | None:
+        """Give the first session of a dataset that was answered; None where none was."""
+        with self._database.begin() as connection:
+            return connection.scalar(first_session(dataset))
+
+    def _frame(self, query: sa.Select[*tuple[Any, ...]], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+        with self._database.begin() as connection:
+            rows = [tuple(row) for row in connection.execute(query)]
+        return pl.DataFrame(rows, dict(schema), orient="row")
 
     def count_tickers(self, dataset: str) -> dict[str, int]:
         """Count the recorded cells of a dataset by ticker."""
@@ -172,6 +277,7 @@ class State:
         end: date | None = None,
         *,
         states: Sequence[str] | None = None,
+        limit: int | None = None,
     ) -> pl.DataFrame:
         """Give the recorded cells, sorted by dataset, ticker and session.
 
@@ -181,12 +287,13 @@ class State:
             start: First session.
             end: First session not given.
             states: Only in these.
+            limit: Only so many, the first.
 
         Returns:
             LEDGER_SCHEMA. Cells that nobody recorded have no row.
         """
         c = LEDGER.c
-        query = sa.select(LEDGER).order_by(*(c[name] for name in LEDGER_KEY))
+        query = sa.select(LEDGER)
         bounds = (
             None if dataset is None else c.dataset == dataset,
             None if tickers is None or len(tickers) > _MANY else c.ticker.in_(tickers),
@@ -195,30 +302,37 @@ class State:
             None if states is None else c.state.in_(states),
         )
         query = query.where(*(bound for bound in bounds if bound is not None))
-        with self._database.begin() as connection:
-            rows = [tuple(row) for row in connection.execute(query)]
+        if limit is not None:
+            query = query.order_by(*(c[name] for name in LEDGER_KEY)).limit(limit)
         stored = {name: pl.Int64() if name.startswith("ts_") else dtype for name, dtype in LEDGER_SCHEMA.items()}
-        frame = pl.DataFrame(rows, stored, orient="row").with_columns(_instant("ts_known", "ts_updated"))
+        frame = self._frame(query, stored).with_columns(_instant("ts_known", "ts_updated"))
         # Postgres sorts text by its locale
         frame = frame.sort(LEDGER_KEY)
         return frame if tickers is None else frame.filter(pl.col("ticker").is_in(list(tickers)))
 
     def sources(self) -> frozenset[str]:
         """Name the sources that answered any cell."""
-        query = sa.select(LEDGER.c.source).distinct()
         with self._database.begin() as connection:
-            return frozenset(connection.scalars(query)) - {""}
+            named = frozenset(connection.scalars(sa.select(SOURCES.c.source)))
+            # A ledger that was kept before sources were
+            told = named or frozenset(connection.scalars(sa.select(LEDGER.c.source).distinct()))
+        return frozenset(name for name in told if name)
 
-    def clear(self) -> None:
-        """Forget the ledger, to rebuild it from the lake; the universe stays."""
+    def clear(self, cells: pl.DataFrame | None = None) -> None:
+        """Forget cells (`dataset`, `ticker`, `session`) of the ledger, to rebuild it from the lake; all when None."""
+        c = LEDGER.c
         with self._database.begin() as connection:
-            connection.execute(sa.delete(LEDGER))
+            if cells is None:
+                connection.execute(sa.delete(LEDGER))
+            elif cells.height:
+                one = sa.and_(*(c[name] == sa.bindparam(f"_{name}") for name in LEDGER_KEY))
+                rows = cells.select(pl.col(LEDGER_KEY).name.prefix("_")).sort(pl.all()).to_dicts()
+                connection.execute(sa.delete(LEDGER).where(one), rows)
 
     def universe(self, market: Market | None = EQUITIES) -> tuple[str, ...]:
         """List the followed tickers of a market, sorted; of all markets when None."""
-        query = sa.select(UNIVERSE.c.ticker).where(UNIVERSE.c.ts_removed.is_(None))
         with self._database.begin() as connection:
-            followed = sorted(connection.scalars(query))
+            followed = sorted(connection.scalars(_FOLLOWED))
         return tuple(ticker for ticker in followed if market is None or market_of(ticker) is market)
 
     def add_tickers(self, tickers: Iterable[str], *, ts_added: datetime) -> tuple[str, ...]:
@@ -227,7 +341,7 @@ class State:
         Returns:
             Those that were not followed before, sorted.
         """
-        instant = _micros(ts_added)
+        instant = micros(ts_added)
         add = self._database.insert(UNIVERSE).on_conflict_do_nothing().returning(UNIVERSE.c.ticker)
         with self._database.begin() as connection:
             return tuple(
@@ -244,7 +358,7 @@ class State:
         """
         c = UNIVERSE.c
         forget = sa.delete(HISTORIES)
-        remove = sa.update(UNIVERSE).values(ts_removed=_micros(ts_removed)).returning(c.ticker)
+        remove = sa.update(UNIVERSE).values(ts_removed=micros(ts_removed)).returning(c.ticker)
         with self._database.begin() as connection:
             return tuple(
                 ticker
@@ -252,25 +366,6 @@ class State:
                 if connection.scalar(remove.where(c.ticker == ticker, c.ts_removed.is_(None))) is not None
                 and connection.execute(forget.where(HISTORIES.c.ticker == ticker))
             )
-
-    def note_reference(self, route: str, subjects: Iterable[str], ts_answered: datetime) -> None:
-        """Say when the reference of some subjects, tickers or FIGIs, was answered by a route."""
-        instant = _micros(ts_answered)
-        rows = [{"route": route, "subject": each, "ts_answered": instant} for each in sorted(set(subjects))]
-        if not rows:
-            return
-        given = self._database.insert(REFERENCE)
-        told = given.on_conflict_do_update(
-            index_elements=["route", "subject"], set_={"ts_answered": given.excluded.ts_answered}
-        )
-        with self._database.begin() as connection:
-            connection.execute(told, rows)
-
-    def reference(self, route: str) -> dict[str, datetime]:
-        """Give when each subject of a route was last answered."""
-        query = sa.select(REFERENCE.c.subject, REFERENCE.c.ts_answered).where(REFERENCE.c.route == route)
-        with self._database.begin() as connection:
-            return {subject: _EPOCH + timedelta(microseconds=at) for subject, at in connection.execute(query)}
 
     def close(self) -> None:
         """Let go of open connections; the next call opens new ones."""
@@ -296,9 +391,3 @@ def _checked(cells: pl.DataFrame) -> pl.DataFrame:
 
 def _instant(*names: str) -> pl.Expr:
     return pl.col(names).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-
-
-def _micros(instant: datetime) -> int:
-    if instant.tzinfo is None:
-        raise ValueError(f"state: the instant needs a time zone, was {instant.isoformat()}")
-    return (instant - _EPOCH) // timedelta(microseconds=1)

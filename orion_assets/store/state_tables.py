@@ -21,7 +21,13 @@ LEDGER: Final = sa.Table(
     sa.Column("ts_updated", sa.BigInteger, nullable=False),
     sa.Column("detail", sa.Text),
     sa.Index("ledger_by_session", "session"),
+    # Counts read it alone: five million cells are counted by state and session without a look at the cells
+    sa.Index("ledger_by_state", "dataset", "state", "session", "ticker"),
+    # The cells in the order of their key, each once: half the room, and those of a ticker lie together
+    sqlite_with_rowid=False,
 )
+# Who answered any cell, so that nobody has to look through the ledger for it
+SOURCES: Final = sa.Table("sources", METADATA, sa.Column("source", sa.Text, primary_key=True))
 UNIVERSE: Final = sa.Table(
     "universe",
     METADATA,
@@ -42,6 +48,14 @@ LANDINGS: Final = sa.Table(
     METADATA,
     sa.Column("run", sa.Text, primary_key=True),
     sa.Column("first_session", sa.Date, primary_key=True),
+    sa.Column("ts_landed", sa.BigInteger, nullable=False),
+)
+# The same of what bears upon its own session alone
+TOUCHES: Final = sa.Table(
+    "touches",
+    METADATA,
+    sa.Column("run", sa.Text, primary_key=True),
+    sa.Column("session", sa.Date, primary_key=True),
     sa.Column("ts_landed", sa.BigInteger, nullable=False),
 )
 # Files by ticker: when one was last written, and when last something told otherwise that it holds

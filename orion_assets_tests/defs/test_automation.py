@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -16,9 +17,9 @@ from orion_assets.definitions import build_definitions
 from orion_assets.defs.automation import end_of_day_on
 from orion_assets.defs.keeping import KEEPS, RANGE, choose, histories, pieces
 from orion_assets.defs.partitions import sessions
-from orion_assets.ingest.ledger import lost
+from orion_assets.ingest.missing import lost
 from orion_assets.schemas import FEATURE_MATRIX
-from orion_assets.store.state import State
+from orion_assets.store.state import LEDGER_SCHEMA, State
 from orion_assets_tests import own_market
 from orion_assets_tests.own_market import FOLLOWED, LAST, LISTED, START
 
@@ -38,8 +39,8 @@ def ticks(first: date, last: date):
 
 def asked(tick: datetime, schedule: dg.ScheduleDefinition = SCHEDULE) -> list[dg.RunRequest]:
     said = schedule(dg.build_schedule_context(scheduled_execution_time=tick))
-    assert isinstance(said, dg.RunRequest) or said.skip_message
-    return [said] if isinstance(said, dg.RunRequest) else []
+    assert isinstance(said, list | dg.RunRequest) or said.skip_message
+    return said if isinstance(said, list) else [said] if isinstance(said, dg.RunRequest) else []
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,51 @@ def test_nothing_is_asked_of_a_market_that_has_ended():
     ]
 
     assert days == ["2024-06-27", "2024-06-28", "2024-07-01"]
+
+
+def landed(state: State, session: date, asked_on: date, dataset: str = "raw_vix") -> None:
+    """Say that a session was answered on the evening of a day."""
+    at = datetime(asked_on.year, asked_on.month, asked_on.day, 21, tzinfo=UTC)
+    cell = {"dataset": dataset, "ticker": "*", "session": session, "state": "data", "rows": 1, "ts_updated": at}
+    state.record(pl.DataFrame([{**dict.fromkeys(LEDGER_SCHEMA), **cell}], LEDGER_SCHEMA))
+
+
+def test_the_run_of_an_evening_begins_with_the_session_whose_turn_it_is_to_be_asked_for_again(tmp_path):
+    state = State(f"sqlite:///{tmp_path}/state.db")
+    days = calendars.sessions(date(2024, 3, 4), date(2024, 3, 13))["session"].to_list()
+    for day in days[:6]:
+        landed(state, day, day)
+    # Asked for again on the evening after, all but the last one
+    for day, after in pairwise(days[:6]):
+        landed(state, day, after)
+    # The first one on the fifth session after, too
+    landed(state, days[0], days[5])
+    tick = datetime(2024, 3, 12, 16, 35, tzinfo=NEW_YORK)
+    schedule = end_of_day_on(sessions(date(2024, 1, 2)), state)
+
+    (request,) = asked(tick, schedule)
+    for day in days[:6]:
+        landed(state, day, days[6])
+    (alone,) = asked(tick, schedule)
+
+    # The fifth session before, and the one before
+    assert [request.tags[name] for name in RANGE] == ["2024-03-05", "2024-03-12"]
+    assert request.run_key == "end-of-day 2024-03-12"
+    assert alone.partition_key == "2024-03-12"
+
+
+def test_an_audit_is_a_run_of_its_own_that_lands_only(tmp_path):
+    state = State(f"sqlite:///{tmp_path}/state.db")
+    landed(state, date(2024, 1, 3), date(2024, 1, 3))
+    schedule = end_of_day_on(sessions(date(2024, 1, 2)), state, audits=2)
+    tick = datetime(2024, 7, 9, 16, 35, tzinfo=NEW_YORK)
+
+    today, *audits = asked(tick, schedule)
+
+    assert today.partition_key == "2024-07-09"
+    assert [[key.path for key in each.asset_selection] for each in audits] == [[["raw_vix"]]] * 2
+    assert all(date(2024, 1, 3) <= date.fromisoformat(each.partition_key) < date(2024, 6, 9) for each in audits)
+    assert {each.run_key for each in audits} == {each.run_key for each in asked(tick, schedule)[1:]}
 
 
 @pytest.fixture(scope="module")

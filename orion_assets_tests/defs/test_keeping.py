@@ -9,7 +9,8 @@ import pytest
 from orion_assets import calendars
 from orion_assets.defs.assets.history import _published
 from orion_assets.defs.keeping import choose, pieces
-from orion_assets.ingest.ledger import mark_stale, settle, told_cells
+from orion_assets.ingest.freshness import mark_stale, settle
+from orion_assets.ingest.ledger import told_cells
 from orion_assets.ingest.moment import Moment
 from orion_assets.store.state import State
 

@@ -3,13 +3,16 @@
 from datetime import UTC, date, datetime
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from orion_assets.definitions import build_definitions
+from orion_assets.defs.keeping import RANGE
 from orion_assets.defs.market_jobs import end_of_day_of
 from orion_assets.defs.partitions import sessions_axis
 from orion_assets.markets import MARKETS
 from orion_assets.settings import fixed
+from orion_assets.store.state import LEDGER_SCHEMA, State
 
 START = date(2024, 1, 2)
 LAYERS = ("raw_daily_bars", "raw_minute_bars", "clean_daily_bars", "clean_minute_bars")
@@ -93,3 +96,20 @@ def test_the_schedule_fills_the_session_that_has_just_closed(name, tick, expecte
     asked = schedule(dg.build_schedule_context(scheduled_execution_time=tick))
 
     assert (asked.partition_key if isinstance(asked, dg.RunRequest) else None) == expected
+
+
+def test_the_run_of_a_market_begins_with_its_session_whose_turn_it_is_to_be_asked_for_again(tmp_path):
+    state = State(f"sqlite:///{tmp_path}/state.db")
+    state.add_tickers(["X:BTCUSD"], ts_added=datetime(2024, 3, 1, tzinfo=UTC))
+    # Good Friday, answered when it closed
+    closed = datetime(2024, 3, 30, 0, 35, tzinfo=UTC)
+    cell = {"dataset": "raw_daily_bars_crypto", "ticker": "X:BTCUSD", "session": date(2024, 3, 29), "state": "data"}
+    told = {**dict.fromkeys(LEDGER_SCHEMA), **cell, "rows": 1, "ts_updated": closed}
+    state.record(pl.DataFrame([told], LEDGER_SCHEMA))
+    schedule = end_of_day_of(MARKETS["crypto"], sessions_axis(MARKETS["crypto"], START), state)
+
+    ticks = [datetime(2024, 3, day, 0, 35, tzinfo=UTC) for day in (30, 31)]
+    alone, both = (schedule(dg.build_schedule_context(scheduled_execution_time=tick)) for tick in ticks)
+
+    assert alone.partition_key == "2024-03-29"
+    assert [both.tags[name] for name in RANGE] == ["2024-03-29", "2024-03-30"]

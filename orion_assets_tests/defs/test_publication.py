@@ -10,7 +10,7 @@ import pytest
 from orion_assets import schemas
 from orion_assets.clock import SystemClock
 from orion_assets.defs.io import LakeIOManager
-from orion_assets.ingest.ledger import mark_stale, stale_span
+from orion_assets.ingest.freshness import mark_stale, stale_span
 from orion_assets.ingest.moment import Moment
 from orion_assets.store.facts import asked_sessions
 from orion_assets.store.opening import open_store

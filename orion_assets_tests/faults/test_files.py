@@ -1,7 +1,7 @@
 """Flat Files on a real S3 server, the whole way to the raw tables: rights, damage, replacement, absence."""
 
 import gzip
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
@@ -350,6 +350,22 @@ def test_an_object_put_anew_without_a_change_is_read_once_and_changes_nothing(op
 
     assert files.gets()[3:] == [str(day)]
     assert files.made.versions() == before
+
+
+def test_what_came_as_an_object_is_not_read_again_for_corrections_while_it_is_listed(opened):
+    files = opened()
+    files.put()
+    files.made.run()
+    # A Tuesday: the fifth session after has come for each
+    files.made.clock.advance(timedelta(days=10).total_seconds())
+
+    files.made.run()
+    listed = len(files.gets()), files.made.calls()
+    files.made.files = None
+    files.made.run()
+
+    assert listed == (3, 0)
+    assert files.made.calls() > 0
 
 
 def test_a_ticker_followed_later_is_read_from_the_same_objects(opened):

@@ -146,7 +146,7 @@ def test_many_tickers_are_asked_for_by_whole_listings(made):
     assert asked(made).count("tickers") == 1 + len(everybody)
     # No listing tells the FIGI of the ticker that was given up: it is asked for by name, beside its company
     assert asked(made).count("events") == 1 + len({each.number for each in made.vendor.truth.listings})
-    assert set(made.desk.state.reference("listed")) == set(everybody)
+    assert set(made.desk.state.reference.answered("listed")) == set(everybody)
 
 
 def test_a_rename_on_the_way_is_asked_for_once_it_shows(worlds):
@@ -244,7 +244,7 @@ def test_a_listing_of_the_day_of_a_change_takes_nothing_back(worlds):
 
     (row,) = visible(held(made), RAW_TICKERS.key).filter(snapshot=day).iter_rows(named=True)
     assert (row["figi"], row["name"], row["list_date"]) == (figi(9), "Synthetic Successor Company", day)
-    made.desk.state.note_reference("listed", [REUSED], datetime(2020, 1, 1, tzinfo=UTC))
+    made.desk.state.reference.note("listed", [REUSED], datetime(2020, 1, 1, tzinfo=UTC))
     clock.advance(3600.0)
     assert refer(made, REUSED) == 0
 
@@ -293,7 +293,7 @@ def test_an_event_that_the_vendor_dates_otherwise_replaces_the_first_one(made):
     moved = day + timedelta(days=2)
     body["results"]["events"][0]["date"] = str(moved)
     made.vendor.faults.add("body", "events", nth=[1], text=json.dumps(body))
-    made.desk.state.note_reference("events", [figi(5)], datetime(2020, 1, 1, tzinfo=UTC))
+    made.desk.state.reference.note("events", [figi(5)], datetime(2020, 1, 1, tzinfo=UTC))
     made.clock.advance(3600.0)
     refer(made, NEW)
 

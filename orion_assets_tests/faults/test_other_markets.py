@@ -5,15 +5,20 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
+from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import AnswerDistrusted
-from orion_assets.ingest import ledger
+from orion_assets.ingest.freshness import stale_span
+from orion_assets.ingest.ledger import planned_cells
+from orion_assets.ingest.missing import coverage_of, lost, never_asked
+from orion_assets.ingest.rebuilding import rebuild
+from orion_assets.ingest.restatements import late
 from orion_assets.ingest.runner import Landed
 from orion_assets.market_hours import sessions_of, traded_in
 from orion_assets.markets import FX, INDICES, MARKETS
 from orion_assets.schemas import CLEAN_DAILY_BARS, RAW_DAILY_BARS, RAW_MINUTE_BARS, table_of
 from orion_assets.sources.polygon.markets import folded, question
 from orion_assets.sources.protocols import Ask
-from orion_assets.sources.synthetic.vendor.terms import Plan, Terms
+from orion_assets.sources.synthetic.vendor.terms import ManualClock, Plan, Terms
 from orion_assets.transforms.bars import clean_daily_bars
 from orion_assets.transforms.minutes import clean_minute_bars
 from orion_assets_tests.faults.world import RATE, World
@@ -76,11 +81,13 @@ def test_what_lands_of_another_market_makes_no_feature_stale_and_no_gap_in_the_e
     made.run()
 
     state = made.desk.state
-    assert state.landings().is_empty()
-    assert ledger.stale_span(state) is None
-    assert ledger.never_asked(state) == []
-    assert ledger.lost(state, NOW + timedelta(days=30)) == []
-    assert ledger.coverage_of(state, (FRIDAY, TUESDAY), NOW).datasets == ("feature_store",)
+    assert (state.landings().height, state.touches().height) == (0, 0)
+    assert stale_span(state) is None
+    assert never_asked(state) == []
+    assert lost(state, NOW + timedelta(days=30)) == []
+    filled = coverage_of(state, (FRIDAY, TUESDAY), NOW)
+    assert filled.datasets == ("feature_store",)
+    assert (filled.states.height, filled.worst.height) == (0, 0)
     # Equities alone are followed as such
     assert state.universe() == ()
 
@@ -90,10 +97,32 @@ def test_the_ledger_of_another_market_is_made_anew_from_the_lake(worlds):
     made.run()
     before = made.cells().drop("attempts", "ts_updated")
 
-    ledger.rebuild(made.desk.lake, made.desk.state)
+    made.desk.state.clear()
+    rebuild(made.desk.lake, made.desk.state, NOW)
 
     assert made.cells().drop("attempts", "ts_updated").equals(before)
     assert made.states() == {"data": 2}
+
+
+def test_a_session_of_another_market_is_asked_for_again_on_the_market_s_own_next_day(worlds):
+    evening = ManualClock(datetime(2026, 11, 14, 0, 35, tzinfo=UTC))
+    made = market_world(worlds, "crypto", COIN, span=(FRIDAY, FRIDAY + timedelta(days=1)), clock=evening)
+    made.run()
+    state = made.desk.state
+    # Saturday, a session of crypto and none of the exchange
+    eleven = datetime(2026, 11, 14, 11, tzinfo=NEW_YORK)
+
+    due = [late(state, at, MARKETS["crypto"]) for at in (eleven - timedelta(seconds=1), eleven)]
+    of_equities = late(state, eleven)
+    evening.advance((eleven - evening.now()).total_seconds())
+    made.run()
+    made.run()
+
+    assert due == [[], [FRIDAY]]
+    assert of_equities == []
+    assert len(asked(made)) == 2
+    assert late(state, eleven, MARKETS["crypto"]) == []
+    assert made.rows().filter(ticker=COIN).height == 1
 
 
 def test_a_day_without_quotes_is_an_empty_answer_after_a_second_question(worlds):
@@ -321,7 +350,7 @@ def test_a_contract_has_no_cell_after_its_last_date_and_only_the_others_have():
     early, late = "O:SAAA261113C00050000", "O:SAAA261120C00050000"
     dataset = table_of(RAW_DAILY_BARS, MARKETS["options"]).name
 
-    cells = ledger.planned_cells(dataset, [early, late], date(2026, 11, 12), date(2026, 11, 25))
+    cells = planned_cells(dataset, [early, late], date(2026, 11, 12), date(2026, 11, 25))
 
     # A weekend lies between the two expiries, both of them Fridays
     assert cells.filter(ticker=early)["session"].to_list() == days(12, 13)

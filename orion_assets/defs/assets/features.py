@@ -12,7 +12,7 @@ from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Result, made, session_asset
 from orion_assets.defs.io import READS
 from orion_assets.defs.partitions import look_back, span_of
-from orion_assets.ingest.ledger import is_undisturbed
+from orion_assets.ingest.freshness import is_undisturbed
 from orion_assets.ingest.moment import Moment
 from orion_assets.quality.anomalies import implausible, judged_from, suspected_splits
 from orion_assets.quality.leaks import Scope, Spotted, spot_check

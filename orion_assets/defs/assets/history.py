@@ -12,7 +12,9 @@ from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Reported, reported
 from orion_assets.defs.metadata import columns_of
 from orion_assets.defs.partitions import TICKERS
-from orion_assets.ingest.ledger import PUBLISHED, published, stale_span, unasked
+from orion_assets.ingest.freshness import published, stale_span
+from orion_assets.ingest.ledger import PUBLISHED
+from orion_assets.ingest.missing import unasked
 from orion_assets.ingest.moment import Moment
 from orion_assets.quality.parity import unequal
 from orion_assets.schemas import (

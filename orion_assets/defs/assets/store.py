@@ -11,7 +11,8 @@ from orion_assets import calendars
 from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Reported, days_of, derives_all, plotted, reported
 from orion_assets.defs.partitions import span_of
-from orion_assets.ingest.ledger import coverage_of, settle
+from orion_assets.ingest.freshness import settle
+from orion_assets.ingest.missing import coverage_of
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.universe import Universe
 from orion_assets.quality.coverage import bars_without_features, behind

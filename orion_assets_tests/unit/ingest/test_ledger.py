@@ -4,21 +4,12 @@ import polars as pl
 import pytest
 
 from orion_assets.clock import FixedClock
+from orion_assets.ingest.freshness import cells_now, mark_stale, settle, stale_span
 from orion_assets.ingest.landing import is_by_ticker
-from orion_assets.ingest.ledger import (
-    PUBLISHED,
-    cells_now,
-    covered_cells,
-    failed_cells,
-    holes,
-    ledger_cells,
-    mark_stale,
-    quarantined_cells,
-    rebuild,
-    settle,
-    stale_span,
-)
+from orion_assets.ingest.ledger import PUBLISHED, covered_cells, failed_cells, ledger_cells, quarantined_cells
+from orion_assets.ingest.missing import holes
 from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.rebuilding import Rebuilt, rebuild
 from orion_assets.schemas import CLEAN_DAILY_BARS, QUARANTINE, RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS
 from orion_assets.sources.protocols import Ask
 from orion_assets.store.lake import Lake
@@ -297,9 +288,9 @@ def test_the_ledger_can_be_made_anew_from_the_lake(tmp_path):
     lake.replace(CLEAN_DAILY_BARS, rows(CLEAN_DAILY_BARS, bar(MON, 10.0, utc(MON, 20))), **span)
     state.record(failed_cells(ask("ZZZ"), RAW_DAILY_BARS, MOMENT, "refused", NOBODY))
 
-    count = rebuild(lake, state)
+    done = rebuild(lake, state, NOW)
 
-    assert count == 3
+    assert done == Rebuilt(landed=3, changed=3, dropped=0, kept=2)
     assert told(state.cells(), "ticker", "session", "state") == [
         ("AAA", MON, "data"),
         ("BBB", MON, "quarantined"),

@@ -8,9 +8,12 @@ import pytest
 
 from orion_assets import calendars
 from orion_assets.errors import SourceUnavailable
-from orion_assets.ingest.ledger import PUBLISHED, cells_now, holes, rebuild, settle
+from orion_assets.ingest.freshness import cells_now, settle, stale_span
+from orion_assets.ingest.ledger import PUBLISHED
+from orion_assets.ingest.missing import holes
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.pieces import MOST_ROWS, pieces
+from orion_assets.ingest.rebuilding import rebuild
 from orion_assets.ingest.runner import Desk, land_all, restated
 from orion_assets.schemas import CLEAN_MINUTE_BARS, QUARANTINE, RAW_COVERAGE, RAW_DAILY_BARS, RAW_MINUTE_BARS
 from orion_assets.sources.protocols import TS_ASSUMED, Answer, Ask
@@ -111,14 +114,16 @@ def test_a_restated_minute_names_its_session_and_nothing_is_written(desk):
     assert (found, desk.lake.version(RAW_MINUTE_BARS)) == ([TUE], before)
 
 
-def test_a_landing_in_published_sessions_makes_them_await_derivation_and_no_files_of_tickers(desk):
+def test_a_landing_in_published_sessions_makes_them_alone_await_derivation_and_no_files_of_tickers(desk):
     settle(desk.state, MON, WED, Moment(NOW, run="first"))
     desk.state.mark_histories_written(["AAA", "BBB"], NOW)
 
-    asked(desk, Minutes([minute(TUE)]), NOW + HOUR, run="second")
+    asked(desk, Minutes([minute(MON)]), NOW + HOUR, run="second")
 
     published = cells_now(desk.state).filter(pl.col("dataset") == PUBLISHED)
-    assert told(published.sort("session"), "session", "state") == [(MON, "data"), (TUE, "not_yet")]
+    # No daily feature of the next session holds anything of it
+    assert told(published.sort("session"), "session", "state") == [(MON, "not_yet"), (TUE, "data")]
+    assert stale_span(desk.state) == (MON, TUE)
     assert not desk.state.histories_due()
 
 
@@ -169,7 +174,7 @@ def test_the_ledger_made_anew_knows_the_cells_whose_minutes_were_all_held_back(d
     desk.lake.replace(CLEAN_MINUTE_BARS, cleaned.rows, start=MON, end=TUE)
     desk.lake.replace(QUARANTINE, cleaned.quarantine, start=MON, end=TUE)
 
-    rebuild(desk.lake, desk.state)
+    rebuild(desk.lake, desk.state, NOW)
 
     cells = desk.state.cells(dataset="raw_minute_bars").filter(pl.col("session") == MON)
     assert told(cells, *CELL, "detail") == [

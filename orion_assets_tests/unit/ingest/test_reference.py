@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from orion_assets.clock import FixedClock
-from orion_assets.ingest.ledger import cells_now, settle
+from orion_assets.ingest.freshness import cells_now, settle
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.reference import land_tickers, mark_reassigned
 from orion_assets.ingest.runner import Desk

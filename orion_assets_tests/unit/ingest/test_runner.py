@@ -9,7 +9,8 @@ import pytest
 from orion_assets import calendars
 from orion_assets.clock import FixedClock
 from orion_assets.errors import KnowledgeAhead, SettingsError, SourceRejected
-from orion_assets.ingest.ledger import PUBLISHED, cells_now, settle
+from orion_assets.ingest.freshness import cells_now, settle
+from orion_assets.ingest.ledger import PUBLISHED
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.reference import land_tickers
 from orion_assets.ingest.runner import Desk, land

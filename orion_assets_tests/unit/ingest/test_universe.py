@@ -1,6 +1,6 @@
 import pytest
 
-from orion_assets.ingest.ledger import cells_now, settle
+from orion_assets.ingest.freshness import cells_now, settle
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.universe import Universe, land_universe
 from orion_assets.schemas import RAW_UNIVERSE

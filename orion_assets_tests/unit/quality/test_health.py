@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from orion_assets import calendars
-from orion_assets.ingest.ledger import is_undisturbed, mark_stale, settle, told_cells
+from orion_assets.ingest.freshness import is_undisturbed, mark_stale, settle
+from orion_assets.ingest.ledger import told_cells
 from orion_assets.ingest.moment import Moment
 from orion_assets.quality.health import of_lake, of_places, of_requirements, of_source, of_state
 from orion_assets.schemas import RAW_TICKERS

@@ -11,7 +11,7 @@ import pytest
 
 from orion_assets import calendars, schemas
 from orion_assets.definitions import build_definitions
-from orion_assets.ingest.ledger import Coverage
+from orion_assets.ingest.missing import Coverage
 from orion_assets.ingest.moment import Moment
 from orion_assets.quality.audit import Checked
 from orion_assets.quality.charts import around
@@ -20,6 +20,7 @@ from orion_assets.quality.report import Report, gather, reader
 from orion_assets.settings import fixed
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.store.lake import Lake
+from orion_assets.store.state import STATES
 from orion_assets.transforms.bars import clean_daily_bars
 from orion_assets.transforms.pipeline import derive
 from orion_assets_tests.pipeline import World, universe_of
@@ -138,6 +139,22 @@ def test_the_page_of_one_session_has_its_chart(lake):
     assert found.accused.select("ticker", "session").rows() == [("JUNO", date(2024, 10, 15))]
     assert page.html().count("<svg") >= 1
     assert page.accused_on(date(2024, 10, 15)) == 1
+
+
+def test_the_page_shows_every_state_in_words_and_with_a_share(lake, report):
+    months = [{"dataset": "raw_vix", "month": "2024-10", "data": 20, "not_entitled": 2, "failed": 1}]
+    states = pl.DataFrame([{**dict.fromkeys(STATES, 0), **row} for row in months])
+    worst = states.with_columns(ticker=pl.lit("AURA"), dataset=pl.lit("raw_daily_bars"))
+
+    page = gather(reader(lake, SPAN[1]), CALENDAR, SPAN, replace(FILLED, states=states, worst=worst))
+
+    text = page.html()
+    assert Page(text).tags == []
+    assert text.count("20 data, 2 not in the subscription, 1 failed") == 4
+    assert "86&thinsp;% N2 F1" in text
+    assert 'class="not_entitled" style="flex: 8.7"' in text
+    assert json.loads(json.dumps(page.document(), default=str))["states"][0]["not_entitled"] == 2
+    assert "<h2>States</h2>" not in report.html()
 
 
 @pytest.fixture

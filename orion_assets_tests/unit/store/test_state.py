@@ -212,12 +212,12 @@ def test_four_processes_write_at_once_from_the_first_use_on(url):
 
 def test_when_the_reference_was_last_answered_is_told_by_route(state):
     first, later = datetime(2026, 11, 20, 9, tzinfo=UTC), datetime(2026, 11, 21, 9, 0, 0, 7, tzinfo=UTC)
-    state.note_reference("listed", ["FB", "AAPL"], first)
-    state.note_reference("events", ["BBG000MM2P62"], first)
+    state.reference.note("listed", ["FB", "AAPL"], first)
+    state.reference.note("events", ["BBG000MM2P62"], first)
 
-    state.note_reference("listed", ["FB"], later)
-    state.note_reference("listed", [], later)
+    state.reference.note("listed", ["FB"], later)
+    state.reference.note("listed", [], later)
 
-    assert state.reference("listed") == {"AAPL": first, "FB": later}
-    assert state.reference("events") == {"BBG000MM2P62": first}
-    assert state.reference("ended") == {}
+    assert state.reference.answered("listed") == {"AAPL": first, "FB": later}
+    assert state.reference.answered("events") == {"BBG000MM2P62": first}
+    assert state.reference.answered("ended") == {}

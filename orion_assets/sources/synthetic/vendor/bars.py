@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from orion_assets.sources.synthetic.vendor import aggregation
+from orion_assets.sources.synthetic.vendor.corrections import as_told
 from orion_assets.sources.synthetic.vendor.others import OTHERS, Other
 from orion_assets.sources.synthetic.vendor.parameters import (
     cursor_of,
@@ -233,7 +234,7 @@ class Bars:
             after = timedelta() if OTHERS[ticker].has_own_days else self.rights.terms.final_after
             told = self.rights.truth.others_of(ticker, now, after)
             return told.with_columns(otc=pl.lit(value=True)) if OTHERS[ticker].kind == "otc" else told
-        bars = self.rights.truth.bars_of(ticker, start, end + _DAY)
+        bars = self._told(self.rights.truth.bars_of(ticker, start, end + _DAY), now)
         under_way = self.rights.under_way(now)
         if under_way is None or not start <= under_way <= end:
             return bars
@@ -243,8 +244,11 @@ class Bars:
         return (
             self._so_far(None, session, now)
             if session == self.rights.under_way(now)
-            else self.rights.truth.bars_on(session)
+            else self._told(self.rights.truth.bars_on(session), now)
         )
+
+    def _told(self, bars: pl.DataFrame, now: datetime) -> pl.DataFrame:
+        return as_told(bars, now) if self.rights.terms.corrects else bars
 
     def _so_far(self, ticker: str | None, session: date, now: datetime) -> pl.DataFrame:
         """Give the bars of a session under way: what its regular minutes have made of it."""

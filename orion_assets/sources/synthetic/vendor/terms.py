@@ -70,6 +70,7 @@ class Terms:
         end_of_day: From a session's close to its bars being told, for a plan without; four hours is 20:00 New York.
         page: Results of a page at most, whatever limit is asked for; None for the limits of the routes.
         seed: Of request ids.
+        corrects: Whether daily bars that planted.py corrects are told as first told until they are corrected.
     """
 
     plan: Plan = field(default_factory=Plan)
@@ -83,6 +84,7 @@ class Terms:
     end_of_day: timedelta = timedelta(hours=4)
     page: int | None = None
     seed: int = 0
+    corrects: bool = False
 
 
 @dataclass(frozen=True)

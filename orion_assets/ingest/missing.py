@@ -1,0 +1,148 @@
+"""What should be there and is not: sessions with holes or left behind, tickers whose past was never asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import Final
+
+import polars as pl
+
+from orion_assets import calendars
+from orion_assets.ingest.freshness import SPOKEN_OF, published
+from orion_assets.ingest.landing import is_by_ticker
+from orion_assets.ingest.ledger import IS_FEATURED, PUBLISHED
+from orion_assets.ingest.standing import heat, no_counts
+from orion_assets.market_hours import sessions_for
+from orion_assets.schemas import IN_OTHER_MARKETS, RAW_DAILY_BARS
+from orion_assets.store.state import STATES, State
+from orion_assets.store.tallies import Scope
+
+NEAR_SESSIONS: Final = 20
+RECENT: Final = 5
+# Tickers of a heat map
+WORST: Final = 40
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How far a range of sessions is filled.
+
+    Attributes:
+        followed: Tickers whose bars are wanted.
+        datasets: The raw tables that were ever asked for, and `feature_store`.
+        closed: `session`: those of the range whose close cut-off has come, so that all of them can be answered.
+        unfilled: `dataset`, `session`: a cell of it was never asked for, is not yet answered or failed; of
+            `feature_store`, it was not derived and published from raw as it stands.
+        states: Cells by `dataset`, `month` and state, as `standing.counts` gives them.
+        worst: The same with `ticker`, of those with the largest share of cells that are not data; they come first.
+    """
+
+    followed: Sequence[str]
+    datasets: Sequence[str]
+    closed: pl.DataFrame
+    unfilled: pl.DataFrame
+    states: pl.DataFrame = field(default_factory=partial(no_counts, "dataset", "month"))
+    worst: pl.DataFrame = field(default_factory=partial(no_counts, "dataset", "ticker", "month"))
+
+
+def lost(state: State, now: datetime) -> list[date]:
+    """List the sessions that runs left behind: asked for in vain, stepped over, or not there yet a few sessions ago.
+
+    What is not there after RECENT sessions is no longer waited for: most often the source ends before it.
+
+    Args:
+        state: The state database.
+        now: The time, UTC; a session that has not closed is not missed.
+    """
+    asked = state.count_sessions(STATES).filter(IS_FEATURED)
+    if asked.is_empty():
+        return []
+    days = asked["session"].unique().sort()
+    closed = calendars.sessions(days[0], days[-1] + timedelta(days=1)).filter(pl.col("ts_close_cutoff") <= now)[
+        "session"
+    ]
+    found: set[date] = set()
+    for dataset in asked["dataset"].unique():
+        is_each = is_by_ticker(dataset)
+        failed, late = (
+            state.count_sessions([name], dataset=dataset, followed=is_each)["session"] for name in ("failed", "not_yet")
+        )
+        known = asked.filter(pl.col("dataset") == dataset)["session"]
+        found |= {*failed, *(set(late) & set(closed.tail(RECENT))), *(set(closed) - set(known))}
+    return sorted(found & set(closed))
+
+
+def near_one_another(days: Sequence[date]) -> list[list[date]]:
+    """Part sorted sessions where more than NEAR_SESSIONS lie between two of them."""
+    position = dict(calendars.sessions().select("session", "position").iter_rows())
+    groups: list[list[date]] = []
+    for day in days:
+        if groups and position[day] - position[groups[-1][-1]] <= NEAR_SESSIONS:
+            groups[-1].append(day)
+        else:
+            groups.append([day])
+    return groups
+
+
+def holes(state: State, dataset: str, followed: int, span: tuple[date, date]) -> list[date]:
+    """List the sessions of a span in which a planned cell was not answered: never asked, not yet, or failed.
+
+    Args:
+        state: The state database.
+        dataset: The raw table.
+        followed: How many tickers are followed; each has a cell a session where cells are kept by ticker.
+        span: [start, end) of the sessions that are planned.
+    """
+    is_each = is_by_ticker(dataset)
+    counted = state.count_sessions(SPOKEN_OF, dataset=dataset, followed=is_each)
+    full = counted.filter(pl.col("cells") >= (followed if is_each else 1)).select("session")
+    return sessions_for(dataset, *span).join(full, on="session", how="anti")["session"].sort().to_list()
+
+
+def coverage_of(state: State, span: tuple[date, date], now: datetime) -> Coverage:
+    """Say what is wanting in the sessions [start, end), as far as they have closed by now."""
+    datasets = sorted(set(state.count_sessions(STATES)["dataset"]) - {PUBLISHED} - IN_OTHER_MARKETS)
+    followed = state.universe()
+    wanting = {dataset: holes(state, dataset, len(followed), span) for dataset in datasets}
+    underived = calendars.sessions(*span).join(published(state), on="session", how="anti")["session"].to_list()
+    rows = [(dataset, day) for dataset, days in [*wanting.items(), (PUBLISHED, underived)] for day in days]
+    unfilled = pl.DataFrame(rows, {"dataset": pl.String(), "session": pl.Date()}, orient="row")
+    closed = calendars.sessions(*span).filter(pl.col("ts_close_cutoff") <= now).select("session")
+    by_month = heat(state, Scope(start=span[0], end=span[1]), tickers=WORST, without=IN_OTHER_MARKETS)
+    return Coverage(followed, (*datasets, PUBLISHED), closed, unfilled, *by_month)
+
+
+def never_asked(state: State) -> list[date]:
+    """List the sessions between those asked for that nobody asked for: features after them step over the gap."""
+    asked = state.count_sessions(STATES).filter(IS_FEATURED).select("session").unique().sort("session")
+    if asked.is_empty():
+        return []
+    between = calendars.sessions(asked["session"][0], asked["session"][-1])
+    return between.join(asked, on="session", how="anti")["session"].sort().to_list()
+
+
+def lacking_past(state: State) -> tuple[str, ...]:
+    """List the followed tickers that were not asked for in some session in which bars of others were answered."""
+    asked = state.count_sessions(SPOKEN_OF, dataset=RAW_DAILY_BARS.name).height
+    counts = state.count_tickers(RAW_DAILY_BARS.name)
+    return tuple(ticker for ticker in state.universe() if counts.get(ticker, 0) < asked)
+
+
+def unasked(state: State, tickers: Sequence[str]) -> dict[str, list[date]]:
+    """List, for some tickers, the sessions in which bars of others were answered and its own never asked for.
+
+    Args:
+        state: The state database.
+        tickers: Tickers followed since; those without such sessions are not in the answer.
+    """
+    if not tickers:
+        return {}
+    dataset = RAW_DAILY_BARS.name
+    asked = state.count_sessions(SPOKEN_OF, dataset=dataset)["session"].sort().to_list()
+    own = state.cells(dataset=dataset, tickers=tickers)
+    known: dict[str, set[date]] = {}
+    for ticker, session in own.select("ticker", "session").iter_rows():
+        known.setdefault(ticker, set()).add(session)
+    missing = {ticker: [day for day in asked if day not in known.get(ticker, set())] for ticker in tickers}
+    return {ticker: days for ticker, days in missing.items() if days}

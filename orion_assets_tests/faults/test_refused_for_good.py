@@ -1,0 +1,48 @@
+"""What lies before a floor that moves on can never come back; what is refused otherwise may, for a while."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from orion_assets.ingest.execution import _MOST_ATTEMPTS
+from orion_assets.schemas import RAW_DAILY_BARS
+from orion_assets.sources.routes import Rights
+from orion_assets.sources.synthetic.vendor.terms import ManualClock
+from orion_assets_tests.faults.world import DAY_S, RATE
+
+# More than a year after the sessions of the market, and within two
+LATER = datetime(2028, 2, 1, 18, tzinfo=UTC)
+TWO_YEARS = Rights(RATE, years=2, has_flat_files=False, has_today=True)
+
+
+def refused(worlds, kind: str):
+    made = worlds(RAW_DAILY_BARS, clock=ManualClock(LATER), rights=TWO_YEARS)
+    made.vendor.faults.add("forbidden", kind=kind)
+    made.run()
+    assert (set(made.states()), made.calls()) == ({"not_entitled"}, 3)
+    return made
+
+
+def test_sessions_before_the_floor_are_not_asked_for_again_until_the_plan_reaches_further_back(worlds):
+    made = refused(worlds, "timeframe")
+
+    for _ in range(3):
+        made.clock.advance(DAY_S)
+        made.run()
+
+    assert made.calls() == 3
+    assert all("ORION_POLYGON_PLAN reaches further back" in text for text in made.details())
+    made.rights = replace(TWO_YEARS, years=5)
+    assert made.plan().calls == 3
+    made.rights = replace(TWO_YEARS, years=None)
+    assert made.plan().calls == 3
+
+
+def test_what_the_plan_does_not_name_is_asked_for_daily_and_not_for_ever(worlds):
+    made = refused(worlds, "endpoint")
+
+    for _ in range(_MOST_ATTEMPTS + 3):
+        made.clock.advance(DAY_S)
+        made.run()
+
+    assert made.calls() == 3 * _MOST_ATTEMPTS
+    assert set(made.cells()["attempts"]) == {_MOST_ATTEMPTS}
