@@ -11,14 +11,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 # Measured, they take twice as long; what they reach, the tests of the parts reach too
 _NOT_MEASURED = {"accept", "e2e", "faults", "properties"}
-# Their modules build a world that their tests share: one worker takes them, so that it is built once
-_TOGETHER = {"accept", "cli", "defs", "e2e"}
 _HERE = Path(__file__).parent
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    place = item.path.relative_to(_HERE)
-    if place.parts[0] in _NOT_MEASURED:
+    if item.path.relative_to(_HERE).parts[0] in _NOT_MEASURED:
         item.add_marker(pytest.mark.no_cover)
-    if place.parts[0] in _TOGETHER:
-        item.add_marker(pytest.mark.xdist_group(str(place)))

@@ -192,13 +192,19 @@ def test_a_store_made_again_from_raw_has_the_same_hash_also_where_the_file_was_l
     assert len(before.out.splitlines()[0]) == 64
 
 
+def told_of(status: str) -> dict:
+    """Give what a status says, less how often was tried what stays as it is: one market was filled more than once."""
+    told = json.loads(status)
+    return told | {"reasons": [{**row, "attempts": None} for row in told["reasons"]]}
+
+
 def test_the_state_may_lie_in_postgres(market, grown, database):
     said = market.orion("backfill", "--to", "2014-06-27", ORION_STATE_URL=database)
     status = market.orion("status", "--json", ORION_STATE_URL=database)
 
     assert said.code == 0, said.err
     assert content(market) == content(grown[0])
-    assert json.loads(status.out) == json.loads(grown[0].orion("status", "--json").out)
+    assert told_of(status.out) == told_of(grown[0].orion("status", "--json").out)
 
 
 def test_update_until_takes_what_has_become_due_and_then_says_there_is_nothing(market):

@@ -155,7 +155,7 @@ def test_before_anything_was_filled_a_read_exits_1_and_says_how_to_begin(market,
 
 def test_before_anything_was_filled_there_is_an_empty_status(market):
     told = json.loads(market.orion("status", "--json").out)
-    assert told == {"attention": [], "cells": [], "due": [], "never_asked": []}
+    assert told == {"attention": [], "cells": [], "due": [], "never_asked": [], "reasons": []}
     assert "orion backfill" in market.orion("status").out
 
 
