@@ -17,3 +17,5 @@ _HERE = Path(__file__).parent
 def pytest_itemcollected(item: pytest.Item) -> None:
     if item.path.relative_to(_HERE).parts[0] in _NOT_MEASURED:
         item.add_marker(pytest.mark.no_cover)
+    if item.get_closest_marker("accept"):
+        item.add_marker(pytest.mark.timeout(0))

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -71,7 +72,8 @@ def _running(binaries: Path, data: Path, whose: dict[str, Any]) -> Iterator[str]
         wait_until(lambda: _answers(url, server, data), "PostgreSQL")
         yield url
     finally:
-        server.terminate()
+        # Not SIGTERM, on which it waits for every client to leave
+        server.send_signal(signal.SIGINT)
         server.wait(30)
         log.close()
 
