@@ -5,7 +5,7 @@ Every request is written down, so that what was asked can be held against what w
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -85,6 +85,10 @@ def gate_before(port: int) -> Iterator[Gate]:
 
         def do_GET(self) -> None:
             gate.answer(self)
+
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # the client gave up; that is its right
+                super().handle()
 
         def log_message(self, *_: object) -> None:
             pass

@@ -9,6 +9,7 @@ stays out.
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar, cast
@@ -208,9 +209,13 @@ class Bucket:
     def _got(self, key: str) -> Stored:
         answer = self._client.get_object(Bucket=self._name, Key=key)
         size = int(answer["ContentLength"])
-        if size > self._patience.most_bytes:
-            raise AnswerDistrusted(f"flat files: {key}: {size} bytes, more than any such object has; it is not read")
-        content = self._body(answer["Body"], key)
+        # What is not read to its end would keep its connection
+        with closing(answer["Body"]) as body:
+            if size > self._patience.most_bytes:
+                raise AnswerDistrusted(
+                    f"flat files: {key}: {size} bytes, more than any such object has; it is not read"
+                )
+            content = self._body(body, key)
         if len(content) != size:
             raise SourceUnavailable(f"flat files: {key}: {len(content)} of {size} bytes came. The next run asks again")
         version = version_of(answer["ETag"], size, answer["LastModified"])
@@ -218,16 +223,13 @@ class Bucket:
 
     def _body(self, body: Any, key: str) -> bytes:  # noqa: ANN401 - botocore's stream
         until, parts = self._uptime() + self._patience.deadline_s, list[bytes]()
-        try:
-            while part := body.read(_CHUNK):
-                parts.append(part)
-                # Its own limit is on silence alone, and a byte a second is none
-                if self._uptime() > until:
-                    raise SourceUnavailable(
-                        f"flat files: {key}: not whole in {self._patience.deadline_s:.0f} s. The next run asks again"
-                    )
-        finally:
-            body.close()
+        while part := body.read(_CHUNK):
+            parts.append(part)
+            # Its own limit is on silence alone, and a byte a second is none
+            if self._uptime() > until:
+                raise SourceUnavailable(
+                    f"flat files: {key}: not whole in {self._patience.deadline_s:.0f} s. The next run asks again"
+                )
         return b"".join(parts)
 
 
