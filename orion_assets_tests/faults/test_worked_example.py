@@ -22,6 +22,7 @@ from orion_assets_tests.faults.world import LAST, RATE, World, assert_budget, as
 # A slot is free again so long after the answer
 SLOT_S = 61.0
 WINDOW = 52
+TABLES = (RAW_DAILY_BARS, RAW_MINUTE_BARS)
 LATE = 40
 # Followed tickers and sessions; by hand: a call a session, and a call for each 52 sessions of a ticker
 SIZES = [
@@ -59,21 +60,15 @@ def free(worlds, truth, tickers, sessions) -> World:
     return worlds(RAW_DAILY_BARS, truth=truth, tickers=tuple(tickers), sessions=sessions, **terms)
 
 
-def tables(made: World) -> list:
-    """Give what the source supplies of the two."""
-    return [table for table in (RAW_DAILY_BARS, RAW_MINUTE_BARS) if table.name in made.source().datasets]
-
-
 def plan_of(made: World):
-    asks, now, supplied = [], made.clock.now(), tables(made)
-    for made.table in supplied:
+    asks, now = [], made.clock.now()
+    for made.table in TABLES:
         asks.append(made.ask)
     return planned(made.desk.state, made.source().routes(now.date()), asks, now)
 
 
 def run(made: World) -> None:
-    supplied = tables(made)
-    for made.table in supplied:
+    for made.table in TABLES:
         outcome = made.run()
         assert isinstance(outcome, Landed), outcome
 
@@ -86,8 +81,6 @@ def test_the_free_plan_takes_the_calls_and_the_time_that_were_told_and_not_one_m
     followed = steady(truth)[: tickers + 1]
     added = followed.pop()
     made = free(worlds, truth, followed, sessions)
-    supplied = tables(made)
-    has_minutes = RAW_MINUTE_BARS in supplied
     began, work = made.uptime(), plan_of(made)
 
     run(made)
@@ -95,7 +88,7 @@ def test_the_free_plan_takes_the_calls_and_the_time_that_were_told_and_not_one_m
     took = made.uptime() - began
     figure(f"{made.calls()} calls of {work.calls} planned, in {took / 3600:.2f} virtual hours; {work.lines()[1]}")
     assert len(followed) == tickers
-    assert work.calls_by_route == {"grouped": days} | ({"minute_window": windows} if has_minutes else {})
+    assert work.calls_by_route == {"grouped": days, "minute_window": windows}
     assert made.calls() / work.calls == 1.0
     assert {entry.status for entry in made.vendor.journal} == {200}
     assert len({entry.path for entry in made.vendor.journal}) == work.calls
@@ -104,7 +97,7 @@ def test_the_free_plan_takes_the_calls_and_the_time_that_were_told_and_not_one_m
     assert took == pytest.approx(SLOT_S * (slots - 1), rel=1e-6)
     assert work.safe_seconds == pytest.approx(SLOT_S * slots, rel=1e-6)
     assert_budget(made)
-    for made.table in supplied:
+    for made.table in TABLES:
         assert_conserved(made)
         assert_no_op(made)
 
@@ -113,15 +106,13 @@ def test_the_free_plan_takes_the_calls_and_the_time_that_were_told_and_not_one_m
 
     # Of the days everything was told; of the minutes nothing
     asked = [entry.path for entry in made.vendor.journal.entries[before:]]
-    assert len(asked) == (-(-sessions // WINDOW) if has_minutes else 0)
+    assert len(asked) == -(-sessions // WINDOW)
     assert all(f"/ticker/{added}/range/1/minute/" in path for path in asked)
 
 
 def test_windows_of_960_minutes_a_session_fit_a_page(worlds):
     truth = Full(large_market(14, 2 * WINDOW, LAST))
     made = free(worlds, truth, steady(truth)[:1], 2 * WINDOW)
-    if RAW_MINUTE_BARS not in tables(made):
-        pytest.skip("the source supplies no minutes yet")
     made.table = RAW_MINUTE_BARS
 
     made.run()

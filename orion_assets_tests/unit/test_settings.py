@@ -1,12 +1,15 @@
+import re
 import traceback
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from pydantic import AliasChoices
 
 from orion_assets import settings
 from orion_assets.clock import FixedClock, SystemClock
 from orion_assets.errors import SettingsError, SourceRejected, SourceUnavailable
+from orion_assets.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -277,3 +280,16 @@ def test_a_plain_path_of_a_store_may_lie_at_home(monkeypatch):
     monkeypatch.setenv("ORION_STORE_URL", "~/store.duckdb")
 
     assert settings.load().store_url == "/home/ann/store.duckdb"
+
+
+def test_the_example_shows_every_setting():
+    named = {
+        one
+        for name, field in Settings.model_fields.items()
+        for alias in [field.validation_alias or f"ORION_{name.upper()}"]
+        for one in (alias.choices[:1] if isinstance(alias, AliasChoices) else [alias])
+    }
+    shown = set(re.findall(r"^# ([A-Z0-9_]+)=", (Path(__file__).parents[2] / ".env.example").read_text(), re.M))
+
+    # Where Dagster lies is Dagster's to say
+    assert named - {"DAGSTER_HOME"} <= shown
