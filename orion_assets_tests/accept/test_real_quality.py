@@ -1,4 +1,4 @@
-"""What Orion says of the quality of real data: no feature saw the future, and only what is known to be wrong is accused."""
+"""What Orion says of real data: no feature saw the future, and only what is known to be wrong is accused."""
 
 import json
 from pathlib import Path

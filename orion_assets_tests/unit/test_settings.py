@@ -289,7 +289,7 @@ def test_the_example_shows_every_setting():
         for alias in [field.validation_alias or f"ORION_{name.upper()}"]
         for one in (alias.choices[:1] if isinstance(alias, AliasChoices) else [alias])
     }
-    shown = set(re.findall(r"^# ([A-Z0-9_]+)=", (Path(__file__).parents[2] / ".env.example").read_text(), re.M))
+    shown = set(re.findall(r"^# ([A-Z0-9_]+)=", (Path(__file__).parents[2] / ".env.example").read_text(), re.MULTILINE))
 
     # Where Dagster lies is Dagster's to say
     assert named - {"DAGSTER_HOME"} <= shown
