@@ -130,6 +130,29 @@ def test_an_audit_is_a_run_of_its_own_that_lands_only(tmp_path):
     assert {each.run_key for each in audits} == {each.run_key for each in asked(tick, schedule)[1:]}
 
 
+@pytest.mark.accept
+def test_as_it_is_deployed_a_year_has_one_run_a_session_beside_its_audits(tmp_path):
+    state = State(f"sqlite:///{tmp_path}/state.db")
+    schedule, held, ended, audited = end_of_day_on(sessions(date(2024, 1, 2)), state, audits=1), [], [], []
+    for tick in ticks(*YEAR):
+        for request in asked(tick, schedule):
+            first = last = request.partition_key
+            if request.asset_selection:
+                audited.append((tick.date(), date.fromisoformat(first)))
+                continue
+            first, last = (first, last) if first else [request.tags[name] for name in RANGE]
+            ended.append(last)
+            held = [*held[-9:], date.fromisoformat(last)]
+            for day in held[held.index(date.fromisoformat(first)) :]:
+                landed(state, day, tick.date())
+
+    expected = calendars.sessions(*YEAR)["session"].to_list()
+    assert ended == [session.isoformat() for session in expected]
+    # The first sessions are too young; from then on one a session
+    assert [day for day, _ in audited] == [day for day in expected if day > date(2024, 1, 2) + timedelta(days=30)]
+    assert all(then < day - timedelta(days=29) for day, then in audited)
+
+
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
     market = own_market.write(tmp_path_factory.mktemp("automation"))
