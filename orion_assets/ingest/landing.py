@@ -91,6 +91,15 @@ class Landing:
         stamped = self._at_home(self._stamped(coverage), mine)
         return pl.concat([self._unseen(stamped, mine), self._gone(stamped, mine)]).select(self.table.names)
 
+    def takes_back(self, held: pl.DataFrame) -> bool:
+        """Say whether the answer lacks a row that is held as it stands, and would withdraw it.
+
+        Args:
+            held: As for `new_versions`.
+        """
+        mine = held.filter(pl.col("ticker").is_in(self.answer.tickers)) if self._is_by_ticker else held
+        return not self._lacking(self.answer.rows, self._standing(mine)).is_empty()
+
     def _at_home(self, stamped: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
         """File every version of a key under the session of its first one.
 
@@ -197,12 +206,10 @@ class Landing:
         return pl.max_horizontal(self._now, pl.col("_last") + pl.duration(microseconds=1))
 
     def _gone(self, stamped: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
-        key = list(self.table.key)
-        last = held.sort("ts_known").unique(key, keep="last", maintain_order=True).filter(~pl.col("is_deleted"))
         if self.moment.is_replay:
-            return last.clear().select(self.table.names)
-        spoken_of = self._spoken_of(last)
-        gone = spoken_of.join(stamped.select(key).unique(), on=key, how="anti", maintain_order="left")
+            return held.clear().select(self.table.names)
+        spoken_of = self._standing(held)
+        gone = self._lacking(stamped, spoken_of)
         self._refuse_a_lost_file(gone, spoken_of)
         return (
             gone.with_columns(_last="ts_known")
@@ -214,6 +221,15 @@ class Landing:
             )
             .select(self.table.names)
         )
+
+    def _standing(self, held: pl.DataFrame) -> pl.DataFrame:
+        """Give the last versions of what stands, and what the answer speaks of."""
+        last = held.sort("ts_known").unique(self.table.key, keep="last", maintain_order=True)
+        return self._spoken_of(last.filter(~pl.col("is_deleted")))
+
+    def _lacking(self, told: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
+        key = list(self.table.key)
+        return standing.join(told.select(key).unique(), on=key, how="anti", maintain_order="left")
 
     def _refuse_a_lost_file(self, gone: pl.DataFrame, spoken_of: pl.DataFrame) -> None:
         """Judge the whole, and each file and ticker by itself: one file of twenty is a twentieth of the rows."""
