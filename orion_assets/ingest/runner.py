@@ -240,8 +240,8 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
 
     start, end = span(desk.lake, table, ask, answer)
     # Rows before coverage: a cell must not count as answered while its rows may still be lost
-    # Everybody's minutes of a long range do not fit into memory, and one's own are all that is compared
-    tickers = answer.tickers if table.is_intraday else ()
+    # Everybody's rows of a long range do not fit into memory, and one's own are all that is compared
+    tickers = answer.tickers if is_by_ticker(table.name) else ()
     desk.lake.append(table, versions, start=start, end=end, tickers=tickers or None)
     if appended.height:
         # Again, for who began in between: he may have read what was there before
