@@ -6,7 +6,7 @@ Pure functions; the lake calls them under its writer's lock with the rows it hol
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 import polars as pl
@@ -78,9 +78,10 @@ class Landing:
         Returns:
             Rows of the table, possibly none. A version keeps the clock the source states. Without one, a cell's first
             answer is stamped with its landing when that is before the next session's open cut-off, else with the
-            assumed clock; later answers, new, changed or gone, are stamped with their landing. Every version of a key
-            is strictly later than the one before. The last version an answer states is what the source says now: where
-            its clock is not the newest, it is landed if it differs from the last one held.
+            assumed clock (an answer about the whole market is one about every ticker); later answers, new, changed or
+            gone, are stamped with their landing. Every version of a key is strictly later than the one before. The last
+            version an answer states is what the source says now: where its clock is not the newest, it is landed if it
+            differs from the last one held.
 
         Raises:
             KnowledgeAhead: A replay finds rows known after its instant.
@@ -88,8 +89,17 @@ class Landing:
         """
         mine = held.filter(pl.col("ticker").is_in(self.answer.tickers)) if self._is_by_ticker else held
         self._refuse_the_future(mine)
-        stamped = self._at_home(self._stamped(coverage), mine)
+        stamped = self._at_home(self._stamped(coverage, held), mine)
         return pl.concat([self._unseen(stamped, mine), self._gone(stamped, mine)]).select(self.table.names)
+
+    def takes_back(self, held: pl.DataFrame) -> bool:
+        """Say whether the answer lacks a row that is held as it stands, and would withdraw it.
+
+        Args:
+            held: As for `new_versions`.
+        """
+        mine = held.filter(pl.col("ticker").is_in(self.answer.tickers)) if self._is_by_ticker else held
+        return not self._lacking(self.answer.rows, self._standing(mine)).is_empty()
 
     def _at_home(self, stamped: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
         """File every version of a key under the session of its first one.
@@ -119,10 +129,13 @@ class Landing:
                 " ORION_STATE_URL elsewhere"
             )
 
-    def _stamped(self, coverage: pl.DataFrame) -> pl.DataFrame:
+    def _stamped(self, coverage: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
         answered = self._answered(coverage)
         # What a row says was known when its cell was answered without it: a later answer, by then
-        is_again = pl.col("_is_closed").fill_null(value=False) | (pl.col(TS_ASSUMED) <= pl.col("_opened"))
+        is_closed = pl.col("_is_closed").fill_null(value=False) | pl.col("session").is_in(
+            self._told_whole(coverage, held)
+        )
+        is_again = is_closed | (pl.col(TS_ASSUMED) <= pl.col("_opened"))
         landed = self._is_seen() | is_again.fill_null(value=False)
         is_observed = landed & pl.lit(not self.moment.is_replay)
         dated = self._with_next_open(self.answer.rows).with_columns(_says_clock=pl.col(TS_STATED).is_not_null())
@@ -143,6 +156,15 @@ class Landing:
         return coverage.group_by(self.cell).agg(
             _is_closed=is_close.any(), _opened=pl.col("ts_known").filter(~is_close).min()
         )
+
+    def _told_whole(self, coverage: pl.DataFrame, held: pl.DataFrame) -> list[date]:
+        """List the sessions of which an answer has told everybody of whom this one may tell."""
+        is_whole = (pl.col("cutoff") == "close") & (pl.col("ticker") == WHOLE_MARKET) & pl.col("is_market")
+        told = coverage.filter(is_whole)
+        if self.answer.asks_with:
+            wide = held.filter(pl.col("source_file").str.contains(self.answer.asks_with, literal=True))
+            told = told.join(wide, on="session", how="semi")
+        return told["session"].unique().to_list()
 
     def _is_seen(self) -> pl.Expr:
         """Landed before the next session opens: seen, not assumed."""
@@ -197,12 +219,10 @@ class Landing:
         return pl.max_horizontal(self._now, pl.col("_last") + pl.duration(microseconds=1))
 
     def _gone(self, stamped: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
-        key = list(self.table.key)
-        last = held.sort("ts_known").unique(key, keep="last", maintain_order=True).filter(~pl.col("is_deleted"))
         if self.moment.is_replay:
-            return last.clear().select(self.table.names)
-        spoken_of = self._spoken_of(last)
-        gone = spoken_of.join(stamped.select(key).unique(), on=key, how="anti", maintain_order="left")
+            return held.clear().select(self.table.names)
+        spoken_of = self._standing(held)
+        gone = self._lacking(stamped, spoken_of)
         self._refuse_a_lost_file(gone, spoken_of)
         return (
             gone.with_columns(_last="ts_known")
@@ -214,6 +234,15 @@ class Landing:
             )
             .select(self.table.names)
         )
+
+    def _standing(self, held: pl.DataFrame) -> pl.DataFrame:
+        """Give the last versions of what stands, and what the answer speaks of."""
+        last = held.sort("ts_known").unique(self.table.key, keep="last", maintain_order=True)
+        return self._spoken_of(last.filter(~pl.col("is_deleted")))
+
+    def _lacking(self, told: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
+        key = list(self.table.key)
+        return standing.join(told.select(key).unique(), on=key, how="anti", maintain_order="left")
 
     def _refuse_a_lost_file(self, gone: pl.DataFrame, spoken_of: pl.DataFrame) -> None:
         """Judge the whole, and each file and ticker by itself: one file of twenty is a twentieth of the rows."""

@@ -199,8 +199,8 @@ def restated(lake: Lake, source: Source, ask: Ask, moment: Moment) -> list[date]
 
 def _restated_in(lake: Lake, source: Source, ask: Ask, table: Table, moment: Moment) -> list[date]:
     answer = source.read(ask)
-    start, end = _span(lake, table, ask, answer)
-    fresh = _landing(table, ask, answer, moment).new_versions(
+    start, end = span(lake, table, ask, answer)
+    fresh = landing_of(table, ask, answer, moment).new_versions(
         lake.read(table, start=start, end=end), _coverage(lake, table, ask)
     )
     mine = fresh.filter(pl.col("session").is_between(ask.start, ask.end, closed="left"))
@@ -209,7 +209,7 @@ def _restated_in(lake: Lake, source: Source, ask: Ask, table: Table, moment: Mom
 
 def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Commit bytes, rows and coverage; returns the rows that were new and those held before."""
-    landing = _landing(table, ask, answer, moment)
+    landing = landing_of(table, ask, answer, moment)
     appended, before = table.empty(), table.empty()
     is_kept = False
 
@@ -238,10 +238,10 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
             keep()
         return RAW_COVERAGE.conform(told)
 
-    start, end = _span(desk.lake, table, ask, answer)
+    start, end = span(desk.lake, table, ask, answer)
     # Rows before coverage: a cell must not count as answered while its rows may still be lost
-    # Everybody's minutes of a long range do not fit into memory, and one's own are all that is compared
-    tickers = answer.tickers if table.is_intraday else ()
+    # Everybody's rows of a long range do not fit into memory, and one's own are all that is compared
+    tickers = answer.tickers if is_by_ticker(table.name) else ()
     desk.lake.append(table, versions, start=start, end=end, tickers=tickers or None)
     if appended.height:
         # Again, for who began in between: he may have read what was there before
@@ -262,12 +262,13 @@ def _mark(desk: Desk, table: Table, appended: pl.DataFrame, held: pl.DataFrame, 
     mark_histories(desk.state, desk.lake, appended, moment)
 
 
-def _landing(table: Table, ask: Ask, answer: Answer, moment: Moment) -> Landing:
+def landing_of(table: Table, ask: Ask, answer: Answer, moment: Moment) -> Landing:
+    """Give what lands an answer."""
     following = sessions_for(table.name, ask.start).head(sessions_for(table.name, ask.start, ask.end).height + 1)
     return Landing(table, answer, following, moment, is_partial=ask.is_partial)
 
 
-def _span(lake: Lake, table: Table, ask: Ask, answer: Answer) -> tuple[date, date]:
+def span(lake: Lake, table: Table, ask: Ask, answer: Answer) -> tuple[date, date]:
     """Find the sessions that hold every row the answer may be about: one that moved stays where it was first filed."""
     if is_by_ticker(table.name):
         return ask.start, ask.end

@@ -94,6 +94,8 @@ class Answer:
         replaces: Names of those documents that tell all there is: a row of raw_tickers that one of them told before and
             tells no longer is withdrawn.
         objects: By session, the object that it was read from, where there is one: what replaces it is read again.
+        asks_with: Text in the address of an answer about the whole market, without which that one did not speak of
+            everybody of whom this one does.
     """
 
     rows: pl.DataFrame
@@ -105,6 +107,7 @@ class Answer:
     starts: Mapping[str, date] = field(default_factory=dict[str, date])
     replaces: tuple[str, ...] = ()
     objects: Mapping[date, ObjectRead] = field(default_factory=dict[date, ObjectRead])
+    asks_with: str = ""
 
 
 class Source(Protocol):

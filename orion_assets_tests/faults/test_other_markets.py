@@ -180,6 +180,9 @@ def test_an_answer_landed_without_shares_over_the_counter_says_nothing_of_them(w
     truth = made.vendor.truth.other_bars.filter(pl.col("session").is_between(*span, closed="left"), ticker=OTC)
     assert cells["state"].to_list() == ["data"] * truth.height == ["data", "data"]
     assert made.rows().filter(ticker=OTC)["close"].to_list() == truth["close"].to_list()
+    # Nobody had told of it before: a first answer, not a late one
+    held = made.desk.lake.read(RAW_DAILY_BARS, tickers=[OTC]).filter(session=span[0])
+    assert (held["ts_known"] - held["ts_event"]).to_list() == [timedelta(minutes=15)]
 
 
 def test_an_answer_landed_with_shares_over_the_counter_tells_of_one_followed_later(worlds):

@@ -13,7 +13,7 @@ from orion_assets.sources.routes import MARKET_CALL, Budget, Rights, Route
 # Pairs of crypto, and shares of every kind with those over the counter
 _PAIRS: Final = 600
 _WITH_OTC: Final = 23_000
-_INCLUDES_OTC: Final = "include_otc=true"
+INCLUDES_OTC: Final = "include_otc=true"
 
 
 def datasets(market: Market) -> tuple[str, str]:
@@ -36,7 +36,7 @@ def with_otc(route: Route) -> Route:
     """Give a route of equities as it is where shares over the counter are wanted too."""
     if route.name != "grouped":
         return route
-    return replace(route, rows_per_session=_WITH_OTC, asks_with=_INCLUDES_OTC)
+    return replace(route, rows_per_session=_WITH_OTC, asks_with=INCLUDES_OTC)
 
 
 def _routes(market: Market, budget: Budget) -> Iterator[Route]:

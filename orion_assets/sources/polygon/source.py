@@ -162,6 +162,9 @@ class PolygonSource:
         return Prober(self._transport, ticker, now).questions()
 
     def _daily_bars(self, ask: Ask) -> Answer:
+        return replace(self._days(ask), asks_with=market_routes.INCLUDES_OTC if self._has_otc else "")
+
+    def _days(self, ask: Ask) -> Answer:
         if ask.route == "grouped":
             request = requests.market_bars(ask.start, include_otc=self._has_otc)
             return self._flat(ask, request, lambda page, _: rows.market_days(page, ask.start), rows.bars, ("T", "v"))

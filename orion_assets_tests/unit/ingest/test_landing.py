@@ -219,3 +219,21 @@ def test_what_was_known_when_its_cell_was_answered_without_it_is_a_later_answer(
         ("1", utc(WED, 14), "observed"),
         ("2", utc(TUE, 16, 15), "assumed"),
     ]
+
+
+def test_a_late_bar_of_a_ticker_that_a_whole_market_was_told_without_is_stamped_with_its_landing():
+    raw = Raw()
+    raw.land(utc(MON, 21), bar(MON), end=TUE)
+
+    news, _ = raw.land(utc(THU, 21), bar(MON), bar(MON, ticker="BBB"), end=TUE)
+
+    assert told(news, "ticker", "ts_known", "availability") == [("BBB", utc(THU, 21), "observed")]
+
+
+def test_what_was_asked_of_some_tickers_says_nothing_of_the_others():
+    raw = Raw()
+    raw.land(YEARS_LATER, bar(MON), end=TUE, tickers=("AAA",))
+
+    news, _ = raw.land(YEARS_LATER + HOUR, bar(MON), bar(MON, ticker="BBB"), end=TUE)
+
+    assert told(news, "ticker", "ts_known", "availability") == [("BBB", utc(MON, 20, 15), "assumed")]

@@ -1,0 +1,178 @@
+"""What an answer leaves out is believed by two answers alone, and a row that was told is taken back by two alone."""
+
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+
+import polars as pl
+import pytest
+
+from orion_assets.ingest.runner import Landed
+from orion_assets.schemas import RAW_DAILY_BARS, RAW_SPLITS
+from orion_assets.sources.synthetic.vendor.terms import Plan, Terms
+from orion_assets.sources.synthetic.vendor.truth import Truth, large_market
+from orion_assets_tests.faults.test_worked_example import steady
+from orion_assets_tests.faults.world import DAY_S, LAST, NOW, assert_no_op
+
+MONTH_S = 35 * DAY_S
+
+
+def everybody(truth) -> tuple[str, ...]:
+    return tuple(truth.daily_bars["ticker"].unique().sort())
+
+
+def audited(made) -> None:
+    """Let every session of the world be asked for again, a month later."""
+    made.clock.advance(MONTH_S)
+    made.desk = replace(made.desk, audits=1000)
+
+
+def one_of(rows: int, share: float) -> int:
+    """Find a seed of a fault plan with which the first answer lacks just one of some rows."""
+
+    def lacking(seed: int) -> int:
+        rng = Random(f"{seed} 0 1")
+        return sum(rng.random() < share for _ in range(rows))
+
+    return next(seed for seed in range(999) if lacking(seed) == 1)
+
+
+def test_half_a_market_is_not_believed_where_one_ticker_of_it_is_held(worlds, whole, truth):
+    made = worlds(RAW_DAILY_BARS, tickers=steady(truth)[:1], sessions=4)
+    made.run()
+    made.tickers = everybody(truth)
+    made.vendor.faults.add("missing", "grouped", nth=[2], share=0.5)
+    before = made.calls()
+
+    outcome = made.run()
+
+    assert isinstance(outcome, Landed)
+    # A call a session, and the second question about the halved one
+    assert made.calls() - before == 5
+    held = made.desk.lake.read(RAW_DAILY_BARS).group_by("session").len().sort("session")["len"].to_list()
+    assert held == truth.daily_bars.group_by("session").len().sort("session")["len"].to_list()[-4:]
+
+
+def test_one_answer_alone_takes_no_row_back(worlds, truth):
+    made = worlds(RAW_DAILY_BARS, sessions=1)
+    made.run()
+    before = made.rows()
+    audited(made)
+    made.vendor.faults.seed = one_of(before.height, 0.04)
+    made.vendor.faults.add("missing", "grouped", share=0.04, times=1)
+
+    outcome = made.run()
+
+    assert dict(made.vendor.faults.hits) == {"missing": 1}
+    assert isinstance(outcome, Landed)
+    assert (outcome.rows, made.calls()) == (0, 3)
+    assert made.rows().equals(before)
+
+
+def test_two_answers_take_a_row_back(worlds, truth):
+    market = Fewer(truth.market)
+    made = worlds(RAW_DAILY_BARS, truth=market, sessions=1)
+    made.run()
+    audited(made)
+    market.gone = (gone := steady(truth)[0], LAST)
+
+    outcome = made.run()
+
+    assert outcome.withdrawn.select("ticker", "session").rows() == [(gone, LAST)]
+    assert made.calls() == 3
+
+
+def test_a_split_is_taken_back_by_two_answers_alone(worlds, truth):
+    made = worlds(RAW_SPLITS, sessions=24)
+    made.run()
+    before = made.rows()
+    audited(made)
+    made.vendor.faults.add("missing", "splits", share=1.0, times=1)
+
+    outcome = made.run()
+
+    assert before.height
+    assert dict(made.vendor.faults.hits) == {"missing": 1}
+    assert outcome.rows == 0
+    assert made.rows().equals(before)
+
+
+@pytest.mark.parametrize("share", [0.03, 0.5])
+def test_holes_in_the_answer_about_a_ticker_are_asked_about_however_few_they_are(worlds, share):
+    market = Truth(large_market(14, 120, LAST))
+    made = worlds(RAW_DAILY_BARS, truth=market, tickers=("SAAA",), sessions=100)
+    made.vendor.faults.add("missing", "range", share=share, times=1)
+
+    made.run()
+
+    assert made.states() == {"data": 100}
+    assert made.calls() == 2
+
+
+def test_who_was_halted_is_asked_about_twice_and_never_a_third_time(worlds, truth):
+    market = Fewer(truth.market)
+    market.gone = (halted := steady(truth)[0], truth.sessions["session"][-5])
+    made = worlds(RAW_DAILY_BARS, truth=market, tickers=(halted,), sessions=20)
+
+    made.run()
+
+    assert made.states() == {"data": 19, "empty_confirmed": 1}
+    assert made.calls() == 2
+    assert_no_op(made)
+    audited(made)
+    made.run()
+    # The audit's own question, and none about the hole
+    assert made.calls() == 3
+    assert made.states() == {"data": 19, "empty_confirmed": 1}
+
+
+@pytest.mark.parametrize("clipped", [1, 5])
+def test_a_range_that_is_clipped_by_little_is_no_absence(worlds, truth, clipped):
+    days = truth.sessions["session"]
+    made = worlds(
+        RAW_DAILY_BARS, tickers=steady(truth)[:1], sessions=24, terms=clipping((NOW.date() - days[clipped]).days)
+    )
+
+    made.run()
+
+    assert made.cells().sort("session")["state"].to_list() == ["not_entitled"] * clipped + ["data"] * (24 - clipped)
+    # Two answers, and whether anybody is told so early
+    assert made.calls() == 3
+    assert_no_op(made)
+
+
+def test_an_audit_after_the_floor_has_moved_on_takes_nothing_back(worlds, truth):
+    days = truth.sessions["session"]
+    later = NOW + timedelta(seconds=MONTH_S)
+    made = worlds(RAW_DAILY_BARS, tickers=steady(truth)[:1], sessions=24, terms=clipping((later.date() - days[1]).days))
+    made.run()
+    before = made.rows()
+    audited(made)
+
+    outcome = made.run()
+
+    assert outcome.rows == 0
+    assert before.height == 24
+    assert made.rows().equals(before)
+    assert made.states() == {"data": 24}
+
+
+def clipping(days: int) -> Terms:
+    return Terms(Plan(calls=5, history_days=days, clips=True))
+
+
+class Fewer(Truth):
+    """A market of which one ticker's bar of a session is not told."""
+
+    gone = ("", LAST)
+
+    def bars_of(self, ticker, start, end):
+        return super().bars_of(ticker, start, end).filter(~self._is_gone)
+
+    def bars_on(self, session):
+        return super().bars_on(session).filter(~self._is_gone)
+
+    @property
+    def _is_gone(self) -> pl.Expr:
+        ticker, session = self.gone
+        return (pl.col("ticker") == ticker) & (pl.col("session") == session)
