@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -11,8 +12,15 @@ from orion_assets.calendars import NEW_YORK
 from orion_assets.cli.context import Call, now
 from orion_assets.cli.options import Json
 from orion_assets.cli.output import ERR, OUT, Exit, counted, document, refuse
-from orion_assets.errors import NotEntitled, SourceUnavailable
-from orion_assets.ingest.entitlement import AGE, PROBED, is_due, most_calls, reach
+from orion_assets.errors import (
+    AnswerDistrusted,
+    NotEntitled,
+    NotFound,
+    NotYet,
+    RequestRejected,
+    SourceUnavailable,
+)
+from orion_assets.ingest.entitlement import AGE, PROBED, is_due, kept, most_calls, reach
 from orion_assets.ingest.plan import duration
 from orion_assets.sources.protocols import Probing, Question, Source
 from orion_assets.sources.transport import Passing
@@ -20,6 +28,8 @@ from orion_assets.store.floors import StoredFloors
 
 app = typer.Typer(no_args_is_help=True, help="What a key can do, asked of the vendor itself.")
 _TICKER = "AAPL"
+# What ends a question and not the others
+_REFUSALS = (AnswerDistrusted, NotEntitled, NotFound, NotYet, RequestRejected, SourceUnavailable)
 
 
 @dataclass(frozen=True)
@@ -56,12 +66,15 @@ def probe(
     questions = source.questions(ticker, instant)
     _say_cost(source, questions, instant, max_calls)
     told: list[Told] = []
-    for each in (*_reaches(source, call.floors(), ticker, instant), *map(_answered, questions)):
-        told.append(each)
-        if not json:
-            OUT.print(f"{each.question}: {each.answer}")
-    if json:
-        document({"answers": [asdict(each) for each in told], "source": source.name})
+    try:
+        for each in chain(_reaches(source, call.floors(), ticker, instant), map(_answered, questions)):
+            told.append(each)
+            if not json:
+                OUT.print(f"{each.question}: {each.answer}")
+    finally:
+        # What was asked is paid for, whatever ended the rest
+        if json and told:
+            document({"answers": [asdict(each) for each in told], "source": source.name})
 
 
 def _say_cost(source: Probing, questions: Sequence[Question], instant: datetime, max_calls: int | None) -> None:
@@ -88,7 +101,7 @@ def _reaches(source: Probing, floors: StoredFloors, ticker: str, instant: dateti
             continue
         try:
             found = reach(source, dataset, source.first_session, instant, ticker)
-        except (NotEntitled, SourceUnavailable) as e:
+        except _REFUSALS as e:
             yield Told(question, str(e), is_answered=False)
             continue
         if found.floor is None:
@@ -110,13 +123,14 @@ def probe_again(call: Call, source: Source, ticker: str, instant: datetime) -> N
         before = f"{dataset} was found to reach back to {floor.first} on {floor.on}"
         try:
             found = reach(source, dataset, source.first_session, instant, ticker)
-        except NotEntitled as e:
+        except _REFUSALS as e:
             ERR.print(f"{before}; now {e}")
+            if not isinstance(e, SourceUnavailable):
+                floors.record(source.budget, dataset, kept(floor, today))
             continue
         told = f"{found.floor.first}" if found.floor else "no session is answered"
         ERR.print(f"{before}; looked for again with {counted(found.calls, 'call')}: {told}")
-        if found.floor:
-            floors.record(source.budget, dataset, found.floor)
+        floors.record(source.budget, dataset, found.floor or kept(floor, today))
 
 
 def _answered(question: Question) -> Told:
@@ -124,5 +138,5 @@ def _answered(question: Question) -> Told:
         return Told(question.text, f"not answerable by a probe: {question.why_not}", is_answered=False)
     try:
         return Told(question.text, question.ask(), is_answered=True)
-    except (SourceUnavailable, Passing) as e:
+    except (*_REFUSALS, Passing) as e:
         return Told(question.text, f"no answer now: {e}", is_answered=False)

@@ -1,7 +1,7 @@
 """How far back a key reaches: found by asking for single sessions, and kept for the planner. Nothing is landed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -46,7 +46,7 @@ def reach(source: Source, dataset: str, since: date, now: datetime, ticker: str)
         ticker: Of whom to ask where the whole market cannot be asked for at once.
 
     Raises:
-        ValueError: The source has no route to it.
+        ValueError: The source has no route to it but files.
         NotEntitled: The key may not ask for it at all.
         OrionError: As `Source.read`.
     """
@@ -91,13 +91,19 @@ def is_due(floor: Floor, today: date) -> bool:
     return today - floor.on >= AGE
 
 
+def kept(floor: Floor, today: date) -> Floor:
+    """Give a floor that could not be found anew: as it stands today, to be looked for again when it is that old."""
+    return replace(floor, first=floor.at(today), on=today)
+
+
 def most_calls(since: date, now: datetime) -> int:
     """Count the questions that `reach` takes at most."""
     return 2 + calendars.sessions(since, now.astimezone(NEW_YORK).date()).height.bit_length()
 
 
 def _route(source: Source, dataset: str, today: date) -> Route:
-    routes = [route for route in source.routes(today) if route.dataset == dataset]
+    # Files have keys and a floor of their own, and the list of them tells where they begin
+    routes = [route for route in source.routes(today) if route.dataset == dataset and route.listed is None]
     if not routes:
         raise ValueError(f"{source.name}: there is no route to {dataset}")
     # What is told of the market is told whoever traded then

@@ -24,7 +24,7 @@ from orion_assets.errors import (
     SourceRejected,
     SourceUnavailable,
 )
-from orion_assets.ingest.ahead import Ahead
+from orion_assets.ingest.ahead import Ahead, lanes
 from orion_assets.ingest.hearing import Hearing
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.ledger import covered_cells, planned_cells, told_cells
@@ -236,11 +236,10 @@ class _Filling:
         """Make the calls of a plan, some at a time where their budget lets them, and land them in their order."""
         calls = list(work)
         questions = [question(self._ask(call), self.table) for call in calls]
-        in_flight = min((budget.in_flight for budget in work.budgets), default=1)
         rate = work.budgets[0].rate if work.budgets else None
         tell(Progress("planned", self.table.name, calls=work.calls, rate=rate))
         try:
-            with Ahead(self.source.read, questions, in_flight) as ahead:
+            with Ahead(self.source.read, lanes(work, questions)) as ahead:
                 yield from self._landed(calls, Hearing(self.source, self.desk.lake, read=ahead.read))
         finally:
             tell(Progress("ended", self.table.name))

@@ -12,7 +12,7 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.calendars import NEW_YORK
-from orion_assets.ingest.ahead import Ahead
+from orion_assets.ingest.ahead import Ahead, lanes
 from orion_assets.ingest.ledger import planned_cells
 from orion_assets.ingest.plan import HOLES, Plan
 from orion_assets.ingest.planner import plan
@@ -171,12 +171,11 @@ def _for_few(routes: Sequence[Route]) -> list[Route]:
 def _told(fetch: Fetch, source: Source) -> Iterator[tuple[Ask, Answer]]:
     """Make the calls, some at a time where their budget lets them."""
     budgets = fetch.work.budgets if fetch.work else ()
-    in_flight = min((budget.in_flight for budget in budgets), default=1)
     is_raw = fetch.wanted.dataset in source.datasets
     read = source.read if is_raw or not isinstance(source, Adjusting) else source.read_adjusted
     name = fetch.wanted.dataset
     tell(Progress("planned", name, calls=fetch.calls, rate=budgets[0].rate if budgets else None))
-    with Ahead(read, fetch.asks, in_flight) as ahead:
+    with Ahead(read, lanes(fetch.work, fetch.asks) if fetch.work else ()) as ahead:
         for ask in fetch.asks:
             yield ask, ahead.read(ask)
             tell(Progress("landed", name, label_of(ask)))

@@ -30,12 +30,14 @@ def loaded(text: bytes) -> Any:  # noqa: ANN401 - JSON
     """Read JSON.
 
     Raises:
-        Passing: It is none, or is cut off.
+        Passing: It is none, is cut off, or is nested deeper than any answer.
     """
     try:
         return json.loads(text, parse_constant=_NO_NUMBERS.__getitem__)
     except ValueError as e:
         raise Passing(f"the body is not JSON: {e}") from e
+    except RecursionError as e:
+        raise Passing("the body is nested deeper than any answer") from e
 
 
 def object_of(found: Any, what: str = "the body") -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -45,7 +47,7 @@ def object_of(found: Any, what: str = "the body") -> dict[str, Any]:  # noqa: AN
         Passing: It is something else.
     """
     if not isinstance(found, dict):
-        raise Passing(f"{what} is {json.dumps(found)[:40]}, not an object")
+        raise Passing(f"{what} is {shown(found)}, not an object")
     return cast("dict[str, Any]", found)
 
 
@@ -56,17 +58,30 @@ def rows_of(found: Any, what: str) -> list[dict[str, Any]]:  # noqa: ANN401 - JS
         Passing: It is something else; null was seen as a false empty that asking again filled.
     """
     if not isinstance(found, list):
-        raise Passing(f"{what} is {json.dumps(found)[:40]}, not a list")
+        raise Passing(f"{what} is {shown(found)}, not a list")
     return [object_of(each, f"one of {what}") for each in cast("list[Any]", found)]
 
 
-def message_of(body: bytes, *names: str) -> str:
-    """Give what an error body says under the first of its names; empty where it says nothing that can be read."""
+def shown(found: Any) -> str:  # noqa: ANN401 - JSON
+    """Show a value in an error: a list or an object, which may go deep, by its kind."""
+    if isinstance(found, dict | list):
+        return "an object" if isinstance(found, dict) else "a list"
+    return json.dumps(found)[:40]
+
+
+def refusal_of(response: Response, *names: str) -> str:
+    """Give what an error body says under the first of its names; empty where it is silent on them.
+
+    Raises:
+        Passing: A 403 or 404 that is no JSON object: the page of a proxy or a firewall, which knows no plan.
+    """
     try:
-        told = json.loads(body)
-    except ValueError:
+        said = object_of(loaded(response.body))
+    except Passing as e:
+        if response.status in {403, 404}:
+            told = " ".join(response.body[:160].decode("utf-8", "replace").split())
+            raise Passing(f"HTTP {response.status}, not in the vendor's words: {told[:120]!r}") from e
         return ""
-    said = cast("dict[str, object]", told) if isinstance(told, dict) else {}
     return next((str(said[name]) for name in names if said.get(name)), "")
 
 
@@ -78,9 +93,13 @@ def text_of(row: Row, name: str) -> str | None:
 
 def number_of(value: object) -> float | None:
     """Give a finite number, and None for anything else: texts, flags, NaN."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        read = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return None
+    return read if math.isfinite(read) else None
 
 
 def day_of(value: object) -> date | None:

@@ -1,5 +1,6 @@
 """A circuit breaker: a vendor that is down is left alone, and one call asks whether it is back before the others do."""
 
+import math
 import threading
 
 from orion_assets.clock import Uptime
@@ -24,6 +25,7 @@ class Breaker:
         self._failures = 0
         self._open_s = 0.0
         self._until: float | None = None
+        self._opened = -math.inf
         self._lock = threading.Lock()
 
     def ask(self) -> float:
@@ -43,10 +45,14 @@ class Breaker:
         with self._lock:
             self._failures, self._open_s, self._until = 0, 0.0, None
 
-    def failed(self) -> None:
-        """Say that no answer could be had."""
+    def failed(self, began: float) -> None:
+        """Say that no answer could be had to a call that began at `began`, by the clock of the breaker."""
         with self._lock:
+            # What was under way when it opened tells of that moment once more, not of the vendor since
+            if self._until is not None and began <= self._opened:
+                return
             self._failures += 1
             if self._failures >= self._threshold:
                 self._open_s = min(max(self._first_s, 2 * self._open_s), self._longest_s)
-                self._until = self._uptime() + self._open_s
+                self._opened = self._uptime()
+                self._until = self._opened + self._open_s

@@ -6,8 +6,10 @@ what is given up is decided here. The key travels in a header and is in no error
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from types import TracebackType
@@ -85,6 +87,7 @@ class Policy:
         first_wait_s: Wait before the second attempt; it doubles, with jitter.
         longest_wait_s: No wait is longer.
         refusals: How often in a row the vendor may say that the budget is spent before the answer is put off.
+        failures: Calls in a row without an answer after which the vendor is left alone for a while.
         most_bytes: Bytes of a body, unpacked, at most.
     """
 
@@ -93,7 +96,13 @@ class Policy:
     first_wait_s: float = 1.0
     longest_wait_s: float = 60.0
     refusals: int = 5
+    failures: int = 8
     most_bytes: int = 512 * 1024**2
+
+    @classmethod
+    def side_by_side(cls, in_flight: int) -> Self:
+        """Give the patience of calls of which so many are under way at a time: one moment makes that many fail."""
+        return cls(failures=max(cls.failures, 2 * in_flight))
 
 
 @dataclass(frozen=True)
@@ -147,7 +156,8 @@ class Transport:
         self._policy = policy
         self._clock = clock
         self._pause = pause
-        self._breaker = Breaker(uptime)
+        self._uptime = uptime
+        self._breaker = Breaker(uptime, threshold=policy.failures)
         self._refused: KeyRefused | None = None
         self._wire = Wire(vendor.headers, deadline_s=policy.deadline_s, most_bytes=policy.most_bytes)
 
@@ -191,7 +201,7 @@ class Transport:
             return tries(self._attempt, target, read)
         except Passing as e:
             told = f"{self._told(target)}: {e}; asked {self._policy.attempts} times. The next run asks again"
-            raise SourceUnavailable(told, retry_after_s=self._policy.longest_wait_s) from e
+            raise SourceUnavailable(told, retry_after_s=_bounded(e.after_s) or self._policy.longest_wait_s) from e
 
     def follow(self, url: str, read: Callable[[Response], T]) -> T:
         """Get the next page, as an answer named it; as `get`.
@@ -215,14 +225,11 @@ class Transport:
         for number in range(self._policy.refusals):
             if self._refused is not None:
                 raise self._refused
-            if left := self._breaker.ask():
-                told = f"{self._vendor.name}: it does not answer; the next try is due in {left:.0f} s"
-                raise SourceUnavailable(told, retry_after_s=left)
-            with self._limiter.slot():
-                reply = self._sent(target)
-            if reply.status != 429:
-                return self._judged(target, reply, read)
-            self._breaker.succeeded()
+            with self._told_to_breaker():
+                with self._limiter.slot():
+                    reply = self._sent(target)
+                if reply.status != 429:
+                    return self._judged(target, reply, read)
             self._limiter.refused(self._stated_wait(reply), number)
         raise SourceUnavailable(
             f"{self._told(target)}: the vendor says, {self._policy.refusals} times in a row, that the budget of this"
@@ -230,14 +237,31 @@ class Transport:
             retry_after_s=LONGEST_CLOSE_S,
         )
 
+    @contextmanager
+    def _told_to_breaker(self) -> Generator[None]:
+        """Make a call if the breaker lets it, and tell it what came: whatever is no failure is an answer."""
+        began = self._uptime()
+        if left := self._breaker.ask():
+            told = f"{self._vendor.name}: it does not answer; the next try is due in {left:.0f} s"
+            if left > self._policy.longest_wait_s:
+                raise SourceUnavailable(told, retry_after_s=left)
+            raise Passing(told, after_s=left)
+        try:
+            yield
+        except Passing:
+            self._breaker.failed(began)
+            raise
+        except OrionError:
+            self._breaker.succeeded()
+            raise
+        self._breaker.succeeded()
+
     def _sent(self, target: httpx.URL) -> Reply:
         try:
             reply = self._without_key(self._wire.get(target))
         except Unreachable as e:
-            self._breaker.failed()
             raise Passing(str(e)) from e
         if reply.status >= 500:
-            self._breaker.failed()
             raise Passing(f"HTTP {reply.status}, {_shown(reply.body)}", after_s=self._stated_wait(reply) or 0.0)
         LOG.debug("%s: HTTP %d, %d bytes", self._told(target), reply.status, len(reply.body))
         return reply
@@ -248,21 +272,14 @@ class Transport:
         try:
             self._vendor.judge(response)
             if reply.status == 200:
-                made = read(response)
-                self._breaker.succeeded()
-                return made
-        except Passing:
-            self._breaker.failed()
-            raise
+                return read(response)
         except KeyRefused as e:
             # Not every vendor says it with a 401
-            self._breaker.succeeded()
             self._refused = e
             raise
         except AnswerDistrusted as e:
             told = f"{self._told(target)}: {e}. Nothing of the answer is landed"
             raise AnswerDistrusted(told, is_worth_asking=e.is_worth_asking) from e
-        self._breaker.succeeded()
         raise self._refusal(target, reply)
 
     def _refusal(self, target: httpx.URL, reply: Reply) -> OrionError:
@@ -285,9 +302,9 @@ class Transport:
         if said.isdecimal():
             return float(said[:10])
         try:
-            until, date = parsedate_to_datetime(said), reply.headers.get("date")
+            until, date = _instant(said), reply.headers.get("date")
             # By the vendor's clock where it tells it: ours may be wrong
-            now = parsedate_to_datetime(date) if date else self._clock.now()
+            now = _instant(date) if date else self._clock.now()
         except ValueError:
             return None
         return (until - now).total_seconds()
@@ -304,6 +321,12 @@ class Transport:
                 headers = {name: text.replace(key, "***") for name, text in headers.items()}
                 body = body.replace(key.encode(), b"***")
         return replace(reply, headers=headers, body=body)
+
+
+def _instant(said: str) -> datetime:
+    """Read a date of a header; one without a zone, or with -0000, is UTC's."""
+    read = parsedate_to_datetime(said)
+    return read if read.tzinfo is not None else read.replace(tzinfo=UTC)
 
 
 def _base(vendor: Vendor) -> SplitResult:
@@ -332,9 +355,14 @@ def _patience(policy: Policy) -> Callable[[RetryCallState], float]:
     def wait(state: RetryCallState) -> float:
         failed = state.outcome.exception() if state.outcome else None
         asked = failed.after_s if isinstance(failed, Passing) else 0.0
-        return max(jittered(state), min(asked, LONGEST_CLOSE_S))
+        # Those who are told the same come back one by one, so that the first finds out for the others
+        return _bounded(asked) + jittered(state)
 
     return wait
+
+
+def _bounded(after_s: float) -> float:
+    return min(max(after_s, 0.0), LONGEST_CLOSE_S)
 
 
 def _is_worth_asking(error: BaseException) -> bool:

@@ -3,16 +3,24 @@
 import json
 import re
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from orion_assets import calendars
 from orion_assets.calendars import NEW_YORK
+from orion_assets.cli.vendor import probe_again
 from orion_assets.clock import SystemClock
+from orion_assets.sources.limiter import budget_of
+from orion_assets.sources.polygon.routes import RIGHTS
+from orion_assets.sources.polygon.source import PolygonSource, Reach, polygon_transport
+from orion_assets.sources.routes import Floor
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.terms import PLANS, Plan, Terms
 from orion_assets.sources.synthetic.vendor.truth import large_market
+from orion_assets.store.floors import StoredFloors
 from orion_assets_tests.accept_runs import deployment, undisturbed
+from orion_assets_tests.far_sides import limited
 
 KEY = "sk-not-to-be-seen"
 # What PROVIDERS.md calls not verified
@@ -102,6 +110,51 @@ def test_what_the_plan_refuses_is_an_answer(probed):
     assert told["begins too early"].startswith("refused: polygon: ")
     assert "data timeframe" in told["begins too early"]
     assert told["splits does a page"].startswith("refused: polygon: ")
+
+
+def test_an_answer_that_cannot_be_true_ends_its_question_alone(probed):
+    said, _ = probed("--json", faults=[("redirect", {"route": "range"})])
+
+    told = answers(said)
+    assert said.code == 0
+    assert "not followed" in told["survive paging"]
+    assert "not followed" in told["DELAYED"]
+    assert told["end of day"].startswith("yes: 1")
+    assert set(OPEN) <= set(told)
+
+
+def test_what_was_answered_before_the_key_was_refused_is_told(probed):
+    said, _ = probed("--json", faults=[("unknown_key", {"route": "range"})])
+
+    assert said.code == 1
+    assert "set a valid one" in said.err
+    assert answers(said)["end of day"].startswith("yes: 1")
+    assert "survive paging" not in answers(said)
+
+
+@pytest.mark.parametrize(
+    ("fault", "more"),
+    [("redirect", {}), ("forbidden", {"kind": "endpoint"}), ("empty", {})],
+    ids=["lies", "no", "nothing"],
+)
+def test_a_floor_that_cannot_be_found_again_stands_and_is_looked_for_a_week_later(market, tmp_path, fault, more):
+    now = SystemClock().now()
+    today = now.astimezone(NEW_YORK).date()
+    floors, budget = StoredFloors(f"sqlite:///{tmp_path}/state.db"), budget_of("polygon", KEY)
+    found = Floor(today - timedelta(days=400), today - timedelta(days=8), is_rolling=True)
+    floors.record(budget, "raw_daily_bars", found)
+    with fake_vendor(market, terms=Terms(PLANS["advanced"])) as vendor:
+        vendor.faults.add(fault, **more)
+        rights = RIGHTS["advanced"]
+        transport = polygon_transport(KEY, vendor.base_url, rights, limited, SystemClock())
+        source = PolygonSource(transport, rights, Reach(budget=budget, floors=floors))
+        probe_again(SimpleNamespace(floors=lambda: floors), source, "SAAA", now)
+        calls = len(vendor.journal)
+        probe_again(SimpleNamespace(floors=lambda: floors), source, "SAAA", now)
+        source.close()
+
+        assert len(vendor.journal) == calls > 0
+    assert floors.of(budget)["raw_daily_bars"] == Floor(found.at(today), today, is_rolling=True)
 
 
 @pytest.mark.parametrize("clips", [False, True], ids=["refuses", "cuts"])

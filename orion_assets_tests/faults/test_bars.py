@@ -70,6 +70,7 @@ UNREADABLE = {
     "27 Infinity": ("bad_number", {"value": "-Infinity"}),
     "27 null": ("bad_number", {"value": "null"}),
     "27 a text": ("bad_number", {"value": '"12.5"'}),
+    "27 beyond any integer": ("bad_number", {"value": "1" + "0" * 400}),
     "27 beyond a double": ("bad_number", {"value": "1e400", "member": "h"}),
     "27 a volume of NaN": ("bad_number", {"value": "NaN", "member": "v"}),
     "28 a negative price": ("impossible", {"kind": "negative_price"}),

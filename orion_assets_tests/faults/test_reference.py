@@ -194,6 +194,17 @@ def test_an_edited_article_is_a_new_version_known_from_then_on(worlds, faultless
     assert visible(rows, RAW_NEWS.key, then).select(before.columns).sort("article_id").equals(before)
 
 
+@pytest.mark.parametrize("dataset", [RAW_NEWS.name, RAW_SPLITS.name, RAW_DIVIDENDS.name])
+def test_a_list_that_is_shorter_than_it_says_is_asked_for_again(paged, whole, dataset):
+    made = paged(dataset)
+    made.vendor.faults.add("short_list", ROUTES[dataset], nth=[1])
+
+    outcome = made.run()
+
+    assert isinstance(outcome, Landed)
+    whole(made)
+
+
 def test_two_articles_under_one_id_are_one_and_the_last_word_stands(worlds):
     made = worlds(RAW_NEWS, sessions=3)
     made.vendor.faults.add("news_same_id", "news")

@@ -122,6 +122,22 @@ def test_what_is_not_in_the_plan_is_not_asked_for_twice_a_day(worlds, truth):
     assert made.calls() == 4
 
 
+def test_a_firewall_that_lets_nobody_in_says_nothing_of_the_plan(worlds, whole):
+    made = worlds(RAW_DAILY_BARS, sessions=6)
+    made.vendor.faults.add("server_error", status=403)
+
+    error = made.run()
+
+    assert isinstance(error, SourceUnavailable)
+    assert "not in the vendor's words" in str(error)
+    # Two calls are made before the others are put off
+    assert made.calls() == 2 * made.policy.attempts
+    assert made.states() == {"failed": 6 * len(made.tickers)}
+    assert_one_line([str(error), *made.details()])
+    made.heal()
+    whole(made)
+
+
 @pytest.mark.parametrize(("status", "place"), at_places([301, 302, 307, 308], PLACES))
 def test_a_redirect_is_not_followed(worlds, whole, truth, status, place):
     made = worlds(RAW_DAILY_BARS)

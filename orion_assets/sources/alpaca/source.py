@@ -54,7 +54,7 @@ def open_alpaca(
     """
     if feed not in FEEDS:
         raise SettingsError(f"alpaca: feed {feed!r} is unknown; choose {', '.join(FEEDS)}")
-    policy = Policy()
+    policy = Policy.side_by_side(budget.in_flight)
     headers = {"APCA-API-KEY-ID": keys[0], "APCA-API-SECRET-KEY": keys[1]}
     vendor = Vendor(AlpacaSource.name, base_url, judge, headers=headers)
     limiter = limited(budget.rate, policy.deadline_s + _GRACE_S)

@@ -1,7 +1,7 @@
 """What Alpaca's statuses and messages mean, whatever the route; texts as third parties have seen them."""
 
 from orion_assets.errors import KeyRefused, NotEntitled, NotYet
-from orion_assets.sources.bodies import message_of, refuse_no_json
+from orion_assets.sources.bodies import refusal_of, refuse_no_json
 from orion_assets.sources.transport import Response
 
 
@@ -16,8 +16,10 @@ def judge(response: Response) -> None:
     """
     if response.status == 200:
         refuse_no_json(response)
-    elif response.status == 403:
-        _refuse(message_of(response.body, "message"), response)
+        return
+    said = refusal_of(response, "message")
+    if response.status == 403:
+        _refuse(said, response)
 
 
 def _refuse(said: str, response: Response) -> None:

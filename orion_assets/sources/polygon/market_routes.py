@@ -24,11 +24,15 @@ def datasets(market: Market) -> tuple[str, str]:
 
 def market_routes(rights: Rights, today: date, markets: Sequence[Market]) -> Iterator[Route]:
     """Give the routes of some markets under the rights of a key; `today` is New York's date."""
-    floor, budget = rights.floor(today), Budget("polygon", rights.rate)
+    floor, budget = rights.floor(today), Budget("polygon", rights.rate, in_flight=rights.in_flight)
+    tomorrow = today + timedelta(days=1)
     for market in markets:
-        # Days of UTC end on the evening before New York's do
-        until = today + timedelta(days=1) if rights.has_today or market.calendar != "exchange" else today
+        has_evening = market.calendar == "exchange"
         for route in _routes(market, budget):
+            # Days of UTC end on the evening before New York's do. The exchange's minutes go on after the close, those
+            # of indices to midnight: asked before its day has ended, a session would lack its evening
+            is_final = not has_evening or (rights.has_today and route.dataset == datasets(market)[0])
+            until = tomorrow if is_final else today
             yield replace(route, floor=floor, is_rolling=floor is not None, not_yet_from=until)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import polars as pl
 
-from orion_assets.sources.bodies import loaded, number_of, object_of
+from orion_assets.sources.bodies import loaded, number_of, object_of, shown
 from orion_assets.sources.polygon.words import refuse_status
 from orion_assets.sources.transport import Passing
 
@@ -71,6 +71,7 @@ def listed(body: bytes) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
     found = _list(envelope.pop("results", []))
     if not all(isinstance(each, dict) for each in found):
         raise Passing("results are not objects")
+    _refuse_miscount(envelope, len(found))
     return envelope, found
 
 
@@ -83,7 +84,7 @@ def _parted(body: bytes) -> tuple[dict[str, Any], bytes]:
     if end:
         try:
             envelope = json.loads(body[:start] + b"[]" + body[end:])
-        except ValueError:
+        except (ValueError, RecursionError):
             end = 0
         else:
             return _without_results(envelope), body[start:end]
@@ -98,7 +99,7 @@ def _without_results(envelope: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
 def _list(found: Any) -> list[Any]:  # noqa: ANN401 - JSON
     if not isinstance(found, list):
         # Null was seen as a false empty that asking again filled
-        raise Passing(f"results are {json.dumps(found)[:40]}, not a list")
+        raise Passing(f"results are {shown(found)}, not a list")
     return cast("list[Any]", found)
 
 

@@ -63,7 +63,7 @@ def polygon_transport(
     Raises:
         SettingsError: The base URL would send the key in the clear.
     """
-    policy = Policy()
+    policy = Policy.side_by_side(rights.in_flight)
     vendor = Vendor(PolygonSource.name, base_url, judge, frozenset(_HOSTS), {"Authorization": f"Bearer {key}"})
     limiter = limited(rights.rate, policy.deadline_s + _GRACE_S)
     return Transport(vendor, limiter, policy, clock, time.sleep)

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from orion_assets.errors import NotEntitled, NotYet
-from orion_assets.sources.bodies import message_of, refuse_no_json
+from orion_assets.sources.bodies import refusal_of, refuse_no_json
 from orion_assets.sources.transport import Passing, Response
 
 _TOO_EARLY: Final = "before end of day"
@@ -18,12 +18,12 @@ def judge(response: Response) -> None:
     Raises:
         NotYet: It is asked for before the end of the day.
         NotEntitled: The dates, or the route, are not in the plan.
-        Passing: It is no JSON object: a page of a proxy, or nothing.
+        Passing: It is no JSON object: a page of a proxy or of a firewall, or nothing.
     """
     if response.status == 200:
         refuse_no_json(response)
         return
-    said = message_of(response.body, "message", "error")
+    said = refusal_of(response, "message", "error")
     if response.status == 403 and _TOO_EARLY in said:
         raise NotYet(f"polygon: {response.url}: {said}")
     if response.status == 403 and _OUT_OF_DATES in said:

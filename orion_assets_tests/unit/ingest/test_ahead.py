@@ -7,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from orion_assets.errors import KeyRefused, NotEntitled
-from orion_assets.ingest.ahead import Ahead
+from orion_assets.ingest.ahead import Ahead, Lane
 from orion_assets.ingest.execution import fill, planned
 from orion_assets.ingest.landing import NOT_VALUES
 from orion_assets.ingest.moment import Moment
@@ -65,7 +65,7 @@ class Crowd:
 def test_as_many_as_allowed_are_under_way_and_answers_come_in_their_turn(in_flight):
     crowd = Crowd(in_flight)
 
-    with Ahead(crowd.read, asks(12), in_flight) as ahead:
+    with Ahead(crowd.read, [Lane(asks(12), in_flight)]) as ahead:
         told = [ahead.read(ask).evidence for ask in asks(12)]
 
     assert told == list(FOLLOWED[:12])
@@ -76,7 +76,7 @@ def test_as_many_as_allowed_are_under_way_and_answers_come_in_their_turn(in_flig
 def test_no_more_are_asked_ahead_than_a_run_that_dies_may_lose():
     crowd = Crowd(4)
 
-    with Ahead(crowd.read, asks(20), 4) as ahead:
+    with Ahead(crowd.read, [Lane(asks(20), 4)]) as ahead:
         ahead.read(asks(1)[0])
         waiting = len(ahead._under_way)
 
@@ -84,11 +84,28 @@ def test_no_more_are_asked_ahead_than_a_run_that_dies_may_lose():
     assert (waiting, len(crowd.asked)) == (3, 4)
 
 
+def test_a_budget_of_one_call_at_a_time_does_not_hold_up_another():
+    crowd = Crowd(4)
+    requests, files = asks(8), asks(12)[8:]
+    turns = [ask for pair in zip(files, requests[::2], requests[1::2], strict=True) for ask in pair]
+
+    def read(ask):
+        crowd.asked.append(ask.tickers[0]) if ask in files else None
+        return answer(ask) if ask in files else crowd.read(ask)
+
+    with Ahead(read, [Lane(files, 1), Lane(requests, 4)]) as ahead:
+        told = [ahead.read(ask).evidence for ask in turns]
+
+    assert told == [ask.tickers[0] for ask in turns]
+    assert crowd.most == 4
+    assert sorted(crowd.asked) == sorted(told)
+
+
 def test_what_is_asked_again_is_asked_now():
     crowd = Crowd(1)
     one = asks(3)
 
-    with Ahead(crowd.read, one, 2) as ahead:
+    with Ahead(crowd.read, [Lane(one, 2)]) as ahead:
         ahead.read(one[0])
         ahead.read(one[0])
 
@@ -102,7 +119,7 @@ def test_an_error_comes_when_it_is_its_calls_turn():
         return answer(ask)
 
     one = asks(3)
-    with Ahead(read, one, 3) as ahead:
+    with Ahead(read, [Lane(one, 3)]) as ahead:
         first = ahead.read(one[0])
         with pytest.raises(NotEntitled):
             ahead.read(one[1])

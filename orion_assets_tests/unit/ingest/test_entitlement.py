@@ -2,13 +2,16 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+import polars as pl
 import pytest
 
 from orion_assets import calendars
 from orion_assets.ingest.entitlement import first_answered, most_calls, reach
+from orion_assets.schemas import RAW_MINUTE_BARS
 from orion_assets.sources.limiter import Rate, budget_of
 from orion_assets.sources.polygon.routes import RIGHTS
 from orion_assets.sources.polygon.source import PolygonSource, Reach, polygon_transport
+from orion_assets.sources.protocols import Answer
 from orion_assets.sources.routes import Budget, Floor, Route, with_floors
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.terms import ManualClock, Plan, Terms
@@ -87,6 +90,35 @@ def test_a_key_that_reaches_nothing_has_no_floor(keyed):
         source.close()
 
     assert found.floor is None
+
+
+class WithFiles:
+    """A source of objects and of calls; an object holds nothing of whom nobody asks for."""
+
+    name = "with files"
+
+    def __init__(self, first: date):
+        self.first, self.asked = first, []
+
+    def routes(self, today):
+        of = {"dataset": "raw_minute_bars", "budget": Budget("a", Rate(5)), "rows_per_session": 960}
+        files = Route(name="file", scope="market", window=1, listed=frozenset({TODAY - timedelta(days=1)}), **of)
+        return files, Route(name="window", scope="ticker", page=50_000, **of)
+
+    def read(self, ask):
+        self.asked.append((ask.route, ask.tickers))
+        rows = RAW_MINUTE_BARS.empty()
+        one = pl.DataFrame({"ticker": ["AURA"]}).join(rows, on="ticker", how="left")
+        return Answer(one if ask.route == "window" and ask.start >= self.first else rows, (), "")
+
+
+def test_a_floor_is_asked_for_by_calls_where_files_tell_of_the_market_too():
+    source = WithFiles(date(2024, 6, 3))
+
+    found = reach(source, "raw_minute_bars", SINCE, NOW, "AURA")
+
+    assert found.floor == Floor(date(2024, 6, 3), TODAY, is_rolling=True)
+    assert set(source.asked) == {("window", ("AURA",))}
 
 
 def test_what_it_may_take_is_said_truly():

@@ -13,16 +13,17 @@ class Clock:
 def opened(clock):
     breaker = Breaker(clock, threshold=3, first_s=30, longest_s=100)
     for _ in range(3):
-        breaker.failed()
+        breaker.failed(clock.now)
     return breaker
 
 
 def test_failures_in_a_row_open_it_and_an_answer_in_between_does_not_let_them():
-    breaker = Breaker(Clock(), threshold=3)
+    clock = Clock()
+    breaker = Breaker(clock, threshold=3)
 
     for _ in range(4):
-        breaker.failed()
-        breaker.failed()
+        breaker.failed(clock.now)
+        breaker.failed(clock.now)
         assert breaker.ask() == 0
         breaker.succeeded()
 
@@ -45,7 +46,7 @@ def test_a_probe_that_fails_keeps_it_open_twice_as_long_up_to_a_bound():
     for _ in range(3):
         clock.now += breaker.ask()
         assert breaker.ask() == 0
-        breaker.failed()
+        breaker.failed(clock.now)
         waits.append(breaker.ask())
 
     assert waits == [60, 100, 100]
@@ -60,3 +61,14 @@ def test_a_probe_that_succeeds_closes_it_for_all():
     breaker.succeeded()
 
     assert [breaker.ask() for _ in range(3)] == [0, 0, 0]
+
+
+def test_calls_that_were_under_way_when_it_opened_do_not_keep_it_open_longer():
+    clock = Clock()
+    breaker = opened(clock)
+    clock.now = 2.0
+
+    for _ in range(20):
+        breaker.failed(0.0)
+
+    assert breaker.ask() == 28

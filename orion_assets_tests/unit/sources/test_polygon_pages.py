@@ -77,6 +77,7 @@ class TestDays:
         [
             ({"o": "12.5"}, "o: '12.5' is not a number"),
             ({"o": None}, "o: is missing"),
+            ({"o": 10**400}, "o: '1000000000000000000000000000000000000000' is not a number"),
             ({"v": True}, "v: 'True' is not a number"),
             ({"c": float("nan")}, "c: 'NaN' is not a number"),
             ({"c": float("inf")}, "c: 'Infinity' is not a number"),
@@ -136,11 +137,21 @@ class TestPages:
             (b'{"status":"OK","results":null}', "null, not a list"),
             (b'{"status":"OK","resultsCount":2,"results":[{"t":1}]}', "holds 2 results, and holds 1"),
             (b'{"status":"OK","results":[{"t":1}', "not JSON"),
+            (b'{"status":"OK","x":' + b"[" * 100_000 + b"]" * 100_000 + b',"results":[]}', "nested deeper"),
+            (b'{"status":"OK","results":' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"}", "an object, not a list"),
         ],
     )
     def test_what_is_no_answer_is_asked_for_again(self, raw, says):
         with pytest.raises(Passing, match=says):
             flat_page(raw, rows.FIELDS, REQUIRED)
+
+    @pytest.mark.parametrize("name", ["count", "resultsCount"])
+    def test_a_list_of_any_shape_is_as_long_as_it_says(self, name):
+        told = {"status": "OK", "results": [{"id": "a"}, {"id": "b"}]}
+
+        assert len(listed(json.dumps({**told, name: 2}).encode())[1]) == 2
+        with pytest.raises(Passing, match="holds 1000 results, and holds 2"):
+            listed(json.dumps({**told, name: 1000}).encode())
 
     @pytest.mark.parametrize("raw", [b'{"status":"OK","resultsCount":0}', b'{"status":"DELAYED","results":[]}'])
     def test_nothing_is_an_answer(self, raw):
@@ -167,6 +178,12 @@ class TestWords:
 
         with pytest.raises(error):
             judge(Response("https://api.massive.com/v2", 403, {}, told))
+
+    @pytest.mark.parametrize("status", [403, 404])
+    @pytest.mark.parametrize("raw", [b"", b"<html>Request blocked</html>", b"404 page not found", b'{"cut": '])
+    def test_a_refusal_that_is_not_in_the_vendors_words_is_no_answer(self, status, raw):
+        with pytest.raises(Passing, match=f"HTTP {status}, not in the vendor's words"):
+            judge(Response("https://api.massive.com/v2", status, {}, raw))
 
     @pytest.mark.parametrize("raw", [b"", b"<html>", b'{"cut": '])
     def test_a_200_that_is_not_json_is_no_answer(self, raw):
@@ -234,7 +251,7 @@ class TestTheVendorsOwnSamples:
         def found(name):
             return listed((SAMPLES / name).read_bytes())[1]
 
-        news = reference.news(found("client_python_mocks/v2/reference/news&ticker=NFLX.json"), always)
+        news = reference.news(found("openapi_examples/v2_reference_news.200.json"), always)
         listing = reference.listings(found("client_python_mocks/v3/reference/tickers.json"), date(2022, 4, 27))
         splits = reference.splits(found("client_python_mocks/v3/reference/splits.json"), ever)
         dividends = reference.dividends(found("client_python_mocks/v3/reference/dividends.json"), ever)

@@ -3,8 +3,10 @@ from datetime import date, timedelta
 
 import pytest
 
+from orion_assets.markets import CRYPTO, FX, INDICES, MARKETS, OPTIONS
 from orion_assets.sources.alpaca.routes import alpaca_routes
 from orion_assets.sources.limiter import Rate
+from orion_assets.sources.polygon.market_routes import datasets, market_routes
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
 from orion_assets.sources.routes import Budget, Rights, Route
 
@@ -63,6 +65,27 @@ def test_minutes_of_today_are_not_asked_for_while_its_evening_is_traded():
     for rights in ("free", "starter"):
         assert of("minute_window", rights).refusal(TODAY) == "not_yet"
         assert of("minute_window", rights).refusal(YESTERDAY) is None
+
+
+@pytest.mark.parametrize("market", [INDICES, OPTIONS])
+def test_nor_are_those_of_indices_and_options(market):
+    found = {route.dataset: route for route in market_routes(RIGHTS["advanced"], TODAY, [market])}
+    daily, minute = (found[name] for name in datasets(market))
+
+    assert (daily.refusal(TODAY), minute.refusal(TODAY), minute.refusal(YESTERDAY)) == (None, "not_yet", None)
+
+
+@pytest.mark.parametrize("market", [CRYPTO, FX])
+def test_days_that_end_before_new_yorks_do_are_asked_for_on_their_evening(market):
+    assert {route.refusal(TODAY) for route in market_routes(RIGHTS["free"], TODAY, [market])} == {None}
+
+
+def test_calls_of_all_markets_go_side_by_side_as_the_key_allows():
+    rights = replace(RIGHTS["advanced"], in_flight=8)
+
+    budgets = {route.budget for route in market_routes(rights, TODAY, list(MARKETS.values()))}
+
+    assert budgets == {Budget("polygon", rights.rate, in_flight=8)}
 
 
 def test_news_and_actions_of_today_are_there_for_everybody():

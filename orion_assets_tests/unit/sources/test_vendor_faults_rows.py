@@ -130,6 +130,14 @@ def test_a_bar_is_restated_on_every_route(around, vendor):
     assert changed == [(before["SAAA"], pytest.approx(before["SAAA"] * 1.5))]
 
 
+@SEEN.of("short_list")
+def test_a_list_is_shorter_than_its_count(around):
+    healthy, got = around(NEWS, "short_list", rows=2)
+
+    assert got.rows == healthy.rows[:-2]
+    assert got.json["count"] == healthy.json["count"] == len(healthy.rows)
+
+
 @SEEN.of("duplicate_split", "cancelled_split")
 def test_splits_come_twice_or_no_longer(around, vendor):
     healthy, twice = around(SPLITS, "duplicate_split")

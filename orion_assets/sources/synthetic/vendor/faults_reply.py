@@ -19,6 +19,7 @@ TOO_MANY: Final = (
 UNKNOWN_KEY: Final = "Unknown API Key"
 _HTML: Final = "text/html"
 _REASONS: Final = {
+    403: "403 Forbidden",
     500: "500 Internal Server Error",
     502: "502 Bad Gateway",
     503: "503 Service Temporarily Unavailable",
@@ -44,7 +45,7 @@ def too_many_requests(reply: Reply, hit: Hit, *, retry_after: str | int = "", bo
 
 
 def server_error(reply: Reply, _: Hit, *, status: int = 503) -> Reply:
-    """500, 502, 503 or 504 with a page of HTML."""
+    """500, 502, 503, 504, or the 403 of a firewall, with a page of HTML."""
     return _page(reply, status, _REASONS.get(status, f"{status} Error"))
 
 
