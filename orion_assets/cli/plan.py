@@ -13,7 +13,8 @@ from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
 from orion_assets.cli.options import Datasets, From, Json, MaxCalls, MaxTickers, Only, To
 from orion_assets.cli.output import OUT, Exit, counted, document, frame, refuse
-from orion_assets.ingest.execution import open_cells, planned
+from orion_assets.ingest.execution import planned
+from orion_assets.ingest.holes import due_cells
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.plan import HOLES, Plan
 from orion_assets.ingest.reference_calls import Due, due
@@ -55,7 +56,16 @@ class Planning:
         """
         asks = self._asks(span, tickers, datasets, is_partial=is_partial)
         state, again = self.call.state(), self.again(span, tickers, datasets)
-        made = planned(state, self.routes, asks, self.now, again=again, max_calls=max_calls, max_tickers=max_tickers)
+        made = planned(
+            state,
+            self.call.lake(),
+            self.routes,
+            asks,
+            self.now,
+            again=again,
+            max_calls=max_calls,
+            max_tickers=max_tickers,
+        )
         fewer = _kept(tickers, made)
         if made.left_out.is_empty() or not fewer:
             return made
@@ -69,8 +79,9 @@ class Planning:
         return pl.concat([pl.DataFrame(schema=HOLES), *found])
 
     def holes(self, span: tuple[date, date], tickers: Sequence[str], datasets: Sequence[str]) -> pl.DataFrame:
-        """Give the cells of a span that nobody has answered: HOLES rows."""
-        return open_cells(self.call.state(), self.routes, self._asks(span, tickers, datasets), self.now)
+        """Give the cells of a span that somebody may be asked for, and those nobody was: HOLES rows."""
+        asks = self._asks(span, tickers, datasets)
+        return due_cells(self.call.state(), self.call.lake(), self.routes, asks, self.now)
 
     def lines(self, work: Plan, span: tuple[date, date], tickers: Sequence[str], datasets: Sequence[str]) -> list[str]:
         """Give a plan of a span as lines for people, with the sessions of which answered cells are asked for again."""

@@ -9,12 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
+from orion_assets.errors import OrionError
 from orion_assets.ingest.progress import Progress, label_of, tell
 from orion_assets.sources.protocols import Answer, Ask
 
 
 class Ahead:
-    """A reader of calls that asks ahead; for one thread, as a context.
+    """A reader of calls that asks ahead; for one thread, as a context. `closed` says how routes were refused.
 
     Never more than `in_flight` answers are under way or waiting for their turn: what a run that dies has asked in vain.
     """
@@ -32,6 +33,7 @@ class Ahead:
         self._in_flight = in_flight
         self._threads = ThreadPoolExecutor(in_flight, thread_name_prefix="fetcher")
         self._under_way: dict[Ask, Future[Answer]] = {}
+        self.closed = dict[str, OrionError]()
 
     def __enter__(self) -> Self:
         return self
@@ -46,10 +48,19 @@ class Ahead:
         Raises:
             OrionError: As `Source.read`, when it is this call's turn.
         """
-        while len(self._under_way) < self._in_flight and (coming := next(self._coming, None)) is not None:
+        while len(self._under_way) < self._in_flight and (coming := self._next()) is not None:
             self._under_way[coming] = self._threads.submit(self._asked, coming)
         mine = self._under_way.pop(ask, None)
         return mine.result() if mine is not None else self._asked(ask)
+
+    def close(self, route: str, error: OrionError) -> None:
+        """Ask no more ahead by a route that was refused; what is under way by it is spent, and nobody waits for it."""
+        self.closed[route] = error
+        for ask in [ask for ask in self._under_way if ask.route == route]:
+            self._under_way.pop(ask).cancel()
+
+    def _next(self) -> Ask | None:
+        return next((ask for ask in self._coming if ask.route not in self.closed), None)
 
     def _asked(self, ask: Ask) -> Answer:
         tell(Progress("asked", ask.dataset, label_of(ask)))

@@ -68,7 +68,7 @@ def plan_of(made: World):
     asks, now, supplied = [], made.clock.now(), tables(made)
     for made.table in supplied:
         asks.append(made.ask)
-    return planned(made.desk.state, made.source().routes(now.date()), asks, now)
+    return planned(made.desk.state, made.desk.lake, made.source().routes(now.date()), asks, now)
 
 
 def run(made: World) -> None:
