@@ -11,6 +11,7 @@ from orion_assets import calendars
 from orion_assets.cli import context, markets, ranges
 from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW, Launch, Outcome, merged
+from orion_assets.cli.limits import Limits
 from orion_assets.cli.markets import Done
 from orion_assets.cli.options import (
     Datasets,
@@ -24,14 +25,15 @@ from orion_assets.cli.options import (
     To,
     Until,
 )
-from orion_assets.cli.output import ERR, OUT, Exit, counted, document, refuse
-from orion_assets.cli.plan import Planning, reference_due
+from orion_assets.cli.output import ERR, OUT, Exit, document, refuse
+from orion_assets.cli.plan import Planning, kept, less, reference_due
 from orion_assets.cli.report import OfMarket, Report
 from orion_assets.cli.vendor import probe_again
 from orion_assets.ingest.freshness import stale_span
 from orion_assets.ingest.plan import Plan
+from orion_assets.ingest.reference_calls import Due
 from orion_assets.markets import EQUITIES, market_of
-from orion_assets.schemas import DERIVED
+from orion_assets.schemas import DERIVED, RAW_TICKERS
 from orion_assets.settings import Settings
 from orion_assets.sources.protocols import Source, listed_by
 from orion_assets.store.state import STATES
@@ -64,10 +66,12 @@ def backfill(
     errands = markets.meant(call, settings, bounds, instant, named)
     launch = Launch("daily", until=instant.isoformat() if until else "", takes_back=takes_back)
     filling = partial(
-        markets.run, call, settings, source, errands.work, launch, instant=instant, max_calls=max_calls, show=not json
-    )
+        markets.run, call, settings, source, errands.work, launch, instant=instant, max_tickers=max_tickers,
+        show=not json,
+    )  # fmt: skip
+    limits = Limits(max_calls, max_tickers)
     if not errands.has_equities:
-        _finish_markets(filling(), max_calls, as_json=json)
+        _finish_markets(filling(max_calls=max_calls), limits, as_json=json)
         return
     span = ranges.asked(bounds, settings, source, instant, is_replay=until is not None)
     only = [ticker for ticker in named if market_of(ticker) is EQUITIES]
@@ -82,32 +86,30 @@ def backfill(
         return
     asked = [name for name in RAW if name in source.datasets]
     is_partial = bool(only) and set(only) != set(followed)
-    limits = {"max_calls": max_calls, "max_tickers": max_tickers}
     planning = Planning(call, routes, instant, is_replay=until is not None)
-    work = planning.of(span, names, asked, is_partial=is_partial, **limits)
-    told = [*reference_due(call, source, followed, instant).lines(), *planning.lines(work, span, names, asked)]
-    for line in told:
+    reference = partial(reference_due, call, source, followed, instant)
+    first = reference()
+    spare = less(max_calls, first.calls)
+    work = planning.of(span, names, asked, is_partial=is_partial, max_calls=spare, max_tickers=max_tickers)
+    for line in [*first.lines(), *planning.lines(work, span, names, asked)]:
         ERR.print(line)
-    launch = _limited(launch, work, names, asked if max_calls is not None else ())
+    launch = _limited(launch, first, work, names, max_calls)
     outcome = fill(call, settings, launch, show=not json)
-    others = filling(max_calls=None if max_calls is None else max_calls - work.calls)
+    others = filling(max_calls=less(spare, work.calls))
     _finish(Report(call, launch, outcome, others), as_json=json)
-    _say_what_remains(work, others, max_calls, max_tickers)
+    limits.demand_done(reference(), [work, *(each.work for each in others)])
 
 
-def _limited(launch: Launch, work: Plan, names: Sequence[str], datasets: Sequence[str]) -> Launch:
-    """Give a launch that makes no calls but those of the plan, for the datasets whose calls are limited."""
+def _limited(launch: Launch, first: Due, work: Plan, names: Sequence[str], max_calls: int | None) -> Launch:
+    """Give a launch that makes no calls but those of the reference and of the plan, where they are limited."""
     if work.left_out.height:
-        launch = replace(launch, only=_kept(names, work))
-    return replace(launch, max_calls={name: work.calls_of(name) for name in datasets})
+        launch = replace(launch, only=kept(names, work))
+    return launch if max_calls is None else replace(launch, max_calls=_allowance(first, work, max_calls))
 
 
-def _say_what_remains(work: Plan, others: Sequence[Done], max_calls: int | None, max_tickers: int | None) -> None:
-    """Leave with the code of a spent budget, where a limit left something for later."""
-    _demand_all_called(max_calls, work.cut.height + sum(each.left for each in others))
-    if work.left_out.height:
-        left = counted(work.left_out["ticker"].n_unique(), "ticker")
-        refuse(f"--max-tickers {max_tickers}: {left} with cells to fill remain; call it again", Exit.BUDGET)
+def _allowance(first: Due, work: Plan, max_calls: int) -> dict[str, int]:
+    """Give the calls that each raw table may take: the reference comes first, the rest is the plan's."""
+    return {RAW_TICKERS.name: min(max_calls, first.calls), **{name: work.calls_of(name) for name in RAW}}
 
 
 def update(
@@ -133,7 +135,7 @@ def update(
     errands = markets.due(call, settings, source, instant, is_replay=until is not None)
     others = markets.run(call, settings, source, errands.work, launch, instant=instant, show=not json)
     if not errands.has_equities:
-        _finish_markets(others, None, as_json=json)
+        _finish_markets(others, Limits(), as_json=json)
         return
     probe_again(call, source, next(iter(call.state().universe() or settings.equities), ""), instant)
     dues = ranges.due(call, settings, source, instant, is_replay=until is not None)
@@ -158,15 +160,6 @@ def update(
         _demand_done([each.outcome for each in others])
 
 
-def _kept(names: Sequence[str], work: Plan) -> tuple[str, ...]:
-    """Give the tickers that a plan leaves none out of; where it leaves all of them out, refuse."""
-    left_out = set(work.left_out["ticker"])
-    kept = tuple(name for name in names if name not in left_out)
-    if not kept:
-        refuse(f"--max-tickers: {counted(len(left_out), 'ticker')} left out, and nobody is left to ask for")
-    return kept
-
-
 def _planned(
     call: Call, source: Source, dues: Sequence[ranges.Due], instant: datetime, *, is_replay: bool
 ) -> Iterator[str]:
@@ -188,7 +181,8 @@ def fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outco
     from orion_assets.cli.run import execute, instance  # noqa: PLC0415 - Dagster takes seconds to load
 
     with instance(settings) as on:
-        reference = execute(settings, Launch("reference", until=launch.until), on, show=show)
+        first = Launch("reference", until=launch.until, max_calls=_of_reference(launch))
+        reference = execute(settings, first, on, show=show)
         if not reference.is_done:
             return reference
         outcome = execute(settings, launch, on, show=show)
@@ -200,6 +194,10 @@ def fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outco
         # A series is computed from its first bar: what changed in the range changes what comes after it
         healed = execute(settings, _derivation(launch, stale), on, show=show)
         return replace(merged([outcome, healed]), rows=outcome.rows, derived_again=stale)
+
+
+def _of_reference(launch: Launch) -> dict[str, int]:
+    return {name: most for name, most in launch.max_calls.items() if name == RAW_TICKERS.name}
 
 
 def _run(settings: Settings, launch: Launch, *, show: bool) -> Outcome:
@@ -222,7 +220,7 @@ def _finish(report: Report, *, as_json: bool) -> None:
     _demand_done([report.outcome, *(each.outcome for each in report.others)])
 
 
-def _finish_markets(done: Sequence[Done], max_calls: int | None, *, as_json: bool) -> None:
+def _finish_markets(done: Sequence[Done], limits: Limits, *, as_json: bool) -> None:
     if as_json:
         document({"markets": [each.as_json() for each in done]})
     elif not done:
@@ -230,7 +228,7 @@ def _finish_markets(done: Sequence[Done], max_calls: int | None, *, as_json: boo
     else:
         _show(done)
     _demand_done([each.outcome for each in done])
-    _demand_all_called(max_calls, sum(each.left for each in done))
+    limits.demand_done(Due(), [each.work for each in done])
 
 
 def _show(done: Sequence[OfMarket]) -> None:
@@ -242,8 +240,3 @@ def _demand_done(outcomes: Sequence[Outcome]) -> None:
     failed = [outcome.failure for outcome in outcomes if not outcome.is_done]
     if failed:
         refuse("; ".join(failed), Exit.FAILED)
-
-
-def _demand_all_called(max_calls: int | None, left: int) -> None:
-    if left:
-        refuse(f"--max-calls {max_calls}: {left} calls of the plan remain; call it again", Exit.BUDGET)

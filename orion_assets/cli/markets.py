@@ -11,8 +11,9 @@ from orion_assets.calendars import NEW_YORK
 from orion_assets.cli.context import Call
 from orion_assets.cli.launch import Launch, Outcome
 from orion_assets.cli.output import ERR, OUT, counted, frame, refuse
-from orion_assets.cli.plan import Planning
+from orion_assets.cli.plan import Planning, kept, less
 from orion_assets.cli.report import called, line
+from orion_assets.ingest.plan import Plan
 from orion_assets.market_hours import sessions_of
 from orion_assets.markets import EQUITIES, MARKETS, Market, market_of
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS, table_of
@@ -43,11 +44,11 @@ class Errand:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of an errand; `left` counts the calls of its plan that were not to be made."""
+    """What came of an errand, and the plan that was made of it."""
 
     errand: Errand
     outcome: Outcome
-    left: int = 0
+    work: Plan
 
     def as_json(self) -> dict[str, Any]:
         """Give it as plain values."""
@@ -148,6 +149,7 @@ def run(
     *,
     instant: datetime,
     max_calls: int | None = None,
+    max_tickers: int | None = None,
     show: bool = True,
 ) -> list[Done]:
     """Fill the errands, one market after the other; prints the plan of each first.
@@ -160,6 +162,7 @@ def run(
         launch: What all of them share: the instant of a replay, and whether withdrawals are accepted.
         instant: The time, UTC.
         max_calls: Make no more calls than these in all.
+        max_tickers: Ask for no more tickers than these of each market.
         show: Whether to draw progress and print plans.
     """
     done: list[Done] = []
@@ -168,7 +171,7 @@ def run(
         _demand_supplied(source, errand)
         planning = _planning(call, source, instant, is_replay=bool(launch.until))
         asked = errand.span, errand.tickers, errand.datasets
-        work = planning.of(*asked, max_calls=left)
+        work = planning.of(*asked, is_partial=errand.only, max_calls=left, max_tickers=max_tickers)
         for told in planning.lines(work, *asked):
             ERR.print(f"{errand.market.name}: {told}")
         mine = replace(
@@ -176,11 +179,11 @@ def run(
             job=f"daily_{errand.market.name}",
             start=errand.span[0],
             end=errand.span[1],
-            only=errand.tickers if errand.only else (),
+            only=kept(errand.tickers, work) if errand.only or work.left_out.height else (),
             max_calls={} if left is None else {name: work.calls_of(name) for name in errand.datasets},
         )
-        left = None if left is None else left - work.calls
-        done.append(Done(errand, _executed(settings, mine, show=show), work.cut.height))
+        left = less(left, work.calls)
+        done.append(Done(errand, _executed(settings, mine, show=show), work))
     return done
 
 

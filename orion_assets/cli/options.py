@@ -45,10 +45,16 @@ Datasets = Annotated[
     ),
 ]
 MaxCalls = Annotated[
-    int | None, typer.Option(min=0, help="Make no more calls than these; what remains is left for the next time.")
+    int | None,
+    typer.Option(
+        min=0,
+        help="Make no more calls than these, the reference's first; what remains is left for the next time. Not counted"
+        " are retries, second questions and the weekly look for how far back a key reaches.",
+    ),
 ]
 MaxTickers = Annotated[
-    int | None, typer.Option(min=0, help="Ask for no more tickers than these, the first by name that lack something.")
+    int | None,
+    typer.Option(min=0, help="Ask for no more tickers of a market than these, the first by name that lack something."),
 ]
 MaxInFlight = Annotated[
     int | None,

@@ -1,7 +1,7 @@
 """`orion plan`: what a backfill would ask for, call by call, before anything is spent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -12,14 +12,15 @@ from orion_assets import calendars
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
 from orion_assets.cli.options import Datasets, From, Json, MaxCalls, MaxTickers, Only, To
-from orion_assets.cli.output import OUT, Exit, document, frame, refuse
-from orion_assets.ingest.execution import open_cells, planned
+from orion_assets.cli.output import OUT, Exit, counted, document, frame, refuse
+from orion_assets.ingest.execution import planned
+from orion_assets.ingest.holes import due_cells
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.plan import HOLES, Plan
 from orion_assets.ingest.reference_calls import Due, due
 from orion_assets.ingest.restatements import rereads
 from orion_assets.market_hours import sessions_of
-from orion_assets.markets import EQUITIES, Market, market_named_in, market_of
+from orion_assets.markets import EQUITIES, MARKETS, Market, market_named_in, market_of
 from orion_assets.schemas import RAW_TICKERS, TABLES
 from orion_assets.settings import PlanName, Settings
 from orion_assets.sources.choosing import DATASETS
@@ -49,10 +50,26 @@ class Planning:
         max_calls: int | None = None,
         max_tickers: int | None = None,
     ) -> Plan:
-        """Plan what is missing in the sessions of a span; where it is partial, for some of the followed tickers."""
+        """Plan what is missing in the sessions of a span; where it is partial, for some of the followed tickers.
+
+        Where `max_tickers` leaves some out, it is partial too: what is planned is what a run for the others asks for.
+        """
         asks = self._asks(span, tickers, datasets, is_partial=is_partial)
         state, again = self.call.state(), self.again(span, tickers, datasets)
-        return planned(state, self.routes, asks, self.now, again=again, max_calls=max_calls, max_tickers=max_tickers)
+        made = planned(
+            state,
+            self.call.lake(),
+            self.routes,
+            asks,
+            self.now,
+            again=again,
+            max_calls=max_calls,
+            max_tickers=max_tickers,
+        )
+        fewer = _kept(tickers, made)
+        if made.left_out.is_empty() or not fewer:
+            return made
+        return replace(self.of(span, fewer, datasets, is_partial=True, max_calls=max_calls), left_out=made.left_out)
 
     def again(self, span: tuple[date, date], tickers: Sequence[str], datasets: Sequence[str]) -> pl.DataFrame:
         """Give the answered cells of a span that are to be asked for once more: HOLES rows; none in a replay."""
@@ -62,8 +79,9 @@ class Planning:
         return pl.concat([pl.DataFrame(schema=HOLES), *found])
 
     def holes(self, span: tuple[date, date], tickers: Sequence[str], datasets: Sequence[str]) -> pl.DataFrame:
-        """Give the cells of a span that nobody has answered: HOLES rows."""
-        return open_cells(self.call.state(), self.routes, self._asks(span, tickers, datasets), self.now)
+        """Give the cells of a span that somebody may be asked for, and those nobody was: HOLES rows."""
+        asks = self._asks(span, tickers, datasets)
+        return due_cells(self.call.state(), self.call.lake(), self.routes, asks, self.now)
 
     def lines(self, work: Plan, span: tuple[date, date], tickers: Sequence[str], datasets: Sequence[str]) -> list[str]:
         """Give a plan of a span as lines for people, with the sessions of which answered cells are asked for again."""
@@ -78,6 +96,24 @@ class Planning:
             else Ask(name, *span, (), self.now)
             for name in datasets
         ]
+
+
+def kept(tickers: Sequence[str], made: Plan) -> tuple[str, ...]:
+    """Give the tickers that a plan leaves none out of; where it leaves all of them out, refuse."""
+    found = _kept(tickers, made)
+    if tickers and not found:
+        refuse(f"--max-tickers: {counted(len(tickers), 'ticker')} left out, and nobody is left to ask for")
+    return found
+
+
+def _kept(tickers: Sequence[str], made: Plan) -> tuple[str, ...]:
+    left_out = set(made.left_out["ticker"])
+    return tuple(ticker for ticker in tickers if ticker not in left_out)
+
+
+def less(limit: int | None, spent: int) -> int | None:
+    """Give what is left of a limit on calls; None where there is none."""
+    return None if limit is None else max(0, limit - spent)
 
 
 def plan(
@@ -97,8 +133,9 @@ def plan(
 
     The sessions of the range that have closed, less what the ledger has answers for, what is asked for again (the first
     and the fifth session after, and a few old ones each day), and before them the reference of the tickers. A backfill
-    makes these calls; on top come retries, and a second question where an answer leaves out what should be there. With
-    --plan, minutes and flat files are planned too, where --datasets names no others.
+    makes these calls; on top come retries, and a second question where an answer leaves out what should be there.
+    --max-calls counts the reference first, then equities, then each other market. With --plan, minutes and flat files
+    are planned too, where --datasets names no others.
     """
     call = context.choosing(ctx.obj, datasets)
     settings, now = call.settings, context.now()
@@ -109,14 +146,16 @@ def plan(
     if not names:
         refuse("plan: nobody is followed. Name tickers with --tickers, or set ORION_TICKERS")
     is_partial = set(names) != set(followed or names)
-    limits = {"max_calls": max_calls, "max_tickers": max_tickers}
     planning, told = Planning(call, routes, now), dict[str, Any]()
-    for market in sorted({market_of(name) for name in names}, key=lambda each: (each is not EQUITIES, each.name)):
+    mentioned = {market_of(name) for name in names}
+    for market in (each for each in (EQUITIES, *MARKETS.values()) if each in mentioned):
         mine = [name for name in names if market_of(name) is market]
         span = _span(market, settings, (start, end), now)
         wanted = _datasets(datasets, routes, market)
-        found = planning.of(span, mine, wanted, is_partial=is_partial, **limits)
-        reference = reference_due(call, source, mine, now) if market is EQUITIES else Due()
+        reference = _reference(call, source, mine, now) if market is EQUITIES else Due()
+        max_calls = less(max_calls, reference.calls)
+        found = planning.of(span, mine, wanted, is_partial=is_partial, max_calls=max_calls, max_tickers=max_tickers)
+        max_calls = less(max_calls, found.calls)
         told[market.name] = found.as_json() | {"asked_again": planning.again(span, mine, wanted).height}
         told[market.name] |= {"reference": reference.as_json()} if market is EQUITIES else {}
         if not json:
@@ -143,6 +182,12 @@ def reference_due(call: Call, source: Source | None, tickers: Sequence[str], now
     if source and RAW_TICKERS.name not in source.datasets:
         return Due()
     return due(call.lake().read(RAW_TICKERS), call.state(), tickers, now)
+
+
+def _reference(call: Call, source: Source | None, named: Sequence[str], now: datetime) -> Due:
+    """Say what of the reference a backfill of some tickers asks for first: that of all who are followed."""
+    followed = call.state().universe() or call.settings.equities
+    return reference_due(call, source, sorted({*followed, *named}), now)
 
 
 def _told_again(cells: pl.DataFrame) -> list[str]:

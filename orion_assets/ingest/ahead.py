@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from orion_assets.errors import OrionError
 from orion_assets.ingest.plan import Plan
 from orion_assets.ingest.progress import Progress, label_of, tell
 from orion_assets.sources.protocols import Answer, Ask
@@ -45,7 +46,7 @@ def lanes(work: Plan, asks: Sequence[Ask]) -> list[Lane]:
 
 
 class Ahead:
-    """A reader of calls that asks ahead; for one thread, as a context.
+    """A reader of calls that asks ahead; for one thread, as a context. `closed` says how routes were refused.
 
     Of a lane never more than `in_flight` answers are under way or waiting for their turn: what a run that dies has
     asked in vain.
@@ -62,6 +63,7 @@ class Ahead:
         self._lanes = [_Moving(iter(lane.asks), lane.in_flight) for lane in lanes if lane.in_flight > 1]
         self._threads = ThreadPoolExecutor(sum(lane.room for lane in self._lanes) or 1, thread_name_prefix="fetcher")
         self._under_way: dict[Ask, tuple[_Moving, Future[Answer]]] = {}
+        self.closed = dict[str, OrionError]()
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +79,7 @@ class Ahead:
             OrionError: As `Source.read`, when it is this call's turn.
         """
         for lane in self._lanes:
-            while lane.room and (coming := next(lane.coming, None)) is not None:
+            while lane.room and (coming := self._next(lane)) is not None:
                 lane.room -= 1
                 self._under_way[coming] = lane, self._threads.submit(self._asked, coming)
         mine = self._under_way.pop(ask, None)
@@ -86,6 +88,17 @@ class Ahead:
         lane, answer = mine
         lane.room += 1
         return answer.result()
+
+    def close(self, route: str, error: OrionError) -> None:
+        """Ask no more ahead by a route that was refused; what is under way by it is spent, and nobody waits for it."""
+        self.closed[route] = error
+        for ask in [ask for ask in self._under_way if ask.route == route]:
+            lane, answer = self._under_way.pop(ask)
+            answer.cancel()
+            lane.room += 1
+
+    def _next(self, lane: _Moving) -> Ask | None:
+        return next((ask for ask in lane.coming if ask.route not in self.closed), None)
 
     def _asked(self, ask: Ask) -> Answer:
         tell(Progress("asked", ask.dataset, label_of(ask)))

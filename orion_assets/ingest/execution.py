@@ -26,6 +26,17 @@ from orion_assets.errors import (
 )
 from orion_assets.ingest.ahead import Ahead, lanes
 from orion_assets.ingest.hearing import Hearing
+from orion_assets.ingest.holes import (
+    ASKED_DAILY,
+    IS_REFUSED,
+    at_floor,
+    floor_of,
+    holes,
+    open_cells,
+    refused,
+    told_of_market,
+    unrefused,
+)
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.ledger import covered_cells, planned_cells, told_cells
 from orion_assets.ingest.moment import Moment
@@ -33,25 +44,21 @@ from orion_assets.ingest.objects import Objects, replaced
 from orion_assets.ingest.plan import HOLES, Call, Plan
 from orion_assets.ingest.planner import plan
 from orion_assets.ingest.progress import Progress, label_of, tell
-from orion_assets.ingest.restatements import rereads
+from orion_assets.ingest.restatements import noted, rereads
 from orion_assets.ingest.runner import Desk, Landed, land, land_all, question
 from orion_assets.market_hours import sessions_for
+from orion_assets.markets import MARKETS, market_named_in
 from orion_assets.schemas import ANSWERED, RAW_COVERAGE, WHOLE_MARKET
 from orion_assets.sources.protocols import Ask, Source
 from orion_assets.sources.routes import Route
-from orion_assets.store.state import State
+from orion_assets.store.lake import Lake
+from orion_assets.store.state import LEDGER_KEY, State
 from orion_assets.tables import UTC_US, Table
 from orion_assets.transforms.versions import visible
 
 LOG: Final = logging.getLogger(__name__)
-# What the vendor could not, or would not, tell today may be there tomorrow
-_ASK_AGAIN_AFTER: Final = timedelta(days=1)
-_ASKED_DAILY: Final = ("not_entitled", "not_listed", "quarantined")
-# Of an answer that stays bad, after a few days it is believed that it stays so
-_MOST_ATTEMPTS: Final = 8
-# In place of evidence, of what lies too far back: before which session nothing was told then
-_FLOOR: Final = "floor "
 _LONG_AGO: Final = timedelta(days=365)
+_OTHERWISE: Final = "It is asked for again by another route that has the session, else tomorrow"
 _GONE: Final = "It is asked for again when ORION_POLYGON_PLAN reaches further back"
 _STATES: Final[Mapping[type[OrionError], tuple[str, str]]] = {
     NotEntitled: ("not_entitled", "It is asked for again tomorrow; a larger plan is set by ORION_POLYGON_PLAN"),
@@ -63,49 +70,9 @@ _STATES: Final[Mapping[type[OrionError], tuple[str, str]]] = {
 }
 
 
-def holes(state: State, ask: Ask, now: datetime, floor: date | None = None) -> pl.DataFrame:
-    """Give the cells of an ask that have closed and that no source has spoken of.
-
-    Args:
-        state: The state database.
-        ask: The dataset, the range, and who is followed.
-        now: The time, UTC.
-        floor: First session that the subscription includes today; None where there is no such bound. What was refused
-            for lying too far back is asked for again only where this floor is earlier than the one of then.
-
-    Returns:
-        HOLES rows.
-    """
-    days = sessions_for(ask.dataset, ask.start, ask.end)
-    closed = days.filter(pl.col("ts_close_cutoff") <= now).select("session")
-    wanted = planned_cells(ask.dataset, ask.tickers, ask.start, ask.end).join(closed, on="session", how="semi")
-    known = state.cells(ask.dataset, start=ask.start, end=ask.end, states=(*ANSWERED, *_ASKED_DAILY))
-    is_fresh = (pl.col("ts_updated") > now - _ASK_AGAIN_AFTER) | (pl.col("attempts") >= _MOST_ATTEMPTS)
-    settled = known.filter(pl.col("state").is_in(ANSWERED) | is_fresh | _is_gone(floor))
-    return wanted.join(settled, on=list(HOLES), how="anti").select(HOLES.keys())
-
-
-def _is_gone(floor: date | None) -> pl.Expr:
-    """Say of cells whether they were refused for good: a floor only moves on, unless the subscription grows."""
-    then = pl.col("evidence").str.strip_prefix(_FLOOR).str.to_date("%Y-%m-%d", strict=False)
-    is_refused = (pl.col("state") == "not_entitled") & pl.col("evidence").str.starts_with(_FLOOR)
-    return is_refused & (pl.lit(floor, pl.Date) >= then).fill_null(value=False)
-
-
-def open_cells(state: State, routes: Sequence[Route], asks: Sequence[Ask], now: datetime) -> pl.DataFrame:
-    """Give the holes of some asks, less those that no subscription with these routes will ever fill: HOLES rows."""
-    found = [holes(state, ask, now, _floor(routes, ask.dataset)) for ask in asks]
-    return pl.concat([pl.DataFrame(schema=HOLES), *found])
-
-
-def _floor(routes: Sequence[Route], dataset: str) -> date | None:
-    """Give the earliest session that moves on with the date; None where some route reaches back for good."""
-    floors = [route.floor if route.is_rolling else None for route in routes if route.dataset == dataset]
-    return None if None in floors else min((floor for floor in floors if floor is not None), default=None)
-
-
 def planned(  # noqa: PLR0913 - two of them are limits
     state: State,
+    lake: Lake,
     routes: Sequence[Route],
     asks: Sequence[Ask],
     now: datetime,
@@ -118,14 +85,16 @@ def planned(  # noqa: PLR0913 - two of them are limits
 
     Args:
         state: The state database.
-        routes: What may be asked, the best first.
+        lake: What was told of whole markets: it answers for who is followed since.
+        routes: What may be asked, the best first; not for sessions whose object was refused, as long as it is not told.
         asks: One for each dataset, all of one market: its sessions are the planner's.
         now: The time, UTC.
         again: HOLES rows: answered cells to ask for once more; those that nobody may be asked for stay as they are.
         max_calls: Plan no more requests than these.
         max_tickers: Plan for no more tickers than these.
     """
-    missing = open_cells(state, routes, asks, now)
+    routes = unrefused(state, routes, asks, now)
+    missing = open_cells(state, lake, routes, asks, now)
     told = [missing.clear() if again is None else again, *(_replaced(state, routes, ask) for ask in asks)]
     more = pl.concat(told).join(missing, on=list(HOLES), how="anti")
     span = min(ask.start for ask in asks), max(ask.end for ask in asks)
@@ -167,10 +136,9 @@ def fill(
     if not routes:
         yield from land_all(desk, source, ask, table, moment)
         return
-    asks_with = max((route.asks_with for route in routes if route.dataset == table.name), default="")
-    _from_the_market(desk, ask, table, moment, asks_with)
+    _from_the_market(desk, ask, table, moment, routes)
     again = None if moment.is_replay else rereads(desk.state, routes, replace(ask, now=moment.now), desk.audits)
-    work = planned(desk.state, routes, [ask], moment.now, again=again, max_calls=max_calls)
+    work = planned(desk.state, desk.lake, routes, [ask], moment.now, again=again, max_calls=max_calls)
     days = sessions_for(table.name, ask.start, ask.end)
     not_due = days.filter(pl.col("ts_close_cutoff") > moment.now).select("session")
     _record_unasked(desk.state, ask, work, not_due, moment)
@@ -178,20 +146,9 @@ def fill(
     yield from _Filling(desk, source, ask, table, moment).made(work)
 
 
-def _from_the_market(desk: Desk, ask: Ask, table: Table, moment: Moment, asks_with: str) -> None:
+def _from_the_market(desk: Desk, ask: Ask, table: Table, moment: Moment, routes: Sequence[Route]) -> None:
     """Answer for tickers followed since, where an answer about the whole market was landed: that costs no call."""
-    if not is_by_ticker(table.name):
-        return
-    # A cell that was asked for before is asked for again, or not, for reasons of its own
-    known = desk.state.cells(table.name, start=ask.start, end=ask.end)
-    open_cells = holes(desk.state, ask, moment.now).join(known, on=list(HOLES), how="anti").select("ticker", "session")
-    told = desk.lake.read(RAW_COVERAGE, start=ask.start, end=ask.end).filter(
-        (pl.col("dataset") == table.name) & (pl.col("cutoff") == "close") & pl.col("is_market")
-    )
-    last = told.sort("ts_known").unique("session", keep="last")
-    if asks_with:
-        last = last.filter(pl.col("session").is_in(_asked_with(desk, ask, table, asks_with)))
-    cells = open_cells.join(last.drop("ticker"), on="session", how="inner")
+    cells = told_of_market(desk.state, desk.lake, routes, ask, holes(desk.state, ask, moment.now))
     if cells.is_empty():
         return
     tickers = cells["ticker"].unique().to_list()
@@ -217,13 +174,6 @@ def _from_the_market(desk: Desk, ask: Ask, table: Table, moment: Moment, asks_wi
     LOG.info("%s: %d cells answered from what was told of the whole market", table.name, answered.height)
 
 
-def _asked_with(desk: Desk, ask: Ask, table: Table, text: str) -> list[date]:
-    """List the sessions whose answer about the market was asked with a text in its address."""
-    held = desk.lake.read(table, start=ask.start, end=ask.end, tickers=desk.state.universe())
-    is_so = pl.col("source_file").str.contains(text, literal=True)
-    return held.filter(is_so)["session"].unique().to_list()
-
-
 @dataclass(frozen=True)
 class _Filling:
     desk: Desk
@@ -240,17 +190,17 @@ class _Filling:
         tell(Progress("planned", self.table.name, calls=work.calls, rate=rate))
         try:
             with Ahead(self.source.read, lanes(work, questions)) as ahead:
-                yield from self._landed(calls, Hearing(self.source, self.desk.lake, read=ahead.read))
+                yield from self._landed(calls, Hearing(self.source, self.desk.lake, read=ahead.read), ahead)
         finally:
             tell(Progress("ended", self.table.name))
 
-    def _landed(self, calls: Sequence[Call], hearing: Hearing) -> Iterator[Landed]:
+    def _landed(self, calls: Sequence[Call], hearing: Hearing, ahead: Ahead) -> Iterator[Landed]:
         objects = Objects(hearing.read, self.desk.state.objects, self.moment)
         unanswered: SourceUnavailable | None = None
         is_silent = False
         for number, call in enumerate(calls, 1):
             try:
-                landed = self._made(call, hearing, objects)
+                landed = self._made(call, hearing, objects, ahead)
             except (KeyRefused, SettingsError, SourceUnavailable) as e:
                 if is_silent or not isinstance(e, SourceUnavailable):
                     self._give_up(calls[number - 1 :], e)
@@ -264,19 +214,59 @@ class _Filling:
         if unanswered is not None:
             raise unanswered
 
-    def _made(self, call: Call, hearing: Hearing, objects: Objects) -> Landed:
+    def _made(self, call: Call, hearing: Hearing, objects: Objects, ahead: Ahead) -> Landed:
         ask = self._ask(call)
+        if (error := ahead.closed.get(call.route)) is not None:
+            self._refused(call, ask, error)
+            return Landed.nothing(self.table)
         try:
             landed = land(self.desk, self.source, ask, self.table, self.moment, read=objects.read)
         except tuple(_STATES) as e:
-            state, then = _STATES[type(e)]
-            is_gone = isinstance(e, NotEntitled) and e.is_by_date and self._is_long_ago(call)
-            LOG.warning("%s. %s", e, _GONE if is_gone else then)
-            self._record(self._open_cells(ask), f"{e}. {_GONE if is_gone else then}", state, is_gone=is_gone)
+            if isinstance(e, NotEntitled) and not e.is_by_date and not self._is_of_index:
+                # Whatever it is asked for next, the plan of the key has it not
+                ahead.close(call.route, e)
+            self._refused(call, ask, e)
             return Landed.nothing(self.table)
         objects.landed(ask)
         self._record_doubts(ask, hearing)
         return landed
+
+    def _refused(self, call: Call, ask: Ask, error: OrionError) -> None:
+        """Say what came of a call that was in vain, and leave a note where it asked once more for what was answered."""
+        state, then = _STATES[type(error)]
+        evidence = ""
+        if isinstance(error, NotEntitled) and error.is_by_date and self._is_of_object(call):
+            # Whoever may list objects need not read them, and another route may have the session
+            evidence, then = refused(call.route), _OTHERWISE
+        elif isinstance(error, NotEntitled) and error.is_by_date and self._is_long_ago(call):
+            evidence, then = at_floor(self._floor), _GONE
+        LOG.warning("%s. %s", error, then)
+        self._record(self._open_cells(ask), f"{error}. {then}", state, evidence)
+        self._note(ask, error)
+
+    def _note(self, ask: Ask, error: OrionError) -> None:
+        known = self.desk.state.cells(self.table.name, start=ask.start, end=ask.end, states=ANSWERED)
+        mine = known.join(self._planned_cells(ask), on=list(HOLES), how="semi")
+        self.desk.state.record(noted(mine, self.moment.landing(), str(error)).drop("attempts"))
+
+    def _is_of_object(self, call: Call) -> bool:
+        return any(route.name == call.route and route.listed is not None for route in self._routes)
+
+    @property
+    def _is_of_index(self) -> bool:
+        # A plan includes some indices and leaves out others
+        return market_named_in(self.table.name) is MARKETS["indices"]
+
+    @property
+    def _routes(self) -> Sequence[Route]:
+        return self.source.routes(self.moment.now.astimezone(NEW_YORK).date())
+
+    @property
+    def _floor(self) -> date | None:
+        return floor_of(self._routes, self.table.name)
+
+    def _planned_cells(self, ask: Ask) -> pl.DataFrame:
+        return planned_cells(self.table.name, ask.tickers, ask.start, ask.end)
 
     def _ask(self, call: Call) -> Ask:
         mine = call.ask(self.moment.now)
@@ -289,17 +279,20 @@ class _Filling:
         return replace(mine, tickers=self.whole.tickers, is_partial=is_partial)
 
     def _record_doubts(self, ask: Ask, hearing: Hearing) -> None:
-        cells = planned_cells(self.table.name, ask.tickers, ask.start, ask.end)
+        cells = self._planned_cells(ask)
+        landed = self.desk.state.cells(self.table.name, start=ask.start, end=ask.end).select(*LEDGER_KEY, "ts_updated")
         for (detail, evidence), wrong in hearing.held_back.partition_by("problem", "evidence", as_dict=True).items():
             mine = told_cells(
                 wrong.join(cells, on=list(HOLES), how="semi"), self.moment, str(detail), state="quarantined"
             )
-            self.desk.state.record(mine.with_columns(evidence=pl.lit(str(evidence)), rows=pl.lit(1, pl.Int64)))
+            mine = mine.with_columns(evidence=pl.lit(str(evidence)), rows=pl.lit(1, pl.Int64))
+            # Of the instant of the landing: one answer is one attempt
+            self.desk.state.record(mine.drop("ts_updated").join(landed, on=LEDGER_KEY).select(mine.columns))
         told = (
             "the vendor answered, and left out all before its first session: outside what the plan of the key includes"
         )
         unreached = hearing.unreached.join(self._open_cells(ask), on=list(HOLES), how="semi")
-        self._record(unreached, f"{told}. {_GONE}", "not_entitled", is_gone=True)
+        self._record(unreached, f"{told}. {_GONE}", "not_entitled", at_floor(self._floor))
 
     def _give_up(self, calls: Sequence[Call], error: OrionError) -> None:
         """Say of every call that is no longer made that it was in vain: what nobody asks for must not look answered."""
@@ -309,29 +302,29 @@ class _Filling:
     def _open_cells(self, ask: Ask) -> pl.DataFrame:
         """Give the cells of a call that hold no answer of before."""
         known = self.desk.state.cells(self.table.name, start=ask.start, end=ask.end, states=ANSWERED)
-        planned = planned_cells(self.table.name, ask.tickers, ask.start, ask.end)
-        return planned.join(known, on=list(HOLES), how="anti")
+        return self._planned_cells(ask).join(known, on=list(HOLES), how="anti")
 
     def _is_long_ago(self, call: Call) -> bool:
         # A floor lies years back; today and tomorrow are refused in the same words, and come
         return call.end < self.moment.now.date() - _LONG_AGO
 
-    def _record(self, cells: pl.DataFrame, reason: str, state: str, *, is_gone: bool = False) -> None:
+    def _record(self, cells: pl.DataFrame, reason: str, state: str, evidence: str = "") -> None:
         told = told_cells(cells, self.moment, reason, state=state)
-        floor = _floor(self.source.routes(self.moment.now.astimezone(NEW_YORK).date()), self.table.name)
-        if is_gone and floor is not None:
-            told = told.with_columns(evidence=pl.lit(f"{_FLOOR}{floor}"))
-        self.desk.state.record(told)
+        self.desk.state.record(told.with_columns(evidence=pl.lit(evidence)))
 
 
 def _record_unasked(state: State, ask: Ask, work: Plan, not_due: pl.DataFrame, moment: Moment) -> None:
     """Say of the cells that nobody may be asked for why that is so."""
     told = {"not_yet": "the source has no answer yet", "not_entitled": "outside what the subscription allows"}
     known = state.cells(ask.dataset, start=ask.start, end=ask.end, states=[*told])
-    # Nobody was asked: what stands there already is not tried once more
+    # Nobody was asked: what stands there already is not tried once more, and who was refused before said more
     fresh = work.unanswerable.join(known, left_on=[*HOLES, "reason"], right_on=[*HOLES, "state"], how="anti")
+    fresh = fresh.join(known.filter(IS_REFUSED), on=list(HOLES), how="anti")
     for (reason,), cells in fresh.partition_by("reason", as_dict=True).items():
         if reason in told:
             state.record(told_cells(cells, moment, told[str(reason)], state=str(reason)))
-    open_cells = planned_cells(ask.dataset, ask.tickers, ask.start, ask.end).join(not_due, on="session", how="semi")
-    state.record(told_cells(open_cells, moment, "the close cut-off has not come", state="not_yet"))
+    # A replay comes upon what was asked for since
+    later = state.cells(ask.dataset, start=ask.start, end=ask.end, states=(*ANSWERED, *ASKED_DAILY))
+    waiting = planned_cells(ask.dataset, ask.tickers, ask.start, ask.end).join(not_due, on="session", how="semi")
+    untold = waiting.join(later, on=list(HOLES), how="anti")
+    state.record(told_cells(untold, moment, "the close cut-off has not come", state="not_yet"))

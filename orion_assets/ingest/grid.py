@@ -75,19 +75,6 @@ class Cells:
         return replace(self, row=self.row[flags], column=self.column[flags])
 
 
-def missing(planned: pl.DataFrame, answered: pl.DataFrame) -> pl.DataFrame:
-    """Give the planned cells without an answer, neither their own nor, as `*`, the whole market's.
-
-    Args:
-        planned: HOLES rows: every cell that is wanted.
-        answered: HOLES rows: cells of which a source has spoken. `*` says that the answer held every ticker there is.
-    """
-    cell = list(HOLES)
-    market = answered.filter(pl.col("ticker") == WHOLE_MARKET)
-    mine = planned.select(cell).join(answered, on=cell, how="anti")
-    return mine.join(market, on=["dataset", "session"], how="anti")
-
-
 def cells_by_dataset(holes: pl.DataFrame, axis: Axis) -> Mapping[str, Cells]:
     """Number the holes, each once.
 

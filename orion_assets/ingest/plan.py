@@ -101,6 +101,16 @@ class Plan:
         """Count the requests that each budget has to bear, by name."""
         return _by(self.work, "budget")
 
+    @property
+    def calls_left(self) -> int:
+        """Count the requests that were cut off."""
+        return _total(self.cut, "requests")
+
+    @property
+    def next_calls(self) -> int:
+        """Count the requests of the first call that was cut off, which fewer never make; 0 where none was."""
+        return int(self.cut["requests"][0]) if self.cut.height else 0
+
     def calls_of(self, dataset: str) -> int:
         """Count the requests for one raw table."""
         return _total(self.work.filter(pl.col("dataset") == dataset), "requests")
@@ -160,7 +170,7 @@ class Plan:
             "cells": self.cells,
             "disk_bytes": self.disk_bytes,
             "remaining": {
-                "calls": _total(self.cut, "requests"),
+                "calls": self.calls_left,
                 "cells": _total(self.cut, "cells"),
                 "cells_of_tickers_left_out": self.left_out.height,
             },
@@ -193,7 +203,7 @@ class Plan:
 
     @property
     def _remains(self) -> list[str]:
-        calls, cells = _total(self.cut, "requests"), _total(self.cut, "cells")
+        calls, cells = self.calls_left, _total(self.cut, "cells")
         told = [f"{calls:,} calls for {cells:,} cells remain for later"] if calls else []
         if self.left_out.height:
             tickers = self.left_out["ticker"].n_unique()

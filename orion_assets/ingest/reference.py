@@ -1,6 +1,7 @@
 """Land the reference of the tickers that a source lists; a range of sessions is the runner's."""
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
@@ -13,7 +14,7 @@ from orion_assets.errors import AnswerDistrusted, NotEntitled, NotFound, Request
 from orion_assets.ingest.freshness import mark_stale
 from orion_assets.ingest.landing import NOT_VALUES
 from orion_assets.ingest.moment import Moment
-from orion_assets.ingest.reference_calls import ROUTES, due, refused
+from orion_assets.ingest.reference_calls import ROUTES, calls_of, due, refused
 from orion_assets.ingest.runner import Desk, Landed, refuse_mixture
 from orion_assets.schemas import RAW_DIVIDENDS, RAW_SPLITS, RAW_TICKERS, SECURITIES
 from orion_assets.sources.protocols import ENDED, EVENTS, LISTED, TS_ASSUMED, TS_STATED, Answer, Ask, Source
@@ -27,7 +28,9 @@ _IDENTITY: Final = [*SECURITIES.key, "ticker", "valid_to", "is_start_known"]
 _VALUES: Final = [name for name in RAW_TICKERS.names if name not in NOT_VALUES]
 
 
-def land_tickers(desk: Desk, source: Source, moment: Moment, followed: Sequence[str] = ()) -> Landed:
+def land_tickers(
+    desk: Desk, source: Source, moment: Moment, followed: Sequence[str] = (), max_calls: int | None = None
+) -> Landed:
     """Ask and land the reference of every ticker the source lists; a repeated call lands nothing.
 
     Nothing of a source that has none. Where asking costs calls, those that `reference_calls.due` names for the followed
@@ -37,6 +40,13 @@ def land_tickers(desk: Desk, source: Source, moment: Moment, followed: Sequence[
     A row that is not in the answer stays as landed: a source need not say an old snapshot again. One that could not be
     read is withdrawn, else leaving it out of the file would never take it out of quarantine; so is one that an answer
     tells no longer which tells all there is.
+
+    Args:
+        desk: Where to land.
+        source: Whom to ask.
+        moment: The clock of the landing.
+        followed: The followed tickers.
+        max_calls: Make no more calls than these, the first of those that are due; a whole listing counts its pages.
 
     Raises:
         SettingsError: The lake holds what a source of the other kind said.
@@ -48,14 +58,21 @@ def land_tickers(desk: Desk, source: Source, moment: Moment, followed: Sequence[
     if not source.routes(moment.now.astimezone(calendars.NEW_YORK).date()):
         ask = Ask(RAW_TICKERS.name, calendars.FIRST_DATE, calendars.LAST_DATE, (), moment.now)
         return _landed(desk, source.read(ask), moment)
-    return Landed.of(RAW_TICKERS, _called(desk, source, moment, followed))
+    return Landed.of(RAW_TICKERS, _called(desk, source, moment, followed, max_calls))
 
 
-def _called(desk: Desk, source: Source, moment: Moment, followed: Sequence[str]) -> Iterator[Landed]:
+def _called(
+    desk: Desk, source: Source, moment: Moment, followed: Sequence[str], max_calls: int | None
+) -> Iterator[Landed]:
     """Make the calls that are due; what a listing tells decides which changes are asked for."""
+    left = math.inf if max_calls is None else max_calls
     for route in ROUTES:
         wanted = due(desk.lake.read(RAW_TICKERS), desk.state, followed, moment.now)
         for ask, subjects in wanted.asks(route, moment.now):
+            left -= calls_of(ask)
+            if left < 0:
+                # Neither is what comes after it: it is asked for in this order
+                return
             told, settled = route, {*subjects}
             try:
                 answer = source.read(ask)

@@ -54,11 +54,20 @@ class Due:
     def asks(self, route: str, now: datetime) -> Iterator[tuple[Ask, tuple[str, ...]]]:
         """Give the asks of one route, each with the subjects that its answer settles."""
         subjects: tuple[str, ...] = getattr(self, route)
-        by_name = len(subjects) <= _PAGES.get(route, math.inf)
+        by_name = self._is_by_name(route)
         for mine in [(each,) for each in subjects] if by_name else [subjects]:
             names = mine if by_name else ()
             span = (calendars.FIRST_DATE, calendars.LAST_DATE)
             yield Ask(RAW_TICKERS.name, *span, names, now, route=route), mine
+
+    def _is_by_name(self, route: str) -> bool:
+        return len(getattr(self, route)) <= _PAGES.get(route, math.inf)
+
+    @property
+    def next_calls(self) -> int:
+        """Count the calls of the ask that comes first; 0 where none is due."""
+        first = next((route for route, count in self.by_route.items() if count), None)
+        return 0 if first is None else 1 if self._is_by_name(first) else _PAGES[first]
 
     def lines(self) -> list[str]:
         """Give the calls as a line for people; none where nothing is due."""
@@ -89,6 +98,11 @@ def due(held: pl.DataFrame, state: State, followed: Sequence[str], now: datetime
                      | {figi for each in gone for figi in known.figis.get(each, ())[-1:]
                         if figi in events and events[figi] < listed[each]})),
     )  # fmt: skip
+
+
+def calls_of(ask: Ask) -> int:
+    """Count the calls that an ask of the reference may take: the pages of a whole listing, else one."""
+    return 1 if ask.tickers else _PAGES.get(ask.route, 1)
 
 
 def refused(route: str) -> str:

@@ -32,6 +32,10 @@ _AT: Final = time(11)
 REACH: Final = 10
 # What was asked for within this time is not audited
 _REST: Final = timedelta(days=30)
+# What the detail of a cell begins with that was asked for again in vain
+_IN_VAIN: Final = "asked again in vain at "
+_AT_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
+_REST_IN_VAIN: Final = timedelta(days=1)
 # Minutes of a session are a call a ticker, too many for an audit
 AUDITED: Final = ("raw_daily_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends")
 
@@ -61,8 +65,21 @@ def rereads(state: State, routes: Sequence[Route], ask: Ask, audits: int) -> pl.
         [state.cells(ask.dataset, start=day, end=day + timedelta(days=1), states=ANSWERED) for day in days]
     )
     due = answered.join(mine.group_by("session").agg(pl.col("ts_turn").max()), on="session")
-    overdue = due.filter(pl.col("ts_updated") < pl.col("ts_turn"))
+    overdue = due.filter(pl.col("ts_updated") < pl.col("ts_turn"), ~_was_in_vain(ask.now))
     return wanted.join(overdue, on=list(HOLES), how="semi").select(HOLES.keys())
+
+
+def noted(cells: pl.DataFrame, at: datetime, reason: str) -> pl.DataFrame:
+    """Note in answered cells that they were asked for again in vain: they stay as they are, and rest for a day."""
+    return cells.with_columns(detail=pl.lit(f"{_IN_VAIN}{at.astimezone(UTC).strftime(_AT_FORMAT)}: {reason}"))
+
+
+def _was_in_vain(now: datetime) -> pl.Expr:
+    """Say of cells whether somebody asked again in vain within a day."""
+    told = pl.col("detail").str.strip_prefix(_IN_VAIN).str.head(20)
+    at = told.str.to_datetime(_AT_FORMAT, strict=False, time_zone="UTC", time_unit="us")
+    is_noted = pl.col("detail").str.starts_with(_IN_VAIN)
+    return (is_noted & (at > pl.lit(now - _REST_IN_VAIN, UTC_US))).fill_null(value=False)
 
 
 def late(state: State, now: datetime, market: Market = EQUITIES) -> list[date]:
@@ -75,6 +92,14 @@ def late(state: State, now: datetime, market: Market = EQUITIES) -> list[date]:
     cells = state.cells(tickers=followed, start=first, end=last + timedelta(days=1), states=ANSWERED)
     mine = [name for name in cells["dataset"].unique() if name.startswith("raw_") and market_named_in(name) is market]
     due = cells.filter(pl.col("dataset").is_in(mine)).join(turns, on="session")
+    # Whether an object was replaced is seen for free
+    landed = [
+        {"dataset": name, "session": day}
+        for name in mine
+        for day in state.objects.between(name, first, last + timedelta(days=1))
+    ]
+    by_object = pl.DataFrame(landed, {"dataset": pl.String, "session": pl.Date})
+    due = due.join(by_object, on=["dataset", "session"], how="anti").filter(~_was_in_vain(now))
     return due.filter(pl.col("ts_updated") < pl.col("ts_turn"))["session"].unique().sort().to_list()
 
 

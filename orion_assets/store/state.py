@@ -12,6 +12,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from orion_assets.markets import EQUITIES, Market, market_of
+from orion_assets.schemas import ANSWERED
 from orion_assets.store.database import Database, micros
 from orion_assets.store.objects import ObjectLog
 from orion_assets.store.reference_log import ReferenceLog
@@ -75,12 +76,13 @@ class State:
         self.reference: Final = ReferenceLog(self._database)
 
     def record(self, cells: pl.DataFrame) -> None:
-        """Say what came of cells; the last word on a cell wins.
+        """Say what came of cells; the last word on a cell wins, but none of before an answer takes that answer back.
 
         Args:
             cells: LEDGER_SCHEMA, each (dataset, ticker, session) once, any order. `attempts` may be absent and is not
                 read: a cell starts at 1 and counts up when it is said again with other evidence, as failed, or later
-                in a state of what was asked for in vain. `ts_updated` never moves back.
+                in a state of what was asked for in vain; an answer that is held back at the instant at which it was
+                landed is one attempt. `ts_updated` never moves back.
 
         Raises:
             SettingsError: The database is of newer code.
@@ -94,18 +96,26 @@ class State:
         told = given.excluded
         is_later = told.ts_updated > LEDGER.c.ts_updated
         is_tried = sa.or_(*(told.state == name for name in _TRIED))
+        # Not `in_`, which takes one set of rows at a time
+        was_answered, is_answered = (
+            sa.or_(*(said == name for name in ANSWERED)) for said in (LEDGER.c.state, told.state)
+        )
+        is_doubt = sa.and_(told.state == "quarantined", was_answered, told.ts_updated == LEDGER.c.ts_updated)
         is_new_attempt = sa.or_(
             told.state == "failed",
-            told.evidence.is_distinct_from(LEDGER.c.evidence),
+            sa.and_(told.evidence.is_distinct_from(LEDGER.c.evidence), sa.not_(is_doubt)),
             sa.and_(is_tried, told.state == LEDGER.c.state, is_later),
         )
         changed: dict[str, sa.ColumnElement[Any]] = {
             name: told[name] for name in LEDGER_SCHEMA if name not in (*LEDGER_KEY, "attempts")
         }
         changed["ts_updated"] = sa.case((is_later, told.ts_updated), else_=LEDGER.c.ts_updated)
+        # Two runs side by side: who asked in vain an hour ago comes last to say it
+        is_answer_lost = sa.and_(was_answered, sa.not_(is_answered), told.ts_updated < LEDGER.c.ts_updated)
         upsert = given.on_conflict_do_update(
             index_elements=list(LEDGER_KEY),
             set_={**changed, "attempts": LEDGER.c.attempts + sa.case((is_new_attempt, 1), else_=0)},
+            where=sa.not_(is_answer_lost),
         )
         # Sorted, so that two processes lock Postgres rows in one order
         rows = (

@@ -120,3 +120,47 @@ def test_a_floor_found_a_week_ago_is_looked_for_again_before_it_is_planned_by(ma
     assert "looked for again" not in again.err
     assert floors.of(budget)["raw_daily_bars"].first == sessions[0]
     assert floors.of(budget)["raw_daily_bars"].on == today
+
+
+def spent(vendor) -> int:
+    """Count the calls, a second question to the same address once."""
+    return len({entry.path for entry in vendor.journal.entries})
+
+
+def test_no_more_calls_are_made_than_allowed_and_the_reference_comes_first(made, vendor):
+    codes, told, whole = [], [], json.loads(made.done("plan", "--json"))
+    for most in (1, 8, 3):
+        before = len(vendor.journal)
+        plan = json.loads(made.done("plan", "--max-calls", most, "--json"))
+        said = made.orion("backfill", "--max-calls", most)
+        codes.append((said.code, len(vendor.journal) - before))
+        told.append((min(plan["reference"]["calls"], most) + plan["calls"], said.err.splitlines()[-1]))
+
+    assert codes == [(3, 1), (3, 8), (3, 3)], told
+    assert [planned for planned, _ in told] == [1, 8, 3]
+    assert "--max-calls 1: calls remain, 8 of the reference and" in told[0][1]
+    assert "--max-calls 8: calls remain, " in told[1][1]
+    assert "of the reference" not in told[1][1]
+    assert routes(vendor)[:9].count("tickers") + routes(vendor)[:9].count("events") == 9
+    assert {"tickers", "events"}.isdisjoint(routes(vendor)[9:])
+    assert made.orion("backfill", "--max-calls", 99).code == 0
+    assert spent(vendor) == whole["calls"] + whole["reference"]["calls"]
+
+
+def test_a_call_that_takes_more_requests_than_are_allowed_says_how_many_it_needs(made, vendor):
+    followed = [f"ZZ{chr(65 + number // 26)}{chr(65 + number % 26)}" for number in range(13)]
+    made.env.write_text(made.env.read_text().replace(FOLLOWED, ",".join(followed)))
+
+    said = made.orion("backfill", "--max-calls", 5)
+
+    assert (said.code, len(vendor.journal)) == (3, 0), said.err
+    assert "the next one needs 12: allow at least 12" in said.err
+
+
+def test_a_plan_for_named_tickers_counts_the_reference_that_a_backfill_of_them_asks_for(made, vendor):
+    before = json.loads(made.done("plan", "--tickers", "SAAA", "--json"))
+    said = made.orion("backfill", "--tickers", "SAAA")
+
+    assert said.code == 0, said.err
+    asked = [route for route in routes(vendor) if route in ("tickers", "events")]
+    assert before["reference"]["calls"] == len(asked) == 9

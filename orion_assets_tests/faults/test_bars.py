@@ -1,10 +1,14 @@
 """Faults 20 to 33 and 37 of daily bars: answers of 200 that say what is not so."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
+from orion_assets.ingest.execution import fill
+from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Landed
 from orion_assets.schemas import QUARANTINE, RAW_DAILY_BARS
 from orion_assets.sources.routes import Rights
@@ -12,6 +16,7 @@ from orion_assets.sources.synthetic.vendor.terms import ManualClock, Plan, Terms
 from orion_assets.transforms.bars import clean_daily_bars
 from orion_assets.transforms.versions import visible
 from orion_assets_tests.faults.world import (
+    DAY_S,
     NOW,
     RATE,
     assert_cells,
@@ -105,6 +110,37 @@ def test_a_bad_row_is_held_back_alone(worlds, whole, truth, three):
     assert made.calls() == 6
     made.heal()
     whole(made, at_most=9)
+
+
+def test_a_row_that_stays_bad_is_asked_for_once_a_day_eight_times(worlds, truth):
+    first = truth.bars_on(truth.sessions["session"][-1])["ticker"][0]
+    made = worlds(RAW_DAILY_BARS, sessions=1, tickers=(first,))
+    made.vendor.faults.add("impossible", kind="negative_price")
+    tried = []
+
+    for _ in range(10):
+        before = made.calls()
+        made.run()
+        tried.append(made.calls() > before)
+        made.clock.advance(DAY_S)
+
+    assert tried == [True] * 8 + [False] * 2
+    assert (set(made.states()), made.cells()["attempts"].to_list()) == ({"quarantined"}, [8])
+
+
+def test_a_replay_leaves_what_was_answered_since_as_it_is(worlds):
+    made = worlds(RAW_DAILY_BARS)
+    made.run()
+    before, calls = made.cells(), made.calls()
+    last = made.vendor.truth.sessions["session"].to_list()[-1]
+    within = datetime.combine(last, time(16), UTC)
+
+    source = made.source()
+    list(fill(made.desk, source, replace(made.ask, now=within), made.table, Moment(within, is_replay=True)))
+    source._transport.close()
+
+    assert_frame_equal(made.cells(), before)
+    assert made.calls() == calls
 
 
 @pytest.mark.parametrize("fault", ["20 wrong ticker", "29 bytes", "32 half of the tickers", "32 nothing", "31 null"])

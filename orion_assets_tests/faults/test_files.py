@@ -16,7 +16,15 @@ from orion_assets.sources.routes import Rights
 from orion_assets.sources.synthetic.vendor import flatfiles
 from orion_assets.store.call_log import SharedCallLog
 from orion_assets.transforms.versions import visible
-from orion_assets_tests.faults.world import RATE, assert_cells, assert_no_op, assert_one_line, assert_secret, truth_rows
+from orion_assets_tests.faults.world import (
+    DAY_S,
+    RATE,
+    assert_cells,
+    assert_no_op,
+    assert_one_line,
+    assert_secret,
+    truth_rows,
+)
 from orion_assets_tests.s3_gate import gate_before
 from orion_assets_tests.servers import s3_server  # noqa: F401
 
@@ -188,8 +196,9 @@ def test_an_object_that_goes_between_listing_and_download_is_not_listed(opened):
     assert_one_line(files.made.details(), "flat files")
 
 
-def test_what_may_be_listed_and_not_downloaded_is_not_entitled_and_asked_for_again_tomorrow(opened):
+def test_what_may_be_listed_and_not_downloaded_is_answered_by_calls_however_long_ago_it_was(opened):
     files = opened()
+    files.made.clock.advance(500 * DAY_S)
     files.put()
     files.gate.denied = tuple(flatfiles.key_of(day, "minute") for day in files.days[:2])
 
@@ -200,8 +209,26 @@ def test_what_may_be_listed_and_not_downloaded_is_not_entitled_and_asked_for_aga
     assert set(cells.filter(pl.col("session") == files.days[2])["state"]) == {"data"}
     assert len(files.gets()) == 3, "a right is asked for once"
     assert_one_line(files.made.details(), "flat files")
+    planned = files.made.plan()
+    assert set(planned.calls_by_route) == {"minute_window"}
+    files.made.run()
+    assert (files.made.calls(), len(files.gets())) == (planned.calls, 3)
+    assert not set(files.made.states()) & {"not_entitled", "not_yet"}
     assert_no_op(files.made)
-    assert len(files.gets()) == 3
+
+
+def test_what_no_call_answers_either_is_downloaded_the_next_day(opened):
+    files = opened()
+    files.put()
+    files.made.vendor.faults.add("forbidden", kind="endpoint")
+    files.gate.denied = tuple(flatfiles.key_of(day, "minute") for day in files.days[:2])
+    files.made.run()
+
+    files.made.run()
+
+    assert (files.made.calls(), len(files.gets())) == (1, 3)
+    assert files.made.states()["not_entitled"] == 2 * len(files.made.tickers)
+    assert_no_op(files.made)
     files.gate.denied = ()
     files.made.heal()
     assert len(files.gets()) == 5

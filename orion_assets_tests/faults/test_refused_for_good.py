@@ -3,10 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from orion_assets.ingest.execution import _MOST_ATTEMPTS
+from orion_assets.ingest.holes import MOST_ATTEMPTS
 from orion_assets.schemas import RAW_DAILY_BARS
+from orion_assets.sources.limiter import Rate
 from orion_assets.sources.routes import Rights
-from orion_assets.sources.synthetic.vendor.terms import ManualClock
+from orion_assets.sources.synthetic.vendor.terms import ManualClock, Plan, Terms
 from orion_assets_tests.faults.world import DAY_S, RATE
 
 # More than a year after the sessions of the market, and within two
@@ -14,16 +15,16 @@ LATER = datetime(2028, 2, 1, 18, tzinfo=UTC)
 TWO_YEARS = Rights(RATE, years=2, has_flat_files=False, has_today=True)
 
 
-def refused(worlds, kind: str):
+def refused(worlds, kind: str, calls: int):
     made = worlds(RAW_DAILY_BARS, clock=ManualClock(LATER), rights=TWO_YEARS)
     made.vendor.faults.add("forbidden", kind=kind)
     made.run()
-    assert (set(made.states()), made.calls()) == ({"not_entitled"}, 3)
+    assert (set(made.states()), made.calls()) == ({"not_entitled"}, calls)
     return made
 
 
 def test_sessions_before_the_floor_are_not_asked_for_again_until_the_plan_reaches_further_back(worlds):
-    made = refused(worlds, "timeframe")
+    made = refused(worlds, "timeframe", 3)
 
     for _ in range(3):
         made.clock.advance(DAY_S)
@@ -38,11 +39,24 @@ def test_sessions_before_the_floor_are_not_asked_for_again_until_the_plan_reache
 
 
 def test_what_the_plan_does_not_name_is_asked_for_daily_and_not_for_ever(worlds):
-    made = refused(worlds, "endpoint")
+    made = refused(worlds, "endpoint", 1)
 
-    for _ in range(_MOST_ATTEMPTS + 3):
+    for _ in range(MOST_ATTEMPTS + 3):
         made.clock.advance(DAY_S)
         made.run()
 
-    assert made.calls() == 3 * _MOST_ATTEMPTS
-    assert set(made.cells()["attempts"]) == {_MOST_ATTEMPTS}
+    # One call a day says of the route what there is to say, and of each cell
+    assert made.calls() == MOST_ATTEMPTS
+    assert set(made.cells()["attempts"]) == {MOST_ATTEMPTS}
+
+
+def test_a_route_refused_side_by_side_is_asked_for_no_more_than_what_is_under_way(worlds):
+    fast = Rights(Rate(100, 1.0), years=None, has_flat_files=False, has_today=True, in_flight=4)
+    made = worlds(RAW_DAILY_BARS, sessions=20, rights=fast, terms=Terms(Plan(calls=1_000)))
+    made.vendor.faults.add("forbidden", kind="endpoint")
+
+    made.run()
+
+    assert 1 <= made.calls() <= 4
+    assert set(made.states()) == {"not_entitled"}
+    assert sum(made.states().values()) == 20 * len(made.tickers)

@@ -68,7 +68,7 @@ class Live:
         source, ask, before = made.source(), made.ask, made.calls()
         routes = source.routes(ask.now.date())
         again = rereads(self.desk.state, routes, ask, self.desk.audits)
-        work = planned(self.desk.state, routes, [ask], ask.now, again=again)
+        work = planned(self.desk.state, self.desk.lake, routes, [ask], ask.now, again=again)
         landed = Landed.of(made.table, fill(self.desk, source, ask, made.table, Moment(ask.now, clock=self.clock)))
         source._transport.close()
         return landed, len({entry.path for entry in made.vendor.journal.entries[before:]}), work.calls

@@ -64,7 +64,7 @@ def plan_of(made: World):
     asks, now = [], made.clock.now()
     for made.table in TABLES:
         asks.append(made.ask)
-    return planned(made.desk.state, made.source().routes(now.date()), asks, now)
+    return planned(made.desk.state, made.desk.lake, made.source().routes(now.date()), asks, now)
 
 
 def run(made: World) -> None:

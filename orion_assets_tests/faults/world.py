@@ -149,7 +149,9 @@ class World:
         return Ask(self.table.name, *self.span, tickers, self.clock.now())
 
     def plan(self):
-        return planned(self.desk.state, self.source().routes(self.clock.now().date()), [self.ask], self.clock.now())
+        return planned(
+            self.desk.state, self.desk.lake, self.source().routes(self.clock.now().date()), [self.ask], self.clock.now()
+        )
 
     def ask_again(self, *sessions: date) -> None:
         """Ask every question of some sessions, or of all, once more, as an audit does."""

@@ -1,6 +1,6 @@
 """Reference assets: who the tickers are. Not partitioned; materialized first and weekly."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 import polars as pl
@@ -36,12 +36,13 @@ def reference_assets() -> list[dg.AssetsDefinition]:
         source: dg.ResourceParam[Source],
         desk: dg.ResourceParam[Desk],
         universe: dg.ResourceParam[Universe],
+        allowance: dg.ResourceParam[Mapping[str, int]],
         moment: dg.ResourceParam[Moment],
     ) -> Iterator[Reported]:
         """One ticker per dated reference snapshot, active and delisted."""
         # Where asking is free, all are listed, and nobody need be followed yet
         followed = () if source.is_local else universe.seed(source, moment.now)
-        landed = land_tickers(desk, source, moment, followed)
+        landed = land_tickers(desk, source, moment, followed, allowance.get(RAW_TICKERS.name))
         found = checks.found(REFERENCE, desk.lake.read(RAW_TICKERS))
         yield reported({"dagster/row_count": landed.rows}, found)
 

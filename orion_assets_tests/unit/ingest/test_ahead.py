@@ -150,7 +150,9 @@ def filled(vendor, folder, in_flight, *, most=None, span=(START, END)):
 
     source = PolygonSource(polygon_transport("a-key", vendor.base_url, rights, limited, ManualClock(NOW)), rights)
     before, landed, error = len(vendor.journal), [], None
-    work = planned(desk.state, source.routes(NOW.date()), [ask := Ask("raw_daily_bars", *span, REAL, NOW)], NOW)
+    work = planned(
+        desk.state, desk.lake, source.routes(NOW.date()), [ask := Ask("raw_daily_bars", *span, REAL, NOW)], NOW
+    )
     made = fill(desk, source, ask, RAW_DAILY_BARS, Moment(NOW))
     try:
         for each in made:

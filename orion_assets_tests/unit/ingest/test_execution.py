@@ -85,7 +85,7 @@ def filled(desk, source, vendor, one, **more):
 @pytest.mark.parametrize("table", TABLES_ASKED, ids=lambda table: table.name)
 def test_a_plan_is_what_is_asked_and_a_second_run_asks_nothing(desk, source, vendor, table):
     one = ask(table)
-    work = planned(desk.state, source.routes(NOW.date()), [one], NOW)
+    work = planned(desk.state, desk.lake, source.routes(NOW.date()), [one], NOW)
 
     landed, calls = filled(desk, source, vendor, one)
     again, none = filled(desk, source, vendor, one)
@@ -148,7 +148,7 @@ def test_a_session_of_the_whole_market_answers_for_whoever_is_followed_later(des
 
 def test_a_limit_on_calls_makes_the_first_of_the_plan_and_leaves_the_rest(desk, source, vendor):
     one = ask(RAW_NEWS)
-    whole = planned(desk.state, source.routes(NOW.date()), [one], NOW).calls
+    whole = planned(desk.state, desk.lake, source.routes(NOW.date()), [one], NOW).calls
 
     _, first = filled(desk, source, vendor, one, max_calls=2)
     _, rest = filled(desk, source, vendor, one)

@@ -1,7 +1,6 @@
 import polars as pl
 import pytest
 
-from orion_assets.ingest.grid import missing
 from orion_assets.ingest.plan import HOLES
 from orion_assets.ingest.planner import plan
 from orion_assets_tests.unit.ingest.plan_cases import (
@@ -231,15 +230,6 @@ def test_the_order_of_holes_and_their_repetition_change_nothing():
 
     assert made.work.equals(again.work)
     assert made.as_json() == again.as_json()
-
-
-def test_a_day_of_the_market_answers_every_ticker_of_that_dataset_and_session():
-    planned = pl.concat([holes({"AAA": "xx", "BBB": "xx"}), holes({"AAA": "xx"}, MINUTES)])
-    answered = pl.concat([holes({"*": "x.", "BBB": ".x"}), holes({"AAA": "x."}, MINUTES)])
-
-    left = missing(planned, answered)
-
-    assert left.rows() == [(BARS, "AAA", day(1)), (MINUTES, "AAA", day(1))]
 
 
 def test_names_differ_by_case():

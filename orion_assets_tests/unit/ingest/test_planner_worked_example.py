@@ -1,21 +1,41 @@
 """500 tickers over 501 sessions, the numbers as worked out by hand for the vendors' documented limits."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
 
 from orion_assets import calendars
-from orion_assets.ingest.grid import missing
+from orion_assets.ingest.execution import planned
+from orion_assets.ingest.holes import open_cells
+from orion_assets.ingest.ledger import told_cells
+from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.planner import plan
+from orion_assets.schemas import RAW_COVERAGE
 from orion_assets.sources.alpaca.routes import alpaca_routes
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
+from orion_assets.sources.protocols import Ask
+from orion_assets.store.lake import Lake
+from orion_assets.store.state import State
 from orion_assets_tests.unit.ingest.plan_cases import BARS, MINUTES
 
 TODAY = date(2026, 11, 21)
 SESSIONS = calendars.sessions(date(2024, 11, 21), TODAY)
 TICKERS = [f"T{number:03}" for number in range(500)]
 FREE = polygon_routes(RIGHTS["free"], TODAY)
+NOW = datetime(2026, 11, 21, 18, tzinfo=UTC)
+MARKET_TOLD = {
+    "dataset": pl.lit(BARS),
+    "ticker": pl.lit("*"),
+    "cutoff": pl.lit("close"),
+    "state": pl.lit("data"),
+    "is_market": pl.lit(value=True),
+    "rows": pl.lit(500, pl.Int64),
+    "source": pl.lit("polygon"),
+    "evidence": pl.lit("an answer"),
+    "availability": pl.lit("observed"),
+    "is_deleted": pl.lit(value=False),
+}
 
 
 def grid(dataset, tickers=TICKERS, sessions=SESSIONS):
@@ -57,20 +77,28 @@ def test_no_window_can_go_on_to_a_second_page(free):
 
 
 def test_without_holes_there_is_nothing_to_do():
-    made = plan(missing(BOTH, BOTH), FREE, SESSIONS)
+    made = plan(BOTH.clear(), FREE, SESSIONS)
 
     assert (made.calls, made.seconds, made.bytes, list(made)) == (0, 0.0, 0, [])
     assert made.lines() == ["0 calls: nothing is missing"]
 
 
-def test_a_ticker_added_later_costs_its_ten_windows_and_no_day():
-    # The market's days are landed as `*`, the minutes of the 500 by their names
-    answered = pl.concat([grid(BARS, ["*"]), grid(MINUTES)])
-    planned = pl.concat([grid(dataset, [*TICKERS, "NEW"]) for dataset in (BARS, MINUTES)])
+def test_a_ticker_added_later_costs_its_ten_windows_and_no_day(tmp_path):
+    # The market's days are landed as answers about everybody, the minutes of those followed by their names
+    lake, state, few = Lake(str(tmp_path / "lake")), State(f"sqlite:///{tmp_path}/state.db"), TICKERS[:3]
+    days = SESSIONS.select("session", ts_known="ts_close_cutoff", ts_event="ts_close", ts_ingested="ts_close_cutoff")
+    told = days.with_columns(**MARKET_TOLD)
+    lake.append(RAW_COVERAGE, lambda _: RAW_COVERAGE.conform(told), start=SESSIONS["session"][0], end=TODAY)
+    moment = Moment(NOW)
+    for dataset in (BARS, MINUTES):
+        state.record(told_cells(grid(dataset, few), moment, "", state="data"))
+    asks = [Ask(dataset, date(2024, 11, 21), TODAY, (*few, "NEW"), NOW) for dataset in (BARS, MINUTES)]
 
-    made = plan(missing(planned, answered), FREE, SESSIONS)
+    made = planned(state, lake, FREE, asks, NOW)
 
     assert made.calls_by_route == {"minute_window": 10}
+    assert open_cells(state, lake, FREE, asks, NOW)["ticker"].unique().to_list() == ["NEW"]
+    state.close()
 
 
 @pytest.mark.parametrize(

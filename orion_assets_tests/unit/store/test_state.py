@@ -85,6 +85,29 @@ def test_attempts_count_other_evidence_and_failures(state, again, attempts):
     assert state.cells().row(0, named=True) == {**again, "attempts": attempts}
 
 
+@pytest.mark.parametrize("answer", ["data", "empty_confirmed"])
+@pytest.mark.parametrize("word", ["failed", "not_yet", "quarantined"])
+def test_what_was_asked_for_in_vain_before_takes_no_answer_back(state, answer, word):
+    answered = cell(state=answer, ts_updated=T0 + timedelta(hours=1))
+    state.record(frame(answered))
+
+    state.record(frame(cell(state=word, evidence=None, detail="an hour earlier")))
+    before = state.cells()
+    state.record(frame(cell(state=word, evidence=None, ts_updated=T0 + timedelta(hours=2))))
+
+    assert_frame_equal(before, frame(answered))
+    assert state.cells()["state"].to_list() == [word]
+
+
+def test_an_answer_that_is_held_back_as_it_is_landed_is_one_attempt(state):
+    for hours in (0, 24, 48):
+        at = T0 + timedelta(hours=hours)
+        state.record(frame(cell(evidence=f"answer {hours}", ts_updated=at)))
+        state.record(frame(cell(state="quarantined", evidence=f"row 1 of {hours}", ts_updated=at)))
+
+    assert state.cells()["attempts"].to_list() == [3]
+
+
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
