@@ -18,6 +18,7 @@ from orion_assets.store.objects import ObjectLog
 from orion_assets.store.reference_log import ReferenceLog
 from orion_assets.store.state_tables import HISTORIES, LANDINGS, LEDGER, SOURCES, TOUCHES, UNIVERSE
 from orion_assets.store.tallies import EVERYTHING, Scope
+from orion_assets.store.verdicts import VerdictLog
 from orion_assets.tables import UTC_US
 
 STATES: Final = ("data", "empty_confirmed", "not_yet", "not_entitled", "not_listed", "quarantined", "failed")
@@ -64,6 +65,7 @@ class State:
         self._database = Database(url)
         self.objects: Final = ObjectLog(self._database)
         self.reference: Final = ReferenceLog(self._database)
+        self.verdicts: Final = VerdictLog(self._database)
 
     def record(self, cells: pl.DataFrame) -> None:
         """Say what came of cells; the last word on a cell wins.
