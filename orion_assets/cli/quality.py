@@ -13,11 +13,13 @@ from orion_assets.cli import context
 from orion_assets.cli.context import Call
 from orion_assets.cli.options import From, Json, Tickers, To
 from orion_assets.cli.output import OUT, Exit, counted, document, frame, refuse
+from orion_assets.ingest.freshness import awaiting
 from orion_assets.ingest.ledger import PUBLISHED
 from orion_assets.ingest.missing import coverage_of
 from orion_assets.quality.leaks import FEATURES, Scope, leaks, probes
 from orion_assets.quality.quarantine import still_held
 from orion_assets.quality.report import Report, gather, reader
+from orion_assets.quality.verdicts import as_judged
 from orion_assets.schemas import QUARANTINE
 from orion_assets.store.protocols import FeatureReader
 from orion_assets.store.raw import raw_of
@@ -116,7 +118,9 @@ def write_report(
 ) -> None:
     """Write one page on the quality of what is stored: verdict, coverage, accused rows, quarantine, what to do next.
 
-    Every check is applied anew to the lake; nothing is fetched or changed. Without bounds, of all sessions derived.
+    Every check is applied anew to the lake, but those that a run alone can judge: leaks, files of tickers, closes of
+    another vendor, which say what they last said. Nothing is fetched or changed. Without bounds, of all sessions
+    derived, and those that a check kept from being published.
     Exits 1 where a blocking check accuses rows.
     """
     call: Call = ctx.obj
@@ -134,8 +138,11 @@ def write_report(
 def gathered(call: Call, start: date | None = None, end: date | None = None) -> Report:
     """Gather the report of some sessions, of all that were derived where no bounds are given."""
     lake, state = call.lake(), call.state()
-    span = _span(call, start, end)
-    return gather(reader(lake, span[1]), calendars.sessions(), span, coverage_of(state, span, context.now()))
+    # What a check stopped was derived as well
+    waiting = awaiting(state).filter("is_answered")["session"].to_list()
+    span = _span(call, start, end, waiting)
+    filled = coverage_of(state, span, context.now())
+    return gather(reader(lake, span[1]), calendars.sessions(), span, filled, as_judged(state, span))
 
 
 def _asked(store: FeatureReader, tickers: Sequence[str] | None) -> list[str]:
@@ -148,8 +155,8 @@ def _asked(store: FeatureReader, tickers: Sequence[str] | None) -> list[str]:
     return [held[round(number * (len(held) - 1) / (_SAMPLE - 1))] for number in range(_SAMPLE)]
 
 
-def _span(call: Call, start: date | None, end: date | None) -> tuple[date, date]:
-    days = call.state().count_sessions(STATES, dataset=PUBLISHED)["session"].sort().to_list()
+def _span(call: Call, start: date | None, end: date | None, waiting: Sequence[date] = ()) -> tuple[date, date]:
+    days = sorted({*call.state().count_sessions(STATES, dataset=PUBLISHED)["session"], *waiting})
     if not days:
         refuse("quality: nothing was derived yet; start with: orion backfill", Exit.FAILED)
     span = start or days[0], end or days[-1] + timedelta(days=1)

@@ -80,11 +80,9 @@ def pieces(state: State, keys: Sequence[str], first: date, now: datetime) -> Ite
     missing = unasked(state, lacking[:AT_ONCE])
     if missing:
         yield _fill(missing, first)
-    stale = stale_span(state)
-    if stale and stale[1] > first:
-        start = max(stale[0], first)
-        yield Piece(f"derive {start} {stale[1]}", "daily", _named(start, stale[1] - _DAY), DERIVED)
-    elif not stale and not state.count_sessions(["data"], dataset=PUBLISHED).is_empty():
+    if stale := stale_span(state, since=first):
+        yield Piece(f"derive {stale[0]} {stale[1]}", "daily", _named(stale[0], stale[1] - _DAY), DERIVED)
+    elif stale_span(state) is None and not state.count_sessions(["data"], dataset=PUBLISHED).is_empty():
         # Files of what awaits derivation would be cut short, also where it lies before the axis and waits for good
         due = set(state.histories_due()) - set(lacking)
         for run in histories(keys, tuple(due)):

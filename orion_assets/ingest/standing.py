@@ -4,19 +4,18 @@ Counting is the database's; what comes back is a row a session, or a ticker, nev
 """
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, Literal
 
 import polars as pl
 
-from orion_assets.ingest.freshness import stale_sessions
+from orion_assets.ingest.freshness import UNDERIVED, awaiting
 from orion_assets.ingest.ledger import PUBLISHED
 from orion_assets.market_hours import sessions_for
 from orion_assets.store.state import STATES, State
 from orion_assets.store.tallies import EVERYTHING, Scope
 
 By = Literal["dataset", "ticker", "month"]
-_STALE: Final = "raw changed since it was derived"
 _NEXT: Final = {
     "failed": "orion update asks again",
     "quarantined": "orion quality quarantine shows a row that is held back; it is asked for again for a week",
@@ -34,14 +33,22 @@ def no_counts(*key: str) -> pl.DataFrame:
 
 
 def tallied(state: State, scope: Scope = EVERYTHING) -> pl.DataFrame:
-    """Count cells by dataset, session and state as they stand: published ones that await derivation are `not_yet`.
+    """Count cells by dataset, session and state as they stand: what awaits derivation is `not_yet` of `feature_store`.
 
     Returns:
         `dataset`, `state`, `session`, `cells`, sorted by dataset and session.
     """
-    is_stale = (pl.col("dataset") == PUBLISHED) & pl.col("session").is_in(stale_sessions(state)["session"].to_list())
-    told = state.tally(scope).with_columns(state=pl.when(is_stale).then(pl.lit("not_yet")).otherwise("state"))
-    return told.sort("dataset", "session", "state")
+    told, waits = state.tally(scope), awaiting(state)
+    is_stale = (pl.col("dataset") == PUBLISHED) & pl.col("session").is_in(waits["session"].implode())
+    told = told.with_columns(state=pl.when(is_stale).then(pl.lit("not_yet")).otherwise("state"))
+    if scope.tickers is not None or scope.dataset not in (None, PUBLISHED):
+        return told.sort("dataset", "session", "state")
+    within = pl.col("session").is_between(scope.start or date.min, scope.end or date.max, closed="left")
+    never = waits.filter("is_answered", within).join(
+        told.filter(pl.col("dataset") == PUBLISHED), on="session", how="anti"
+    )
+    cells = never.select("session", dataset=pl.lit(PUBLISHED), state=pl.lit("not_yet"), cells=pl.lit(1, pl.Int64))
+    return pl.concat([told, cells.select(told.columns)]).sort("dataset", "session", "state")
 
 
 def counts(state: State, by: By = "dataset", scope: Scope = EVERYTHING) -> pl.DataFrame:
@@ -109,7 +116,7 @@ def reasons(state: State, scope: Scope = EVERYTHING) -> pl.DataFrame:
         .agg(pl.col("cells").sum(), first=pl.col("session").min(), last=pl.col("session").max())
     )
     known = told.filter((pl.col("dataset") != PUBLISHED) | (pl.col("state") != "not_yet"))
-    added = more.with_columns(detail=pl.lit(_STALE), evidence=pl.lit(""), ticker=pl.lit("*"))
+    added = more.with_columns(detail=pl.lit(UNDERIVED), evidence=pl.lit(""), ticker=pl.lit("*"))
     whole = pl.concat([known, added], how="diagonal").with_columns(pl.col("tickers", "attempts").fill_null(1))
     return whole.with_columns(next=pl.col("state").replace_strict(_NEXT, default="")).sort(
         "dataset", "state", "first", "ticker", "detail", nulls_last=True
@@ -144,7 +151,7 @@ def due(state: State, now: datetime, scope: Scope = EVERYTHING) -> pl.DataFrame:
 
 
 def _stale(state: State, scope: Scope) -> pl.DataFrame:
-    """Count the published sessions that await derivation, as `tallied` does."""
+    """Count the sessions that await derivation, as `tallied` does."""
     if scope.dataset not in (None, PUBLISHED):
         return tallied(state, Scope(PUBLISHED)).clear()
     published = tallied(state, Scope(PUBLISHED, scope.tickers, scope.start, scope.end))

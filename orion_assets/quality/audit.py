@@ -95,8 +95,7 @@ def audit(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed:
         followed: Tickers whose bars are wanted.
 
     Returns:
-        One entry a check, in the order of the graph. Not here is what a run alone knows: cells that were not due, and
-        closes of another vendor.
+        One entry a check, in the order of the graph. Not here is what a run alone can judge: verdicts.py keeps that.
     """
     since = {CLEAN_DAILY_BARS: judged_from(sessions, span[0]), CORPORATE_ACTIONS: None, QUARANTINE: None}
     tables = {

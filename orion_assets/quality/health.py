@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from orion_assets import calendars
 from orion_assets.errors import OrionError
-from orion_assets.ingest.freshness import published, stale_sessions
+from orion_assets.ingest.freshness import awaiting, published
 from orion_assets.ingest.ledger import PUBLISHED
 from orion_assets.ingest.missing import holes, lost
 from orion_assets.quality.quarantine import still_held
@@ -167,7 +167,7 @@ def of_state(state: State, now: datetime, reach: date | None) -> Iterator[Findin
     try:
         asked = state.count_sessions(STATES)
         followed = state.universe()
-        fresh, stale = published(state)["session"], stale_sessions(state)["session"]
+        fresh, stale = published(state)["session"], awaiting(state).filter("is_answered")["session"]
         left = lost(state, now)
     except OrionError as e:
         yield Finding("state", "fault", str(e), "check ORION_STATE_URL")

@@ -197,7 +197,13 @@ def reader(lake: Lake, end: date) -> Read:
     return given
 
 
-def gather(read: Read, sessions: pl.DataFrame, span: tuple[date, date], filled: Coverage) -> Report:
+def gather(
+    read: Read,
+    sessions: pl.DataFrame,
+    span: tuple[date, date],
+    filled: Coverage,
+    judged: Sequence[Checked] = (),
+) -> Report:
     """Gather a report of the sessions [start, end) from the lake.
 
     Args:
@@ -205,6 +211,7 @@ def gather(read: Read, sessions: pl.DataFrame, span: tuple[date, date], filled: 
         sessions: calendars.sessions() rows, the whole calendar.
         span: The sessions.
         filled: How far it is filled.
+        judged: What runs alone can judge, as `verdicts.as_judged` gives it.
     """
     coverage = read(RAW_COVERAGE, span[0])
     cells = visible(coverage, RAW_COVERAGE.key).filter(pl.col("cutoff") == "close")
@@ -213,7 +220,7 @@ def gather(read: Read, sessions: pl.DataFrame, span: tuple[date, date], filled: 
     masters = visible(read(SECURITIES, None), SECURITIES.key)
     return Report(
         *span,
-        checks=audit(read, sessions, span, filled.followed),
+        checks=[*audit(read, sessions, span, filled.followed), *judged],
         coverage=_filled_by_month(filled),
         states=filled.states,
         worst=filled.worst,

@@ -13,21 +13,13 @@ import sqlalchemy as sa
 
 from orion_assets.markets import EQUITIES, Market, market_of
 from orion_assets.schemas import ANSWERED
+from orion_assets.store import tallies
 from orion_assets.store.database import Database, micros
 from orion_assets.store.objects import ObjectLog
 from orion_assets.store.reference_log import ReferenceLog
 from orion_assets.store.state_tables import HISTORIES, LANDINGS, LEDGER, SOURCES, TOUCHES, UNIVERSE
-from orion_assets.store.tallies import (
-    EVERYTHING,
-    Scope,
-    by_month,
-    by_session,
-    by_ticker,
-    datasets,
-    first_session,
-    reasons,
-    tickers_of,
-)
+from orion_assets.store.tallies import EVERYTHING, Scope
+from orion_assets.store.verdicts import VerdictLog
 from orion_assets.tables import UTC_US
 
 STATES: Final = ("data", "empty_confirmed", "not_yet", "not_entitled", "not_listed", "quarantined", "failed")
@@ -74,6 +66,7 @@ class State:
         self._database = Database(url)
         self.objects: Final = ObjectLog(self._database)
         self.reference: Final = ReferenceLog(self._database)
+        self.verdicts: Final = VerdictLog(self._database)
 
     def record(self, cells: pl.DataFrame) -> None:
         """Say what came of cells; the last word on a cell wins, but none of before an answer takes that answer back.
@@ -204,7 +197,7 @@ class State:
         Returns:
             `dataset` (String), `session` (Date), `cells` (Int64), sorted by the first two.
         """
-        query = by_session(Scope(dataset), tuple(states), self._sought(dataset, states))
+        query = tallies.by_session(Scope(dataset), tuple(states), self._sought(dataset, states))
         if followed:
             query = query.where(LEDGER.c.ticker.in_(_FOLLOWED))
         schema = {"dataset": pl.String(), "state": pl.String(), "session": pl.Date(), "cells": pl.Int64()}
@@ -218,7 +211,7 @@ class State:
             `dataset`, `state` (String), `session` (Date), `cells` (Int64), sorted by dataset, session and state.
         """
         schema = {"dataset": pl.String(), "state": pl.String(), "session": pl.Date(), "cells": pl.Int64()}
-        query = by_session(scope, tuple(states), self._sought(scope.dataset, states))
+        query = tallies.by_session(scope, tuple(states), self._sought(scope.dataset, states))
         return self._frame(query, schema).sort("dataset", "session", "state")
 
     def _sought(self, dataset: str | None, states: Sequence[str]) -> list[str] | None:
@@ -231,11 +224,11 @@ class State:
         Returns:
             `dataset`, `ticker` (String), `first`, `last` (Date, sessions), a count (Int64) named after each state.
         """
-        return self._frame(by_ticker(scope, STATES), _OF_TICKER).sort("dataset", "ticker")
+        return self._frame(tallies.by_ticker(scope, STATES), _OF_TICKER).sort("dataset", "ticker")
 
     def tally_months(self, scope: Scope = EVERYTHING) -> pl.DataFrame:
         """Count cells as `tally_tickers`, and by `month` (String, 2014-06): of some tickers, for all it sorts them."""
-        query = by_month(scope, STATES, is_sqlite=self._database.is_sqlite)
+        query = tallies.by_month(scope, STATES, is_sqlite=self._database.is_sqlite)
         return self._frame(query, {**_OF_TICKER, "month": pl.String()}).sort("dataset", "ticker", "month")
 
     def reasons(self, scope: Scope = EVERYTHING) -> pl.DataFrame:
@@ -249,23 +242,29 @@ class State:
         counts = {"cells": pl.Int64(), "tickers": pl.Int64(), "ticker": pl.String()}
         spans = {"first": pl.Date(), "last": pl.Date(), "attempts": pl.Int64()}
         named = [scope.dataset] if scope.dataset else self.datasets()
-        found = self._frame(reasons(scope, named, STATES[2:]), {**text, **counts, **spans})
+        found = self._frame(tallies.reasons(scope, named, STATES[2:]), {**text, **counts, **spans})
         return found.sort("dataset", "state", "first", "ticker", "detail", nulls_last=True)
 
     def datasets(self) -> list[str]:
         """Name the datasets that there are cells of, sorted."""
         with self._database.begin() as connection:
-            return sorted(connection.scalars(datasets()))
+            return sorted(connection.scalars(tallies.datasets()))
+
+    def sessions_in(self, states: Sequence[str]) -> pl.DataFrame:
+        """Give the sessions that hold a cell in some states, by one look at each: `dataset`, `session`."""
+        schema = {"dataset": pl.String(), "session": pl.Date()}
+        queries = [tallies.sessions_in(dataset, state) for dataset in self.datasets() for state in states]
+        return pl.concat([pl.DataFrame(schema=schema), *(self._frame(query, schema) for query in queries)]).unique()
 
     def ticker_count(self, dataset: str) -> int:
         """Count the tickers that a dataset has cells of, `*` as one."""
         with self._database.begin() as connection:
-            return int(connection.scalar(tickers_of(dataset)) or 0)
+            return int(connection.scalar(tallies.tickers_of(dataset)) or 0)
 
     def first_session(self, dataset: str) -> date | None:
         """Give the first session of a dataset that was answered; None where none was."""
         with self._database.begin() as connection:
-            return connection.scalar(first_session(dataset))
+            return connection.scalar(tallies.first_session(dataset))
 
     def _frame(self, query: sa.Select[*tuple[Any, ...]], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
         with self._database.begin() as connection:

@@ -111,4 +111,14 @@ FLOORS: Final = sa.Table(
     sa.Column("is_rolling", sa.Boolean, nullable=False),
     sa.Column("probed_on", sa.Date, nullable=False),
 )
+# What a check that a run alone can judge last said of a session or a ticker: the rows it accuses, as JSON
+VERDICTS: Final = sa.Table(
+    "verdicts",
+    METADATA,
+    sa.Column("asset", sa.Text, primary_key=True),
+    sa.Column("check", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("accused", sa.Text, nullable=False),
+    sa.Column("ts_judged", sa.BigInteger, nullable=False),
+)
 SCHEMA_VERSION: Final = sa.Table("schema_version", METADATA, sa.Column("version", sa.Integer, primary_key=True))

@@ -87,8 +87,14 @@ def datasets() -> Select:
     return sa.select(name).where(name.is_not(None))
 
 
+def sessions_in(dataset: str, state: str) -> Select:
+    """Name the sessions of a dataset that hold a cell in a state, by the index alone."""
+    session = _walk(_C.session, _C.dataset == dataset, _C.state == state)
+    return sa.select(sa.literal(dataset), session).where(session.is_not(None))
+
+
 def _walk(column: sa.Column[Any], *within: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
-    """Give the values of a column of the key by one look at each: from one to the next, along the key."""
+    """Give the values of a column by one look at each: from one to the next, along the key or an index."""
     first = sa.select(sa.func.min(column)).where(*within)
     walk = first.cte("walk", recursive=True)
     following = first.where(column > walk.c[0]).correlate(walk).scalar_subquery()

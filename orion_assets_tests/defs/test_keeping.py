@@ -54,9 +54,10 @@ def test_with_the_axis_set_back_it_is_derived_and_then_the_history_is_written(st
     settle(state, LATER_START, SPAN[1], moment(6, "derive"))
 
     (derive,) = pieces(state, ["AAA"], SPAN[0], NOW)
-    settle(state, CORRECTED, LATER_START, moment(7, "derive again"))
+    settle(state, CORRECTED, SPAN[1], moment(7, "derive again"))
     (history,) = pieces(state, ["AAA"], SPAN[0], NOW)
 
-    assert derive.what == "derive 2024-01-16 2024-02-01"
+    # What was derived while January awaited it was made of January as it stood
+    assert derive.what == "derive 2024-01-16 2024-03-01"
     assert (history.job, history.keys) == ("history", ("AAA", "AAA"))
     assert _published(state).height == calendars.sessions(*SPAN).height

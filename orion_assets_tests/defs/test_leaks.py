@@ -1,6 +1,7 @@
 """Every run looks for the future in what it derived, and a leak stays out of the store."""
 
-from datetime import timedelta
+import json
+from datetime import date, timedelta
 
 import dagster as dg
 import polars as pl
@@ -12,6 +13,52 @@ from orion_assets.quality.leaks import Spotted
 from orion_assets.store.opening import open_store
 from orion_assets.transforms import matrix
 from orion_assets_tests.own_market import FOLLOWED, LAST, START
+
+HONEST = matrix.feature_matrix
+DAY_BEFORE, DAY = date(2014, 7, 17), date(2014, 7, 18)
+
+
+def leaks_of(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
+    (found,) = [each for each in result.get_asset_check_evaluations() if each.check_name == "leaks"]
+    return found
+
+
+def accused(check: dg.AssetCheckEvaluation) -> list[dict]:
+    return [record.data for record in check.metadata["accused"].records]
+
+
+def reading_the_close_at_the_open(*parts: pl.DataFrame) -> pl.DataFrame:
+    rows = HONEST(*parts)
+    at_close = pl.col("close").filter(pl.col("cutoff") == "close").last()
+    return rows.with_columns(sma_5=at_close.over("ticker", "session"))
+
+
+def test_a_leak_keeps_out_what_follows_it_until_it_is_mended_and_the_report_says_so(market, monkeypatch):
+    assert market.materialize(START, DAY_BEFORE).success
+    monkeypatch.setattr(matrix, "feature_matrix", reading_the_close_at_the_open)
+
+    first, second = market.materialize(DAY, DAY), market.materialize(LAST, LAST)
+    report = market.orion("quality", "report", "--json")
+    monkeypatch.setattr(matrix, "feature_matrix", HONEST)
+    honest_but_alone = market.materialize(LAST, LAST)
+    mended = market.orion("update")
+    after = market.orion("quality", "report", "--json")
+
+    assert not first.success
+    assert {row["feature"] for row in accused(leaks_of(first))} == {"sma_5"}
+    for follows in (second, honest_but_alone):
+        assert not follows.success
+        check = leaks_of(follows)
+        assert (check.passed, check.severity, check.blocking) == (False, dg.AssetCheckSeverity.ERROR, True)
+        assert [row["session"] for row in accused(check)] == [str(DAY)]
+        assert "refused" in accused(check)[0]["found"]
+    assert report.code == 1
+    (told,) = [each for each in json.loads(report.out)["checks"] if each["check"] == "leaks"]
+    assert {(row["feature"], row["session"]) for row in told["accused"]} == {("sma_5", str(DAY))}
+    assert mended.code == 0
+    assert json.loads(after.out)["level"] != "broken"
+    with open_store(market.settings().store_url) as store:
+        assert store.features(["ACME"], start=DAY)["session"].unique().to_list() == [DAY, LAST]
 
 
 def test_a_feature_that_reads_the_next_session_blocks_its_publication(market, monkeypatch):
@@ -42,15 +89,16 @@ def test_what_landed_beside_a_run_is_no_leak_and_the_check_says_that_it_did_not_
     result = market.materialize(LAST, LAST)
 
     assert result.success
-    (check,) = [each for each in result.get_asset_check_evaluations() if each.check_name == "leaks"]
-    assert check.passed
+    check = leaks_of(result)
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "not judged" in check.metadata["note"].value
+    assert [row["session"] for row in accused(check)] == [str(START)]
 
 
 def test_a_check_that_compared_nothing_says_that_it_did_not_judge():
     none = pl.DataFrame({"feature": []})
 
-    nothing, some = (_leaked(Spotted(none, rows), is_undisturbed=True) for rows in (0, 7))
+    nothing, some = (_leaked(Spotted(none, rows)) for rows in (0, 7))
 
     assert "not judged" in nothing.metadata["note"].value
     assert (some.passed, some.metadata["compared"].value, "note" in some.metadata) == (True, 7, False)

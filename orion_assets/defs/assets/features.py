@@ -1,6 +1,7 @@
 """Feature assets: every value replayed from the first bar, written for the run's sessions only."""
 
 from collections.abc import Iterator
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -9,16 +10,25 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.defs import checks
-from orion_assets.defs.assets.wiring import Result, made, session_asset
+from orion_assets.defs.assets.wiring import Result, days_of, made, session_asset
 from orion_assets.defs.io import READS
 from orion_assets.defs.partitions import look_back, span_of
-from orion_assets.ingest.freshness import is_undisturbed
+from orion_assets.ingest.freshness import is_undisturbed, stale_span
 from orion_assets.ingest.moment import Moment
 from orion_assets.quality.anomalies import implausible, judged_from, suspected_splits
 from orion_assets.quality.leaks import Scope, Spotted, spot_check
 from orion_assets.quality.reconciliation import compared
 from orion_assets.quality.rules import FEATURES
-from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MARKET, FEATURE_MATRIX, FEATURE_SENTIMENT
+from orion_assets.quality.verdicts import LEAKS, RECONCILED, TEXTS, refused
+from orion_assets.schemas import (
+    CLEAN_DAILY_BARS,
+    CORPORATE_ACTIONS,
+    FEATURE_INDICATORS,
+    FEATURE_MARKET,
+    FEATURE_MATRIX,
+    FEATURE_SENTIMENT,
+    SECURITIES,
+)
 from orion_assets.sources.protocols import Source
 from orion_assets.store.lake import Lake
 from orion_assets.store.raw import raw_of
@@ -30,18 +40,12 @@ from orion_assets.transforms.identity import latest
 
 _SUSPECTED = "suspected_missing_split"
 _PLAUSIBLE = "plausible"
-_RECONCILED = "reconciles"
 _OVER_HISTORY = {
     _SUSPECTED: "No session opens as if an unknown split had happened",
     _PLAUSIBLE: "No bar is missing, repeats the one before, leaps in price or volume, or stands outside every listing",
-    _RECONCILED: "Adjusted closes move as those of the vendor they are compared with, where there is one",
+    RECONCILED: TEXTS[RECONCILED],
 }
-_LEAKS = dg.AssetCheckSpec(
-    "leaks",
-    asset=FEATURE_MATRIX.name,
-    description="Made anew from raw as it stood at a few instants, the rows of a few tickers are those visible then",
-    blocking=True,
-)
+_LEAKS = dg.AssetCheckSpec(LEAKS, asset=FEATURE_MATRIX.name, description=TEXTS[LEAKS], blocking=True)
 
 
 def _history() -> dg.AssetIn:
@@ -69,21 +73,23 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
     def feature_indicators(
         context: dg.AssetExecutionContext,
         source: dg.ResourceParam[Source],
-        clean_daily_bars: pl.DataFrame,
-        corporate_actions: pl.DataFrame,
-        securities: pl.DataFrame,
+        state: dg.ResourceParam[State],
+        moment: dg.ResourceParam[Moment],
+        **tables: pl.DataFrame,
     ) -> Iterator[Result]:
         """One row of daily indicators per ticker and session, in the session's own units."""
         span = span_of(context.partition_key_range)
-        rows = daily.feature_indicators(clean_daily_bars, corporate_actions, securities, *span)
-        calendar, of_all = calendars.sessions(), (clean_daily_bars, corporate_actions, securities)
-        recent = clean_daily_bars.filter(pl.col("session") >= judged_from(calendar, span[0]))
-        series = split_factors(*latest(recent, corporate_actions, securities))
+        bars, actions, securities = (tables[each.name] for each in (CLEAN_DAILY_BARS, CORPORATE_ACTIONS, SECURITIES))
+        rows, calendar = daily.feature_indicators(bars, actions, securities, *span), calendars.sessions()
+        recent = bars.filter(pl.col("session") >= judged_from(calendar, span[0]))
+        series = split_factors(*latest(recent, actions, securities))
         found = {
             _SUSPECTED: suspected_splits(series, span[0]),
             _PLAUSIBLE: implausible(series, securities, calendar, span[0]),
-            _RECONCILED: compared(source, of_all, span),
+            RECONCILED: compared(source, (bars, actions, securities), span),
         }
+        days = days_of(context)
+        state.verdicts.judge((FEATURE_INDICATORS.name, RECONCILED), found[RECONCILED], days, moment.real())
         yield made(context, FEATURE_INDICATORS, rows, FEATURES, [checks.result(*each) for each in found.items()])
 
     @session_asset(
@@ -147,25 +153,42 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         rows = matrix.feature_matrix(parts[0], parts[1], parts[2], cells)
         scope = Scope(rows["ticker"].unique().to_list(), *span)
         spotted = spot_check(partial(raw_of, lake), rows, calendar, scope, moment.landing())
-        leaked = _leaked(spotted, is_undisturbed=is_undisturbed(state, span, moment))
-        yield made(context, FEATURE_MATRIX, rows, FEATURES, [leaked])
+        against = _not_judged(state, span, moment)
+        if against is None:
+            state.verdicts.judge((FEATURE_MATRIX.name, LEAKS), spotted.found, days_of(context), moment.real())
+        yield made(context, FEATURE_MATRIX, rows, FEATURES, [_leaked(spotted) if against is None else against])
 
     return [feature_indicators, feature_sentiment, feature_market, feature_matrix]
 
 
-def _leaked(spotted: Spotted, *, is_undisturbed: bool) -> dg.AssetCheckResult:
-    if not is_undisturbed:
-        # What was made of raw of before differs from raw of now without a fault; whoever derives what is stale judges
-        return _unjudged("raw changed beside this run, or earlier sessions await derivation")
+def _leaked(spotted: Spotted) -> dg.AssetCheckResult:
     if not spotted.rows and spotted.found.is_empty():
-        return _unjudged("no row of these sessions is known yet")
-    told = checks.result(_LEAKS.name, spotted.found, dg.AssetCheckSeverity.ERROR)
+        note = "not judged: no row of these sessions is known yet"
+        return dg.AssetCheckResult(passed=True, check_name=LEAKS, metadata={"rows": 0, "compared": 0, "note": note})
+    told = checks.result(LEAKS, spotted.found, dg.AssetCheckSeverity.ERROR)
     return told._replace(metadata={**told.metadata, "compared": dg.MetadataValue.int(spotted.rows)})
 
 
-def _unjudged(why: str) -> dg.AssetCheckResult:
-    told = {"rows": 0, "compared": 0, "note": f"not judged: {why}"}
-    return dg.AssetCheckResult(passed=True, check_name=_LEAKS.name, metadata=told)
+def _not_judged(state: State, span: tuple[date, date], moment: Moment) -> dg.AssetCheckResult | None:
+    """Say why rows of a run cannot be held against raw; None where they can.
+
+    What was made of raw of before differs from raw of now without a fault: whoever derives what is stale judges.
+    """
+    leaking = refused(state, span[0])
+    if leaking:
+        why = "its features read the future and were refused; what follows is published after it"
+        remedy, severity = "mend the feature that its own check names, then: orion update", dg.AssetCheckSeverity.ERROR
+    elif is_undisturbed(state, span, moment):
+        return None
+    else:
+        why = "awaits derivation, or raw changed beside this run: these sessions are judged with it"
+        remedy, severity = "orion update, or wait for the sensor: both derive it", dg.AssetCheckSeverity.WARN
+    waiting = stale_span(state) or span
+    days = leaking or [min(waiting[0], span[0])]
+    accused = pl.DataFrame({"session": days}).with_columns(found=pl.lit(why), remedy=pl.lit(remedy))
+    told = checks.result(LEAKS, accused, severity)
+    note = {"compared": dg.MetadataValue.int(0), "note": dg.MetadataValue.text("not judged: see what is accused")}
+    return told._replace(metadata={**told.metadata, **note})
 
 
 def _specs(table: Table) -> list[dg.AssetCheckSpec]:

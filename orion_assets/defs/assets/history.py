@@ -17,6 +17,7 @@ from orion_assets.ingest.ledger import PUBLISHED
 from orion_assets.ingest.missing import unasked
 from orion_assets.ingest.moment import Moment
 from orion_assets.quality.parity import unequal
+from orion_assets.quality.verdicts import PARITY, TEXTS
 from orion_assets.schemas import (
     CLEAN_DAILY_BARS,
     CORPORATE_ACTIONS,
@@ -44,8 +45,6 @@ GRAINS: Final = {
 }
 # What the sessions wrote that each file is held against
 _STORED: Final = {TICKER_BARS: CLEAN_DAILY_BARS, TICKER_FEATURES: FEATURE_MATRIX}
-_PARITY: Final = "equals_sessions"
-_PARITY_TEXT: Final = "Made in one pass from raw, every version of every row is what the sessions wrote, bit for bit"
 
 
 def history_assets() -> list[dg.AssetsDefinition]:
@@ -56,7 +55,7 @@ def history_assets() -> list[dg.AssetsDefinition]:
         partitions_def=TICKERS,
         backfill_policy=dg.BackfillPolicy.single_run(),
         check_specs=[
-            dg.AssetCheckSpec(_PARITY, asset=table.name, description=_PARITY_TEXT, blocking=True) for table in HISTORY
+            dg.AssetCheckSpec(PARITY, asset=table.name, description=TEXTS[PARITY], blocking=True) for table in HISTORY
         ],
     )
     def histories(
@@ -70,6 +69,8 @@ def history_assets() -> list[dg.AssetsDefinition]:
         made, found = _made(lake, tickers, days)
         # What landed meanwhile is no disagreement either
         found = {table: rows.join(published(state), on="session", how="semi") for table, rows in found.items()}
+        for table, rows in found.items():
+            state.verdicts.judge((table.name, PARITY), rows, tickers, moment.real(), by="ticker")
         wrong = sorted({ticker for rows in found.values() for ticker in rows["ticker"]})
         right = [ticker for ticker in tickers if ticker not in wrong]
         told = _written(history, made, right, _missing(state, tickers))
@@ -173,7 +174,7 @@ def _said(
     """Report the partitions that were written; those of a run that leaves some out one by one, before it fails."""
     is_whole = all(rows.is_empty() for rows in found.values())
     for table, rows in found.items():
-        verdict = checks.result(_PARITY, rows, dg.AssetCheckSeverity.ERROR)._replace(asset_key=dg.AssetKey(table.name))
+        verdict = checks.result(PARITY, rows, dg.AssetCheckSeverity.ERROR)._replace(asset_key=dg.AssetKey(table.name))
         for ticker, metadata in told.get(table, {}).items():
             if is_whole:
                 context.add_asset_metadata(metadata, asset_key=table.name, partition_key=ticker)

@@ -17,6 +17,7 @@ from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.universe import Universe
 from orion_assets.quality.coverage import bars_without_features, behind
 from orion_assets.quality.report import gather, reader
+from orion_assets.quality.verdicts import as_judged
 from orion_assets.schemas import CLEAN_DAILY_BARS, FEATURE_MATRIX, IN_THE_LAKE, RAW_COVERAGE, SECURITIES, STORED
 from orion_assets.store.facts import asked_facts, months_around
 from orion_assets.store.lake import Lake
@@ -87,7 +88,7 @@ def store_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         keys = context.partition_key_range
         span = span_of(keys)
         filled = coverage_of(state, span, moment.real())
-        report = gather(reader(lake, span[1]), calendars.sessions(), span, filled)
+        report = gather(reader(lake, span[1]), calendars.sessions(), span, filled, as_judged(state, span))
         place = report.write(report_folder / f"{keys.start}_{keys.end}.html")
         plotted(
             context, "quality_report", {day: {"accused": report.accused_on(day)} for day in days_of(context)}, "accused"

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from orion_assets.clock import FixedClock
-from orion_assets.ingest.freshness import cells_now, mark_stale, settle, stale_span
+from orion_assets.ingest.freshness import awaiting, cells_now, mark_stale, published, settle, stale_span
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.ledger import PUBLISHED, covered_cells, failed_cells, ledger_cells, quarantined_cells
 from orion_assets.ingest.missing import holes
@@ -241,6 +241,63 @@ def test_a_run_that_read_before_another_landed_is_stale_though_that_one_has_sett
     # What the slow one wrote over may have been read for the sessions after it
     assert beside == (MON, THU)
     assert stale_span(state) is None
+
+
+def test_what_is_derived_over_a_session_that_awaits_derivation_awaits_it_too(state):
+    state.record(covered_cells(coverage(cell("AAA"), cell("AAA", TUE), cell("AAA", WED))))
+
+    settle(state, TUE, WED, run("over a gap", 1))
+
+    assert awaiting(state).rows() == [(MON, True), (TUE, True), (WED, True)]
+    assert published(state).is_empty()
+
+
+def test_deriving_what_awaited_it_does_not_make_fresh_what_was_made_of_it_before(state):
+    state.record(covered_cells(coverage(cell("AAA"), cell("AAA", TUE))))
+    settle(state, TUE, WED, run("over a gap", 1))
+
+    settle(state, MON, TUE, run("fills the gap", 2))
+    left = stale_span(state)
+    settle(state, *left, run("heals", 3))
+
+    assert left == (TUE, WED)
+    assert stale_span(state) is None
+
+
+def test_a_run_that_began_while_its_past_was_being_derived_is_not_fresh(state):
+    state.record(covered_cells(coverage(cell("AAA"), cell("AAA", TUE))))
+
+    settle(state, MON, TUE, run("earlier", 1, 4))
+    settle(state, TUE, WED, run("later", 2, 5))
+
+    assert stale_span(state) == (TUE, WED)
+
+
+def test_deriving_what_was_fresh_once_more_makes_nothing_stale(state):
+    state.record(covered_cells(coverage(cell("AAA"), cell("AAA", TUE))))
+    settle(state, MON, WED, run("both", 1))
+
+    settle(state, MON, TUE, run("once more", 2))
+
+    assert stale_span(state) is None
+
+
+def test_what_awaits_derivation_before_a_session_can_be_left_out(state):
+    state.record(covered_cells(coverage(cell("AAA"), cell("AAA", TUE))))
+
+    settle(state, TUE, WED, run("over a gap", 1))
+
+    assert stale_span(state) == (MON, WED)
+    assert stale_span(state, since=TUE) is None
+
+
+def test_minutes_that_nobody_derived_are_nobodys_past(state):
+    state.record(covered_cells(coverage(cell("AAA", dataset="raw_minute_bars"), cell("AAA", TUE))))
+
+    settle(state, TUE, WED, run("later", 1))
+
+    assert stale_span(state) == (MON, TUE)
+    assert published(state)["session"].to_list() == [TUE]
 
 
 @pytest.mark.parametrize("dataset", ["raw_vix", "raw_news"])

@@ -17,10 +17,11 @@ from orion_assets.quality.audit import Checked
 from orion_assets.quality.charts import around
 from orion_assets.quality.quarantine import hold
 from orion_assets.quality.report import Report, gather, reader
+from orion_assets.quality.verdicts import as_judged
 from orion_assets.settings import fixed
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.store.lake import Lake
-from orion_assets.store.state import STATES
+from orion_assets.store.state import STATES, State
 from orion_assets.transforms.bars import clean_daily_bars
 from orion_assets.transforms.pipeline import derive
 from orion_assets_tests.pipeline import World, universe_of
@@ -64,8 +65,13 @@ def lake(tmp_path_factory) -> Lake:
 
 
 @pytest.fixture(scope="module")
-def report(lake) -> Report:
-    return gather(reader(lake, SPAN[1]), CALENDAR, SPAN, FILLED)
+def state(tmp_path_factory) -> State:
+    return State(f"sqlite:///{tmp_path_factory.mktemp('state')}/state.db")
+
+
+@pytest.fixture(scope="module")
+def report(lake, state) -> Report:
+    return gather(reader(lake, SPAN[1]), CALENDAR, SPAN, FILLED, as_judged(state, SPAN))
 
 
 def test_the_verdict_comes_first_and_counts(report):
@@ -251,12 +257,33 @@ def test_what_a_source_wrote_is_no_markup_in_markdown_either(report):
 def test_the_page_applies_the_checks_that_the_graph_declares(report):
     graph = build_definitions(fixed(source="none")).resolve_asset_graph()
     declared = {(key.asset_key.path[-1], key.name): graph.get(key).blocking for key in graph.asset_check_keys}
-    # What a run alone knows: another vendor's closes, the past rebuilt, the files of tickers
-    of_runs = {"reconciles", "leaks", "equals_sessions"}
 
     applied = {(each.asset, each.check): each.is_blocking for each in report.checks}
 
-    assert applied == {key: blocks for key, blocks in declared.items() if key[1] not in of_runs}
+    assert applied == declared
+
+
+def test_the_page_says_what_a_run_alone_could_judge_and_forgets_it_once_judged_again(lake, tmp_path):
+    state, when = State(f"sqlite:///{tmp_path}/state.db"), datetime(2024, 12, 1, tzinfo=UTC)
+    days = calendars.sessions(*SPAN)["session"].to_list()
+    leak = {"feature": "sma_5", "ticker": "JUNO", "session": days[3], "stored": "1.0", "rebuilt": None}
+    of_matrix, of_bars = ("feature_matrix", "leaks"), ("ticker_bars", "equals_sessions")
+    unequal = pl.DataFrame({"ticker": ["JUNO"], "session": [days[5]], "differs": ["close"]})
+    state.verdicts.judge(of_matrix, pl.DataFrame([leak]), days, when)
+    state.verdicts.judge(of_bars, unequal, ["JUNO", "KEEN"], when, by="ticker")
+
+    page = gather(reader(lake, SPAN[1]), CALENDAR, SPAN, FILLED, as_judged(state, SPAN))
+    told = {(each.asset, each.check): each.accused.height for each in page.failed[:2]}
+    outside = as_judged(state, (SPAN[0], days[3]))
+    state.verdicts.judge(of_matrix, pl.DataFrame([leak]).clear(), days[3:4], when)
+    again = as_judged(state, SPAN)
+
+    assert page.level == "broken"
+    assert told == {of_matrix: 1, of_bars: 1}
+    assert page.accused_on(days[3]) >= 1
+    assert json.loads(json.dumps(page.document(), default=str))["level"] == "broken"
+    assert not any(each.accused.height for each in outside)
+    assert [each.check for each in again if each.accused.height] == ["equals_sessions"]
 
 
 def test_the_page_is_written_whole(report, tmp_path):

@@ -190,6 +190,15 @@ def test_cells_are_counted_by_session_in_the_database(state):
     ]
 
 
+def test_sessions_that_hold_a_cell_in_some_states_are_named_once(state):
+    given = [cell(), cell("MSFT"), cell("AAPL", TUESDAY, "failed"), cell("*", TUESDAY, dataset="raw_vix")]
+    state.record(frame(*given))
+
+    assert sorted(state.sessions_in(["data"]).rows()) == [("raw_daily_bars", MONDAY), ("raw_vix", TUESDAY)]
+    assert state.sessions_in(["data", "failed"]).height == 3
+    assert state.sessions_in(["not_yet"]).is_empty()
+
+
 def test_a_database_that_does_not_answer_says_so(tmp_path):
     (tmp_path / "file").write_text("")
 

@@ -1,0 +1,61 @@
+"""Checks that a run alone can judge, for a report: as they last judged, from the state database."""
+
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from orion_assets.ingest.freshness import awaiting
+from orion_assets.quality.audit import Checked
+from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MATRIX, TICKER_BARS, TICKER_FEATURES
+from orion_assets.store.state import State
+
+LEAKS: Final = "leaks"
+PARITY: Final = "equals_sessions"
+RECONCILED: Final = "reconciles"
+_AS_JUDGED: Final = pl.DataFrame(schema={"ticker": pl.String(), "session": pl.Date()})
+_PARITY_TEXT: Final = "Made in one pass from raw, every version of every row is what the sessions wrote, bit for bit"
+OF_RUNS: Final = (
+    Checked(
+        FEATURE_INDICATORS.name,
+        RECONCILED,
+        "Adjusted closes move as those of the vendor they are compared with, where there is one",
+        _AS_JUDGED,
+    ),
+    Checked(
+        FEATURE_MATRIX.name,
+        LEAKS,
+        "Made anew from raw as it stood at a few instants, the rows of a few tickers are those visible then",
+        _AS_JUDGED,
+        is_blocking=True,
+    ),
+    *(
+        Checked(table.name, PARITY, _PARITY_TEXT, _AS_JUDGED, is_blocking=True)
+        for table in (TICKER_BARS, TICKER_FEATURES)
+    ),
+)
+TEXTS: Final = {each.check: each.description for each in OF_RUNS}
+
+
+def as_judged(state: State, span: tuple[date, date]) -> list[Checked]:
+    """Give the checks that runs judged, with what they last accused in the sessions [start, end)."""
+    return [
+        Checked(each.asset, each.check, each.description, _accused(state, each, span), each.is_blocking)
+        for each in OF_RUNS
+    ]
+
+
+def refused(state: State, before: date) -> list[date]:
+    """List the sessions before one that await derivation because their features read the future, sorted."""
+    accused = {date.fromisoformat(each) for each in state.verdicts.accused((FEATURE_MATRIX.name, LEAKS))}
+    waiting = awaiting(state)["session"].to_list()
+    return sorted(day for day in accused.intersection(waiting) if day < before)
+
+
+def _accused(state: State, check: Checked, span: tuple[date, date]) -> pl.DataFrame:
+    told = state.verdicts.accused((check.asset, check.check))
+    rows = pl.DataFrame([row for each in told.values() for row in each], infer_schema_length=None)
+    if rows.is_empty():
+        return check.accused
+    found = rows.with_columns(pl.col("session").str.to_date())
+    return found.filter(pl.col("session").is_between(*span, closed="left")).sort("session", "ticker")
