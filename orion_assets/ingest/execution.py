@@ -34,7 +34,7 @@ from orion_assets.ingest.plan import HOLES, Call, Plan
 from orion_assets.ingest.planner import plan
 from orion_assets.ingest.progress import Progress, label_of, tell
 from orion_assets.ingest.restatements import rereads
-from orion_assets.ingest.runner import Desk, Landed, land, land_all, question
+from orion_assets.ingest.runner import Desk, Landed, dated, land, land_all, question
 from orion_assets.market_hours import sessions_for
 from orion_assets.schemas import ANSWERED, RAW_COVERAGE, WHOLE_MARKET
 from orion_assets.sources.protocols import Ask, Source
@@ -240,7 +240,7 @@ class _Filling:
         rate = work.budgets[0].rate if work.budgets else None
         tell(Progress("planned", self.table.name, calls=work.calls, rate=rate))
         try:
-            with Ahead(self.source.read, questions, in_flight) as ahead:
+            with Ahead(dated(self.source.read, self.moment), questions, in_flight) as ahead:
                 yield from self._landed(calls, Hearing(self.source, self.desk.lake, read=ahead.read))
         finally:
             tell(Progress("ended", self.table.name))

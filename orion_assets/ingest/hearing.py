@@ -15,10 +15,11 @@ import polars as pl
 from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import AnswerDistrusted, NotEntitled
 from orion_assets.ingest.expectation import AROUND, Expectation, expectation
-from orion_assets.ingest.landing import MOST_GONE, is_by_ticker
+from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.plan import HOLES
 from orion_assets.ingest.runner import landing_of, span
+from orion_assets.ingest.withdrawals import MOST_GONE
 from orion_assets.markets import EQUITIES, MARKETS, market_named_in
 from orion_assets.schemas import (
     IN_OTHER_MARKETS,
@@ -101,7 +102,8 @@ class Hearing:
         The second one's word is the last where it is whole; else what either has in good order is there.
         """
         evidence = f"{first.evidence} {second.evidence}"
-        whole = replace(second, documents=(*first.documents, *second.documents), evidence=evidence)
+        documents = (*first.documents, *second.documents)
+        whole = replace(second, documents=documents, evidence=evidence, ts_asked=first.ts_asked)
         if not self._is_doubtful(ask, expected, second):
             return whole
         is_good = _problem(ask.dataset).is_null()
