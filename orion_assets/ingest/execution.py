@@ -277,7 +277,19 @@ class _Filling:
             return Landed.nothing(self.table)
         objects.landed(ask)
         self._record_doubts(ask, hearing)
-        return landed
+        return Landed.of(self.table, [landed, *self._outgrown(call, hearing, objects)])
+
+    def _outgrown(self, call: Call, hearing: Hearing, objects: Objects) -> Iterator[Landed]:
+        """Ask once more for sessions that were told when there was none beside them, and have less than this one."""
+        for day in hearing.outgrown:
+            end = day + timedelta(days=1)
+            empty = self.desk.state.cells(self.table.name, start=day, end=end, states=["empty_confirmed"])
+            told = f"{self.source.name}: {self.table.name} of {day}: the session beside it was told more tickers"
+            LOG.warning("%s. It is asked for once more", told)
+            # Before it is asked for: a run that dies in between leaves holes, not absence
+            since = replace(self.moment, now=self.moment.landing())
+            self.desk.state.record(told_cells(empty.select(HOLES.keys()), since, f"{told}. The next run asks again"))
+            yield self._made(replace(call, start=day, end=end), hearing, objects)
 
     def _ask(self, call: Call) -> Ask:
         mine = call.ask(self.moment.now)

@@ -53,6 +53,8 @@ class Hearing:
     Attributes:
         held_back: HELD_BACK rows: cells of which the last answer has a row that cannot be read.
         unreached: HOLES rows: cells before what the vendor lets the key see, though it did not say so.
+        outgrown: Sessions of the market that were told before the last answer, and have so much less that they are to
+            be asked for once more.
     """
 
     def __init__(self, source: Source, lake: Lake, *, read: Callable[[Ask], Answer] | None = None) -> None:
@@ -63,6 +65,7 @@ class Hearing:
         self._reaches: dict[date, bool] = {}
         self.held_back = pl.DataFrame(schema=HELD_BACK)
         self.unreached = pl.DataFrame(schema=HOLES)
+        self.outgrown: list[date] = []
 
     def read(self, ask: Ask) -> Answer:
         """Answer a call of a plan; by two answers where one leaves out what should be there, or holds bad rows.
@@ -73,7 +76,7 @@ class Hearing:
             AnswerDistrusted: Both leave out a part of a market that traded in the session beside it.
             OrionError: As `Source.read`.
         """
-        answer = self._read(ask)
+        answer, self.outgrown = self._read(ask), []
         # An object says the same however often it is read; whether it is whole, objects.py judges
         if not answer.objects:
             expected = expectation(self._lake, ask, answer)
@@ -81,6 +84,7 @@ class Hearing:
                 answer = self._together(ask, expected, answer, self._source.read(ask))
                 self._tell(ask, expected, answer)
                 answer = self._from_the_floor(ask, expected, answer)
+            self.outgrown = expected.outgrown(answer)
         self._note_problems(ask, answer)
         return answer
 
