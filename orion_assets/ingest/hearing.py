@@ -112,7 +112,9 @@ class Hearing:
             return whole
         is_good = _problem(ask.dataset).is_null()
         parts = [second.rows.filter(~is_good), first.rows.filter(is_good), second.rows.filter(is_good)]
-        return replace(whole, rows=pl.concat(parts).unique(TABLES[ask.dataset].key, keep="last", maintain_order=True))
+        rows = pl.concat(parts).unique(TABLES[ask.dataset].key, keep="last", maintain_order=True)
+        # Of a ladder, each may come from another rung
+        return replace(whole, rows=rows, yields_to=tuple(dict.fromkeys([*first.yields_to, *second.yields_to])))
 
     def _tell(self, ask: Ask, expected: Expectation, answer: Answer) -> None:
         """Say what two answers lack; of a market that is there in part, refuse the part."""
