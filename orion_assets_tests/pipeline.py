@@ -62,7 +62,9 @@ class World:
             following = calendars.sessions(start).head(calendars.sessions(start, end).height + 1)
             landing = Landing(table, Answer(rows, (), "evidence"), following, moment)
             news = table.conform(landing.new_versions(held.filter(mine), covered.filter(mine)))
-            cells = schemas.RAW_COVERAGE.conform(landing.new_coverage(self.tickers, covered.filter(mine)))
+            cells = schemas.RAW_COVERAGE.conform(
+                landing.new_coverage(self.tickers, covered.filter(mine), held.filter(mine))
+            )
             self.held[name] = table.conform(pl.concat([held, news]))
             self.coverage[name] = pl.concat([covered, cells])
 

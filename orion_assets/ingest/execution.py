@@ -45,7 +45,7 @@ from orion_assets.ingest.plan import HOLES, Call, Plan
 from orion_assets.ingest.planner import plan
 from orion_assets.ingest.progress import Progress, label_of, tell
 from orion_assets.ingest.restatements import noted, rereads
-from orion_assets.ingest.runner import Desk, Landed, land, land_all, question
+from orion_assets.ingest.runner import Desk, Landed, dated, land, land_all, question
 from orion_assets.market_hours import sessions_for
 from orion_assets.markets import MARKETS, market_named_in
 from orion_assets.schemas import ANSWERED, RAW_COVERAGE, WHOLE_MARKET
@@ -189,7 +189,7 @@ class _Filling:
         rate = work.budgets[0].rate if work.budgets else None
         tell(Progress("planned", self.table.name, calls=work.calls, rate=rate))
         try:
-            with Ahead(self.source.read, lanes(work, questions)) as ahead:
+            with Ahead(dated(self.source.read, self.moment), lanes(work, questions)) as ahead:
                 yield from self._landed(calls, Hearing(self.source, self.desk.lake, read=ahead.read), ahead)
         finally:
             tell(Progress("ended", self.table.name))
@@ -229,7 +229,19 @@ class _Filling:
             return Landed.nothing(self.table)
         objects.landed(ask)
         self._record_doubts(ask, hearing)
-        return landed
+        return Landed.of(self.table, [landed, *self._outgrown(call, hearing, objects, ahead)])
+
+    def _outgrown(self, call: Call, hearing: Hearing, objects: Objects, ahead: Ahead) -> Iterator[Landed]:
+        """Ask once more for sessions that were told when there was none beside them, and have less than this one."""
+        for day in hearing.outgrown:
+            end = day + timedelta(days=1)
+            empty = self.desk.state.cells(self.table.name, start=day, end=end, states=["empty_confirmed"])
+            told = f"{self.source.name}: {self.table.name} of {day}: the session beside it was told more tickers"
+            LOG.warning("%s. It is asked for once more", told)
+            # Before it is asked for: a run that dies in between leaves holes, not absence
+            since = replace(self.moment, now=self.moment.landing())
+            self.desk.state.record(told_cells(empty.select(HOLES.keys()), since, f"{told}. The next run asks again"))
+            yield self._made(replace(call, start=day, end=end), hearing, objects, ahead)
 
     def _refused(self, call: Call, ask: Ask, error: OrionError) -> None:
         """Say what came of a call that was in vain, and leave a note where it asked once more for what was answered."""

@@ -3,14 +3,15 @@
 Reads the lake and asks nobody; what is done about an answer that has less is hearing.py's.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
 
 from orion_assets.ingest.landing import is_by_ticker
+from orion_assets.ingest.withdrawals import MOST_GONE
 from orion_assets.market_hours import sessions_for
 from orion_assets.markets import market_named_in
 from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS, RAW_VIX, TABLES, WHOLE_MARKET, table_of
@@ -36,11 +37,14 @@ class Expectation:
         cells: `ticker` (`*` where the dataset has none) and `session`, each once.
         tolerated: Of these, so many may be absent without a second question.
         is_silence_told: No row at all would be worth a second question.
+        beside: Of a market that is told for the first time: how many tickers the nearest sessions have that were told
+            whole, one before and one after.
     """
 
     cells: pl.DataFrame
     tolerated: float
     is_silence_told: bool
+    beside: Mapping[date, int] = field(default_factory=dict[date, int])
 
     def missing(self, answer: Answer) -> pl.DataFrame:
         """Give the cells that an answer has no row of, sorted by session and ticker."""
@@ -52,6 +56,11 @@ class Expectation:
         """Say whether an answer leaves out what should be there."""
         is_silent = answer.rows.is_empty() and self.is_silence_told
         return is_silent or self.missing(answer).height > self.tolerated
+
+    def outgrown(self, answer: Answer) -> list[date]:
+        """List the sessions beside an answer that were told when there was nothing to compare with, and have less."""
+        most = answer.rows.height - max(MOST_GONE, MOST_MISSING * answer.rows.height)
+        return [day for day, count in self.beside.items() if count < most]
 
 
 def expectation(lake: Lake, ask: Ask, answer: Answer) -> Expectation:
@@ -69,12 +78,14 @@ def expectation(lake: Lake, ask: Ask, answer: Answer) -> Expectation:
     unsaid = spoken_of.join(_empty(told, ask.dataset), on=_CELL, how="anti")
     is_each = is_named or ask.dataset in _EVERY_SESSION
     daily = table_of(RAW_DAILY_BARS, market)
+    beside: Mapping[date, int] = {}
     if market.is_quiet or not (is_by_ticker(ask.dataset) or is_each):
         cells = pl.DataFrame(schema=_CELLS)
     elif is_each:
         cells = unsaid
     else:
-        cells = _crossed(days, _around(lake, ask.start, daily))
+        names, beside = _around(lake, ask.start, daily)
+        cells = _crossed(days, names)
         cells = cells.join(_empty(told, ask.dataset), on=_CELL, how="anti")
     is_intraday = TABLES[ask.dataset].is_intraday
     if is_intraday:
@@ -83,7 +94,7 @@ def expectation(lake: Lake, ask: Ask, answer: Answer) -> Expectation:
     # A range without a split is a usual answer
     is_told = is_by_ticker(ask.dataset) or ask.dataset in _EVERY_SESSION
     is_silence_told = is_told and not (cells if is_intraday else unsaid).is_empty()
-    return Expectation(cells, 0 if is_each else MOST_MISSING * cells.height, is_silence_told)
+    return Expectation(cells, 0 if is_each else MOST_MISSING * cells.height, is_silence_told, beside)
 
 
 def told_markets(lake: Lake, bars: Table, start: date, end: date) -> list[date]:
@@ -95,17 +106,22 @@ def told_markets(lake: Lake, bars: Table, start: date, end: date) -> list[date]:
     return last.filter(pl.col("state") == "data")["session"].sort().to_list()
 
 
-def _around(lake: Lake, session: date, bars: Table) -> list[str]:
-    """List the tickers with a daily bar in a session that is held whole; else in the nearest beside it, and in both."""
+def _around(lake: Lake, session: date, bars: Table) -> tuple[list[str], Mapping[date, int]]:
+    """List who has a daily bar in a session that is held whole; else in it and the nearest beside it.
+
+    And count the tickers of the nearest sessions before and after that were told whole, where this one was not.
+    """
     start, end = session - AROUND, session + AROUND
     held = visible(lake.read(bars, start=start, end=end), bars.key).filter(pl.col("problem").is_null())
     told = told_markets(lake, bars, start, end)
     if session in told:
-        return held.filter(pl.col("session") == session)["ticker"].unique().to_list()
+        return held.filter(pl.col("session") == session)["ticker"].unique().to_list(), {}
     # Where no market was told, who was asked for by name is better than nobody
-    beside = [day for day in told or held["session"].unique() if day != session]
-    near = min(beside, key=lambda day: (abs(day - session), day), default=session)
-    return held.filter(pl.col("session").is_in([near, session]))["ticker"].unique().to_list()
+    others = [day for day in told or held["session"].unique() if day != session]
+    near = min(others, key=lambda day: (abs(day - session), day), default=session)
+    names = held.filter(pl.col("session").is_in([near, session]))["ticker"].unique().to_list()
+    sides = [day for day in told if day < session][-1:] + [day for day in told if day > session][:1]
+    return names, {day: held.filter(pl.col("session") == day).height for day in sides}
 
 
 def _told(lake: Lake, ask: Ask) -> pl.DataFrame:

@@ -15,10 +15,11 @@ import polars as pl
 from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import AnswerDistrusted, NotEntitled
 from orion_assets.ingest.expectation import AROUND, Expectation, expectation
-from orion_assets.ingest.landing import MOST_GONE, is_by_ticker
+from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.plan import HOLES
 from orion_assets.ingest.runner import landing_of, span
+from orion_assets.ingest.withdrawals import MOST_GONE
 from orion_assets.markets import EQUITIES, MARKETS, market_named_in
 from orion_assets.schemas import (
     IN_OTHER_MARKETS,
@@ -52,6 +53,8 @@ class Hearing:
     Attributes:
         held_back: HELD_BACK rows: cells of which the last answer has a row that cannot be read.
         unreached: HOLES rows: cells before what the vendor lets the key see, though it did not say so.
+        outgrown: Sessions of the market that were told before the last answer, and have so much less that they are to
+            be asked for once more.
     """
 
     def __init__(self, source: Source, lake: Lake, *, read: Callable[[Ask], Answer] | None = None) -> None:
@@ -62,6 +65,7 @@ class Hearing:
         self._reaches: dict[date, bool] = {}
         self.held_back = pl.DataFrame(schema=HELD_BACK)
         self.unreached = pl.DataFrame(schema=HOLES)
+        self.outgrown: list[date] = []
 
     def read(self, ask: Ask) -> Answer:
         """Answer a call of a plan; by two answers where one leaves out what should be there, or holds bad rows.
@@ -72,7 +76,7 @@ class Hearing:
             AnswerDistrusted: Both leave out a part of a market that traded in the session beside it.
             OrionError: As `Source.read`.
         """
-        answer = self._read(ask)
+        answer, self.outgrown = self._read(ask), []
         # An object says the same however often it is read; whether it is whole, objects.py judges
         if not answer.objects:
             expected = expectation(self._lake, ask, answer)
@@ -80,6 +84,7 @@ class Hearing:
                 answer = self._together(ask, expected, answer, self._source.read(ask))
                 self._tell(ask, expected, answer)
                 answer = self._from_the_floor(ask, expected, answer)
+            self.outgrown = expected.outgrown(answer)
         self._note_problems(ask, answer)
         return answer
 
@@ -101,12 +106,15 @@ class Hearing:
         The second one's word is the last where it is whole; else what either has in good order is there.
         """
         evidence = f"{first.evidence} {second.evidence}"
-        whole = replace(second, documents=(*first.documents, *second.documents), evidence=evidence)
+        documents = (*first.documents, *second.documents)
+        whole = replace(second, documents=documents, evidence=evidence, ts_asked=first.ts_asked)
         if not self._is_doubtful(ask, expected, second):
             return whole
         is_good = _problem(ask.dataset).is_null()
         parts = [second.rows.filter(~is_good), first.rows.filter(is_good), second.rows.filter(is_good)]
-        return replace(whole, rows=pl.concat(parts).unique(TABLES[ask.dataset].key, keep="last", maintain_order=True))
+        rows = pl.concat(parts).unique(TABLES[ask.dataset].key, keep="last", maintain_order=True)
+        # Of a ladder, each may come from another rung
+        return replace(whole, rows=rows, yields_to=tuple(dict.fromkeys([*first.yields_to, *second.yields_to])))
 
     def _tell(self, ask: Ask, expected: Expectation, answer: Answer) -> None:
         """Say what two answers lack; of a market that is there in part, refuse the part."""

@@ -11,26 +11,16 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets import calendars
-from orion_assets.errors import KnowledgeAhead, SourceRejected
+from orion_assets.errors import KnowledgeAhead
 from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.withdrawals import refuse_a_lost_file, spoken_of
 from orion_assets.schemas import RAW_COVERAGE, TABLES, WHOLE_MARKET
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer
 from orion_assets.tables import UTC_US, Table
 
 LOG: Final = logging.getLogger(__name__)
-# An answer that takes back more than this many rows, and this share of what it speaks of, looks like a lost file
-MOST_GONE: Final = 5
-MOST_GONE_SHARE: Final = 0.1
 # What may differ between two landings of the same version
 NOT_VALUES: Final = ("ts_known", "ts_ingested", "availability", "source", "source_file", "source_row", "source_hash")
-# Where the key does not name the session: the column that decides it, and the end of a session it is held against
-_FILED_BY: Final = {
-    "raw_vix": ("date", "session"),
-    "raw_news": ("ts_event", "ts_close_cutoff"),
-    "raw_splits": ("ex_date", "session"),
-    "raw_dividends": ("ex_date", "session"),
-}
 
 
 def is_by_ticker(dataset: str) -> bool:
@@ -87,9 +77,12 @@ class Landing:
             KnowledgeAhead: A replay finds rows known after its instant.
         SourceRejected: The answer lacks most of what was landed, as it does when a file is lost.
         """
-        mine = held.filter(pl.col("ticker").is_in(self.answer.tickers)) if self._is_by_ticker else held
-        self._refuse_the_future(mine)
-        stamped = self._at_home(self._stamped(coverage, held), mine)
+        self._refuse_the_future(self._mine(held))
+        settled = self._settled(self._mine(held))
+        if self.answer.rows.join(settled, on=list(self.table.key), how="semi").height:
+            LOG.info("%s: what was landed since, or told by a better source, stays as it is", self.table.name)
+        mine = self._without(settled, self._mine(held))
+        stamped = self._at_home(self._without(settled, self._stamped(coverage, held)), mine)
         return pl.concat([self._unseen(stamped, mine), self._gone(stamped, mine)]).select(self.table.names)
 
     def takes_back(self, held: pl.DataFrame) -> bool:
@@ -98,8 +91,23 @@ class Landing:
         Args:
             held: As for `new_versions`.
         """
-        mine = held.filter(pl.col("ticker").is_in(self.answer.tickers)) if self._is_by_ticker else held
-        return not self._lacking(self.answer.rows, self._standing(mine)).is_empty()
+        mine = self._mine(held)
+        return not self._lacking(self.answer.rows, self._standing(self._without(self._settled(mine), mine))).is_empty()
+
+    def _mine(self, held: pl.DataFrame) -> pl.DataFrame:
+        return held.filter(pl.col("ticker").is_in(self.answer.tickers)) if self._is_by_ticker else held
+
+    def _settled(self, held: pl.DataFrame) -> pl.DataFrame:
+        """Give the keys of which the answer has no say: told by a better source, or landed after it was asked for."""
+        last = held.sort("ts_known").unique(self.table.key, keep="last")
+        is_better_told = pl.col("source").is_in(list(self.answer.yields_to))
+        return last.filter(self._is_newer() | is_better_told).select(self.table.key)
+
+    def _is_newer(self) -> pl.Expr:
+        return (pl.col("ts_ingested") > pl.lit(self.answer.ts_asked, UTC_US)).fill_null(value=False)
+
+    def _without(self, settled: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.join(settled, on=list(self.table.key), how="anti", maintain_order="left")
 
     def _at_home(self, stamped: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
         """File every version of a key under the session of its first one.
@@ -181,7 +189,7 @@ class Landing:
         key = list(self.table.key)
         values = [name for name in self.table.names if name not in (*key, *NOT_VALUES)]
         last = held.sort("ts_known").unique(key, keep="last").select(*key, _last="ts_known")
-        same = pl.all_horizontal([pl.col(name).eq_missing(pl.col(f"{name}_held")) for name in values])
+        same = pl.all_horizontal([self._is_as_held(name) for name in values])
         stated = pl.col(TS_STATED).is_not_null()
         # The last version stated says how the key stands: unless it is the newest, it is held against what is
         is_last = pl.col("ts_known") == pl.col("ts_known").max().over(key)
@@ -197,7 +205,9 @@ class Landing:
             how="left",
             suffix="_held",
             coalesce=False,
-        ).with_columns(_is_new=pl.col("_held_clock").is_null(), _is_same=same)
+        ).with_columns(_is_new=pl.col("_held_clock").is_null())
+        judged = judged.with_columns(pl.col(f"{name}_held").alias(name) for name in self.answer.untold)
+        judged = judged.with_columns(_is_same=same)
         fresh = judged.filter(pl.col("_is_new") | ~pl.col("_is_same"))
         changed = ~pl.col("_is_new")
         is_rewritten = changed & pl.col("_is_older") & (pl.col("ts_known") < pl.col("_last"))
@@ -215,15 +225,21 @@ class Landing:
             availability=pl.when(changed).then(pl.lit(seen)).otherwise("availability"),
         ).select(self.table.names)
 
+    def _is_as_held(self, name: str) -> pl.Expr:
+        is_same = pl.col(name).eq_missing(pl.col(f"{name}_held"))
+        # Who told it before left it out; told now, it restates nothing of the rest
+        return is_same | pl.col(f"{name}_held").is_null() if name in self.answer.tells_more else is_same
+
     def _after(self) -> pl.Expr:
         return pl.max_horizontal(self._now, pl.col("_last") + pl.duration(microseconds=1))
 
     def _gone(self, stamped: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
         if self.moment.is_replay:
             return held.clear().select(self.table.names)
-        spoken_of = self._standing(held)
-        gone = self._lacking(stamped, spoken_of)
-        self._refuse_a_lost_file(gone, spoken_of)
+        standing = self._standing(held)
+        gone = self._lacking(stamped, standing)
+        if not self.moment.takes_back:
+            refuse_a_lost_file(self.table, gone, standing)
         return (
             gone.with_columns(_last="ts_known")
             .with_columns(
@@ -238,74 +254,26 @@ class Landing:
     def _standing(self, held: pl.DataFrame) -> pl.DataFrame:
         """Give the last versions of what stands, and what the answer speaks of."""
         last = held.sort("ts_known").unique(self.table.key, keep="last", maintain_order=True)
-        return self._spoken_of(last.filter(~pl.col("is_deleted")))
+        return spoken_of(self.table, self.answer, self.sessions.head(-1), last.filter(~pl.col("is_deleted")))
 
     def _lacking(self, told: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
         key = list(self.table.key)
         return standing.join(told.select(key).unique(), on=key, how="anti", maintain_order="left")
 
-    def _refuse_a_lost_file(self, gone: pl.DataFrame, spoken_of: pl.DataFrame) -> None:
-        """Judge the whole, and each file and ticker by itself: one file of twenty is a twentieth of the rows."""
-        if self.moment.takes_back or gone.height <= MOST_GONE:
-            return
-        for group in ([], ["source_file"], ["ticker"] if "ticker" in gone.columns else []):
-            held, lost = (frame.group_by(group or pl.lit(1)).len() for frame in (spoken_of, gone))
-            judged = lost.join(held, on=group or "literal", suffix="_held")
-            worst = judged.filter((pl.col("len") > MOST_GONE) & (pl.col("len") > MOST_GONE_SHARE * pl.col("len_held")))
-            if worst.height:
-                self._refuse_withdrawals(gone.join(worst, on=group, how="semi") if group else gone, worst)
-
-    def _refuse_withdrawals(self, gone: pl.DataFrame, judged: pl.DataFrame) -> None:
-        first = gone.sort(self.table.key).row(0, named=True)
-        key = " ".join(str(first[name]) for name in self.table.key)
-        raise SourceRejected(
-            f"{self.table.name}: the source no longer has {gone.height} of {judged['len_held'].sum()} rows it had, the"
-            f" first {key} of {first['source_file']} row {first['source_row']}. A lost or cut file looks like this, so"
-            " nothing was landed. Bring the rows back, or take them back on purpose: orion backfill"
-            " --accept-withdrawals",
-            file=first["source_file"],
-            row=first["source_row"],
-        )
-
-    def _spoken_of(self, last: pl.DataFrame) -> pl.DataFrame:
-        """Keep the rows that the answer would show if the source still had them."""
-        if self.table.name in _FILED_BY:
-            # A row that has moved is looked for where the source would file it now, not where it was first filed
-            column, bound = _FILED_BY[self.table.name]
-            filed = calendars.sessions().select(_filed="session", _bound=bound)
-            last = last.sort(column).join_asof(filed, left_on=column, right_on="_bound", strategy="forward")
-            last = last.filter(pl.col("_filed").is_in(self.sessions.head(-1)["session"].to_list()))
-        if self.answer.through is not None:
-            last = last.filter(pl.col("session") <= self.answer.through)
-        last = self._reached(last)
-        if self.answer.tickers and "tickers" in self.table.names:
-            is_tagged = pl.element().is_in(list(self.answer.tickers))
-            last = last.filter(pl.col("tickers").list.eval(is_tagged).list.any())
-        return last
-
-    def _reached(self, last: pl.DataFrame) -> pl.DataFrame:
-        """Leave out what lies before the answer's first session: it was left out unsaid, not taken back."""
-        who = pl.col("ticker") if self._is_by_ticker else pl.lit(WHOLE_MARKET)
-        starts = pl.DataFrame(
-            {"_who": list(self.answer.starts), "_start": list(self.answer.starts.values())},
-            {"_who": pl.String, "_start": pl.Date},
-        )
-        told = last.with_columns(_who=who).join(starts, on="_who", how="left", maintain_order="left")
-        return told.filter((pl.col("session") >= pl.col("_start")).fill_null(value=True)).drop("_who", "_start")
-
-    def new_coverage(self, asked: Sequence[str], coverage: pl.DataFrame) -> pl.DataFrame:
+    def new_coverage(self, asked: Sequence[str], coverage: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
         """Give the RAW_COVERAGE rows to append: one for each asked cell whose state the answer changed.
 
         Args:
             asked: Tickers the run follows; each gets a cell where the dataset is kept by ticker.
             coverage: RAW_COVERAGE rows of the dataset and the asked sessions.
+            held: As for `new_versions`: rows that the answer has no say of count as they stand.
 
         Returns:
             Rows for the cut-offs that have come by now and that the source can speak of: one for the whole market (`*`)
             at each cut-off, and one a ticker at the close where the dataset is kept by ticker. A partial ask says of
             the whole market only that it has data, never that it has none.
         """
-        cells = self._cells(asked)
+        cells = self._cells(asked, self._counted(self._mine(held)))
         last = (
             coverage.sort("ts_known")
             .unique(RAW_COVERAGE.key, keep="last")
@@ -333,21 +301,23 @@ class Landing:
             .select(RAW_COVERAGE.names)
         )
 
-    def _cells(self, asked: Sequence[str]) -> pl.DataFrame:
+    def _cells(self, asked: Sequence[str], rows: pl.DataFrame) -> pl.DataFrame:
         due = self._with_next_open(self._instants()).filter(pl.col("ts_cutoff") <= self.moment.now)
         if self.answer.through is not None:
             due = due.filter(pl.col("session") <= self.answer.through)
         market = self._spoken(due.with_columns(ticker=pl.lit(WHOLE_MARKET)))
-        counted = [market.join(self._counts(["session"]), on="session", how="inner" if self.is_partial else "left")]
+        counted = [market.join(_counts(rows, ["session"]), on="session", how="inner" if self.is_partial else "left")]
         if self.cell == ["ticker", "session"]:
             followed = pl.DataFrame({"ticker": sorted(asked)}, schema={"ticker": pl.String})
             by_ticker = self._spoken(due.filter(pl.col("cutoff") == "close").join(followed, how="cross"))
-            counted.append(by_ticker.join(self._counts(self.cell), on=self.cell, how="left").select(counted[0].columns))
-        rows = pl.col("rows").fill_null(0)
+            counted.append(
+                by_ticker.join(_counts(rows, self.cell), on=self.cell, how="left").select(counted[0].columns)
+            )
+        count = pl.col("rows").fill_null(0)
         return pl.concat(counted).with_columns(
             dataset=pl.lit(self.table.name),
-            rows=rows,
-            state=pl.when(rows > 0).then(pl.lit("data")).otherwise(pl.lit("empty_confirmed")),
+            rows=count,
+            state=pl.when(count > 0).then(pl.lit("data")).otherwise(pl.lit("empty_confirmed")),
             source=pl.lit(self.answer.rows["source"].first() if self.answer.rows.height else ""),
             is_market=(pl.col("ticker") == WHOLE_MARKET) & pl.lit(not (self.answer.tickers or self.is_partial)),
         )
@@ -371,7 +341,15 @@ class Landing:
             for name in ("open", "close")
         )
 
-    def _counts(self, cell: list[str]) -> pl.DataFrame:
-        key = list(self.table.key)
-        last = self.answer.rows.sort(pl.coalesce(TS_STATED, TS_ASSUMED)).unique(key, keep="last")
-        return last.filter(~pl.col("is_deleted")).group_by(cell).agg(rows=pl.len().cast(pl.Int64))
+    def _counted(self, held: pl.DataFrame) -> pl.DataFrame:
+        """Give the rows that stand by the answer: what it told, and of what it has no say what is held."""
+        key, settled = list(self.table.key), self._settled(held)
+        told = self.answer.rows.sort(pl.coalesce(TS_STATED, TS_ASSUMED))
+        kept = held.join(settled, on=key, how="semi").sort("ts_known")
+        named = list(dict.fromkeys([*key, *self.cell, "is_deleted"]))
+        last = pl.concat(frame.unique(key, keep="last").select(named) for frame in (self._without(settled, told), kept))
+        return last.filter(~pl.col("is_deleted"))
+
+
+def _counts(rows: pl.DataFrame, cell: list[str]) -> pl.DataFrame:
+    return rows.group_by(cell).agg(rows=pl.len().cast(pl.Int64))

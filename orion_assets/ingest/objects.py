@@ -16,8 +16,9 @@ LOG: Final = logging.getLogger(__name__)
 # Of the tickers of the objects beside it, so many must be there
 _LEAST_SHARE: Final = 0.95
 _AROUND: Final = timedelta(days=7)
-# No object has this version
+# No object has these versions: one that was never landed, and one that is to be read once more
 _UNLANDED: Final = ""
+_DOUBTED: Final = "doubted"
 
 
 def replaced(log: ObjectLog, routes: Iterable[Route], ask: Ask) -> list[date]:
@@ -52,6 +53,7 @@ class Objects:
         self._log = log
         self._moment = moment
         self._last: Answer | None = None
+        self._outgrown: Mapping[date, ObjectRead] = {}
 
     def read(self, ask: Ask) -> Answer:
         """Answer a call; from an object that has most of the tickers of those beside it.
@@ -65,7 +67,9 @@ class Objects:
             LOG.warning("%s. It is read once more", self._lacking(ask, answer))
             answer = self._read(ask)
         if told := self._lacking(ask, answer):
+            self._settle(ask, answer)
             raise AnswerDistrusted(f"{told}. Nothing of it is landed")
+        self._outgrown = self._smaller(ask, answer)
         # A run that dies before it is landed leaves this, and the next one reads the object again
         self._record(ask, {day: replace(each, version=_UNLANDED) for day, each in answer.objects.items()})
         self._last = answer
@@ -74,8 +78,27 @@ class Objects:
     def landed(self, ask: Ask) -> None:
         """Say that the last answer was landed."""
         if self._last is not None:
-            self._record(ask, self._last.objects)
-        self._last = None
+            self._record(ask, {**self._last.objects, **self._outgrown})
+        self._last, self._outgrown = None, {}
+
+    def _smaller(self, ask: Ask, answer: Answer) -> dict[date, ObjectRead]:
+        """Give the objects beside one that is read for the first time that have much less: each is read once more."""
+        found: dict[date, ObjectRead] = {}
+        for day, read in answer.objects.items():
+            landed = self._log.between(ask.dataset, day - _AROUND, day + _AROUND)
+            sides = [max((each for each in landed if each < day), default=day)]
+            sides.append(min((each for each in landed if each > day), default=day))
+            less = {each for each in sides if day not in landed and each != day}
+            less = {each for each in less if landed[each].tickers < _LEAST_SHARE * read.tickers}
+            found |= {each: replace(landed[each], version=_DOUBTED) for each in less if landed[each].version}
+        return found
+
+    def _settle(self, ask: Ask, answer: Answer) -> None:
+        """Let an object that was doubted, and is the same when it is read once more, be as it is."""
+        for day, read in answer.objects.items():
+            known = self._log.between(ask.dataset, day, day + timedelta(days=1))
+            if day in known and known[day].version == _DOUBTED:
+                self._record(ask, {day: read})
 
     def _record(self, ask: Ask, objects: Mapping[date, ObjectRead]) -> None:
         # Of some tickers only, it is not the whole object that is landed

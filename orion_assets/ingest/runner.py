@@ -134,7 +134,7 @@ def land(
     """
     refuse_mixture(desk, source)
     try:
-        answer = (read or source.read)(question(ask, table))
+        answer = dated(read or source.read, moment)(question(ask, table))
         appended, held = _append(desk, ask, table, answer, moment)
     except (SourceRejected, SourceUnavailable, SettingsError) as e:
         answered = covered_cells(_coverage(desk.lake, table, ask))
@@ -148,6 +148,17 @@ def land(
     LOG.info("%s: %d versions landed for %d sessions", table.name, appended.height, sessions.height)
     first_change = _first_touched(appended, held) if appended.height else None
     return Landed(table, appended, first_change, tuple(not_due))
+
+
+def dated(read: Callable[[Ask], Answer], moment: Moment) -> Callable[[Ask], Answer]:
+    """Let answers say when they were asked for, where they do not: one may wait long for its turn to be landed."""
+
+    def asked(ask: Ask) -> Answer:
+        at = moment.landing()
+        answer = read(ask)
+        return answer if answer.ts_asked else replace(answer, ts_asked=at)
+
+    return asked
 
 
 def question(ask: Ask, table: Table) -> Ask:
@@ -233,7 +244,7 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
 
     def cells(held: pl.DataFrame) -> pl.DataFrame:
         mine = held.filter(pl.col("dataset") == table.name)
-        told = replace(landing, landed=moment.landing()).new_coverage(ask.tickers or answer.tickers, mine)
+        told = replace(landing, landed=moment.landing()).new_coverage(ask.tickers or answer.tickers, mine, before)
         if told.height:
             keep()
         return RAW_COVERAGE.conform(told)

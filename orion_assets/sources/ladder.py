@@ -1,7 +1,7 @@
 """The ladder of the VIX: sources in order of trust, the next one asked where the one before cannot answer.
 
 Not every key may see the index, and no single source of it always answers. Each row says who told it, in `source`. Two
-answers are never mixed within one ask.
+answers are never mixed within one ask, and one further down changes nothing that a better one has told.
 """
 
 import logging
@@ -96,7 +96,7 @@ class VixLadder:
             else:
                 if tried:
                     LOG.warning("vix: told by %s, since %s", rung.name, _told(tried))
-                return answer
+                return replace(answer, yields_to=self._above(rung))
         raise SourceUnavailable(
             f"vix: no source can tell it for [{ask.start}, {ask.end}): {_told(tried)}. The next run asks again",
             retry_after_s=min(waits, default=3_600.0),
@@ -107,6 +107,9 @@ class VixLadder:
         first = planned[0] if planned else 0
         # Those above were not planned; where all below fail they are better than nothing
         return (*self._rungs[first:], *self._rungs[:first])
+
+    def _above(self, rung: Source) -> tuple[str, ...]:
+        return tuple(each.name for each in self._rungs[: self._rungs.index(rung)])
 
     @staticmethod
     def _has(rung: Source, ask: Ask) -> bool:

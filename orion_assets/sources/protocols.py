@@ -96,6 +96,11 @@ class Answer:
         objects: By session, the object that it was read from, where there is one: what replaces it is read again.
         asks_with: Text in the address of an answer about the whole market, without which that one did not speak of
             everybody of whom this one does.
+        untold: Columns that it cannot tell: null in its rows, and a row that is held keeps what it has of them.
+        tells_more: Columns that other ways of asking may leave out: where the row that is held has none, what this
+            answer tells of them makes no version by itself.
+        yields_to: Sources that are trusted more: what one of them told of a key or a cell last stays as it is.
+        ts_asked: When it was asked for; what was landed since stays. None where nobody else can have asked.
     """
 
     rows: pl.DataFrame
@@ -108,6 +113,10 @@ class Answer:
     replaces: tuple[str, ...] = ()
     objects: Mapping[date, ObjectRead] = field(default_factory=dict[date, ObjectRead])
     asks_with: str = ""
+    untold: tuple[str, ...] = ()
+    tells_more: tuple[str, ...] = ()
+    yields_to: tuple[str, ...] = ()
+    ts_asked: datetime | None = None
 
 
 class Source(Protocol):

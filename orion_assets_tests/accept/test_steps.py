@@ -70,7 +70,7 @@ def _pure_seconds(run: Deployment) -> dict[str, float]:
         answer = source.read(Ask(name, START, END, TICKERS, now))
         landing = Landing(table, answer, following, Moment(now))
         landing.new_versions(table.empty(), schemas.RAW_COVERAGE.empty())
-        landing.new_coverage(TICKERS, schemas.RAW_COVERAGE.empty())
+        landing.new_coverage(TICKERS, schemas.RAW_COVERAGE.empty(), table.empty())
 
     held = {table: run.of_lake(table) for table in (*schemas.TABLES,)}
     coverage = {name: held["raw_coverage"].filter(pl.col("dataset") == name) for name in RAW}

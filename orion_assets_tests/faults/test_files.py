@@ -1,13 +1,15 @@
 """Flat Files on a real S3 server, the whole way to the raw tables: rights, damage, replacement, absence."""
 
 import gzip
+from dataclasses import replace
 from datetime import date, timedelta
 
 import polars as pl
 import pytest
 
 from orion_assets.errors import OrionError
-from orion_assets.ingest.runner import Landed
+from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.runner import Landed, land
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS
 from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.polygon.bucket import Bucket, Patience, open_client
@@ -112,6 +114,28 @@ def assert_told(files) -> None:
     assert rows.select(names).cast(dict(truth.schema)).equals(truth)
     assert rows["vwap"].null_count() == rows.height
     assert rows["problem"].null_count() == rows.height
+
+
+@pytest.mark.parametrize(("table", "route"), [(RAW_DAILY_BARS, "day_file"), (RAW_MINUTE_BARS, "minute_file")])
+def test_an_object_restates_nothing_of_what_calls_have_told(opened, table, route):
+    files = opened(table, tickers=("SAAA", "SAAB", "SAAC"))
+    made, held = files.made, (files.made.files, files.made.rights)
+    made.files, made.rights = None, replace(RIGHTS, has_flat_files=False)
+    made.run()
+    before = made.desk.lake.read(table)
+    made.files, made.rights = held
+    files.put()
+    made.clock.advance(DAY_S)
+    source, moment = made.source(), Moment(made.clock.now())
+
+    for day in files.days:
+        ask = replace(made.ask, start=day, end=day + timedelta(days=1), route=route)
+        land(made.desk, source, ask, table, moment)
+
+    source.close()
+    assert len(files.gets()) == 3
+    assert made.desk.lake.read(table).equals(before)
+    assert before["vwap"].null_count() < before.height
 
 
 def test_one_object_a_session_gives_everybody_who_is_followed(opened, caplog):

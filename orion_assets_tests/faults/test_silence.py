@@ -161,6 +161,14 @@ def clipping(days: int) -> Terms:
     return Terms(Plan(calls=5, history_days=days, clips=True))
 
 
+class Halved(Truth):
+    """A market of which every other ticker is told in its last session."""
+
+    def bars_on(self, session):
+        told = super().bars_on(session)
+        return told.gather_every(2) if session == LAST else told
+
+
 class Fewer(Truth):
     """A market of which one ticker's bar of a session is not told."""
 
@@ -176,3 +184,43 @@ class Fewer(Truth):
     def _is_gone(self) -> pl.Expr:
         ticker, session = self.gone
         return (pl.col("ticker") == ticker) & (pl.col("session") == session)
+
+
+def test_half_a_market_that_there_was_nothing_to_compare_with_is_asked_for_again_once(worlds, whole):
+    market = Truth(large_market(60, 24, LAST))
+    made = worlds(RAW_DAILY_BARS, truth=market)
+    # The first call of the plan is the newest session's
+    made.vendor.faults.add("missing", "grouped", nth=[1], share=0.5)
+
+    made.run()
+
+    assert made.calls() == 4
+    whole(made, at_most=4)
+
+
+def test_a_market_that_is_small_by_two_answers_is_not_asked_for_a_third_time(worlds):
+    made = worlds(RAW_DAILY_BARS, truth=Halved(large_market(60, 24, LAST)))
+
+    made.run()
+
+    asked = [entry.path for entry in made.vendor.journal]
+    assert [sum(str(day) in path for path in asked) for day in made.vendor.truth.sessions["session"].tail(3)] == [
+        1,
+        1,
+        2,
+    ]
+    assert set(made.states()) == {"data", "empty_confirmed"}
+    assert_no_op(made)
+
+
+def test_a_run_that_ends_before_it_could_ask_again_leaves_holes(worlds, whole):
+    market = Truth(large_market(60, 24, LAST))
+    made = worlds(RAW_DAILY_BARS, truth=market, sessions=2)
+    made.vendor.faults.add("missing", "grouped", nth=[1], share=0.5)
+    made.vendor.faults.add("server_error", "grouped", since=3)
+
+    made.run()
+
+    assert made.cells().filter(state="failed")["session"].unique().to_list() == [LAST]
+    made.heal()
+    whole(made)

@@ -92,6 +92,8 @@ class FlatFiles:
             stored.sha256,
             ask.tickers if of.minutes else (),
             objects={ask.start: ObjectRead(stored.version, held["ticker"].n_unique())},
+            untold=rows.UNTOLD_BY_FILES,
+            tells_more=rows.TOLD_BY_FILES,
         )
 
     def _believed(self, of: FileSet, day: date) -> tuple[Stored, pl.DataFrame]:

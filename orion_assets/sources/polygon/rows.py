@@ -25,6 +25,9 @@ FIELDS: Final[Mapping[str, pl.DataType]] = {
 }
 PRICES: Final = ("o", "h", "l", "c")
 NAMES: Final = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume", "vw": "vwap", "n": "trade_count"}
+# What Flat Files have no column of, and what they tell where calls may leave it out
+UNTOLD_BY_FILES: Final = (NAMES["vw"],)
+TOLD_BY_FILES: Final = (NAMES["n"],)
 # 2001 to 2033 in milliseconds; in seconds, micro- or nanoseconds it would be another century
 _MS: Final = (1_000_000_000_000, 2_000_000_000_000)
 _TICKER: Final = r"^[A-Za-z0-9][A-Za-z0-9.:/-]{0,30}$"

@@ -43,7 +43,7 @@ class Raw:
         in_range = pl.col("session").is_between(start, end, closed="left")
         mine = held.filter(in_range) if "session" in self.table.key else held
         news = self.table.conform(about.new_versions(mine, self.coverage.filter(in_range)))
-        cells = RAW_COVERAGE.conform(about.new_coverage(asked, self.coverage.filter(in_range)))
+        cells = RAW_COVERAGE.conform(about.new_coverage(asked, self.coverage.filter(in_range), mine))
         self.held = self.table.conform(pl.concat([held, news]))
         self.coverage = RAW_COVERAGE.conform(pl.concat([self.coverage, cells]))
         return news.sort(*self.table.key, "ts_known"), cells.sort("ts_event", "ticker")

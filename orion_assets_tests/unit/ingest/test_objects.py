@@ -108,3 +108,18 @@ def test_an_object_must_have_most_tickers_of_the_one_beside_it(log, tickers, is_
 
     assert bucket.reads.count(WED) == (1 if is_believed else 2)
     assert (WED in log.between("raw_minute_bars", TUE, THU)) is is_believed
+
+
+def test_an_object_that_is_smaller_than_one_read_later_beside_it_is_read_once_more(log):
+    bucket = Bucket(d17=ObjectRead("a", 6_000), d18=ObjectRead("b", 11_000), d19=ObjectRead("c", 11_000))
+    objects = Objects(bucket.read, log, Moment(NOW))
+    for day in (TUE, WED, THU):
+        objects.read(of(day))
+        objects.landed(of(day))
+
+    assert replaced(log, [bucket.route], ASK) == [TUE]
+    with pytest.raises(AnswerDistrusted, match=r"6000 tickers, and the one of the session beside it 11000"):
+        objects.read(of(TUE))
+    assert replaced(log, [bucket.route], ASK) == [], "twice it was the same"
+    bucket.objects[TUE] = ObjectRead("a2", 11_000)
+    assert replaced(log, [bucket.route], ASK) == [TUE]

@@ -384,3 +384,28 @@ def test_a_lake_that_lost_its_state_still_says_who_filled_it(desk, tmp_path):
 
     with pytest.raises(SettingsError, match="this lake holds what files said"):
         land(fresh, other, ask, RAW_DAILY_BARS, Moment(YEARS_LATER))
+
+
+class Watched(Lake):
+    """A lake that remembers whose bars an append took into memory."""
+
+    handed: frozenset[str] = frozenset()
+
+    def append(self, table, decide, **more):
+        def watching(held):
+            if table is RAW_DAILY_BARS:
+                self.handed |= {*held["ticker"]}
+            return decide(held)
+
+        return super().append(table, watching, **more)
+
+
+def test_of_a_market_that_is_held_only_the_asked_tickers_rows_are_taken_into_memory(desk, tmp_path):
+    many = Teller([bar(day, ticker=ticker) for ticker in ("AAA", "BBB", "CCC") for day in (MON, TUE)])
+    asked(desk, many, tickers=("AAA", "BBB", "CCC"))
+    lake = Watched(str(tmp_path / "lake"))
+
+    landed = asked(replace(desk, lake=lake), Teller([bar(MON, 10.5), bar(TUE)]), YEARS_LATER + HOUR)
+
+    assert told(landed.appended, "ticker", "close") == [("AAA", 10.5)]
+    assert lake.handed == {"AAA"}

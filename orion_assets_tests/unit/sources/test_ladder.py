@@ -96,7 +96,18 @@ def test_the_first_rung_answers_and_the_others_are_not_asked():
 
     assert told.rows.select("source", "close").rows() == [("first", 20.0)]
     assert told.evidence == "evidence of first"
+    assert told.yields_to == ()
     assert not second.asks
+
+
+def test_an_answer_yields_to_the_rungs_above_the_one_that_told_it_and_to_no_other():
+    down = SourceUnavailable("it does not answer")
+
+    second = VixLadder([First(0.0, down), Second(21.0), Third(22.0)]).read(ask())
+    third = VixLadder([First(0.0, down), Second(0.0, down), Third(22.0)]).read(ask())
+    first = VixLadder([First(20.0), Second(0.0, down)]).read(ask("second_vix"))
+
+    assert (first.yields_to, second.yields_to, third.yields_to) == ((), ("first",), ("first", "second"))
 
 
 @pytest.mark.parametrize(
