@@ -143,7 +143,7 @@ def of_file(held: pl.DataFrame) -> pl.DataFrame:
     return held.with_columns(
         **{short: pl.col(name) for short, name in NAMES.items() if name in held.columns},
         vw=pl.lit(None, pl.Float64),
-        problem=pl.when(~is_ticker).then(pl.lit("ticker: is not a ticker")),
+        problem=filing.joined(pl.when(~is_ticker).then(pl.lit("ticker: is not a ticker")), pl.col("problem")),
     )
 
 
