@@ -162,10 +162,10 @@ def refuse_another(envelope: Mapping[str, Any], ticker: str) -> None:
     """Refuse a page about another ticker.
 
     Raises:
-        AnswerDistrusted: It names one, and not the one that was asked for.
+        AnswerDistrusted: It does not name the one that was asked for.
     """
     said = envelope.get("ticker")
-    if said is not None and said != ticker:
+    if said != ticker:
         raise AnswerDistrusted(f"it is about {said!r}, and {ticker} was asked for", is_worth_asking=True)
 
 
