@@ -11,7 +11,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -29,6 +29,8 @@ _READABLE: Final = (
 _PACKAGE: Final = "package:"
 _EXTRAS: Final = {"bokeh_sampledata": "orion-assets[examples]"}
 _AGAIN: Final = "fetch the file again"
+# A file, unpacked, is held whole: a minute file of the whole market is a tenth of it
+MOST_BYTES: Final = 2 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ class Shelf:
             SourceRejected: The file cannot be read, or is empty.
         """
         _, _, *state = self.mark(found)
+        if state[1] > MOST_BYTES:
+            _refuse_size(found.name, MOST_BYTES)
         held = self._held.get(found.path)
         if held is None or held[0] != tuple(state) or held[1].name != found.name:
             try:
@@ -120,21 +124,22 @@ class Shelf:
 
 
 def frames(
-    name: str, content: bytes, *, members: str = "*", separator: str | None = None
+    name: str, content: bytes, *, members: str = "*", separator: str | None = None, most_bytes: int = MOST_BYTES
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Give each table of a file with its name, all cells as text except Parquet's own types and lists.
 
     Raises:
-        SourceRejected: The bytes are not what the name says, are cut short, or are not UTF-8.
+        SourceRejected: The bytes are not what the name says, are cut short, are not UTF-8, or unpack to more than
+            `most_bytes`.
     """
     suffix = PurePosixPath(name).suffix.lower()
     if suffix == ".zip":
-        for member, inner in _members(name, content, members):
-            yield from frames(f"{name}/{member}", inner, separator=separator)
+        for member, inner in _members(name, content, members, most_bytes):
+            yield from frames(f"{name}/{member}", inner, separator=separator, most_bytes=most_bytes)
     elif suffix == ".gz":
         plain = name[: -len(suffix)]
         # The gzip's own name stays in messages and in provenance
-        yield from ((name, frame) for _, frame in _table(name, plain, _unzipped(name, content), separator))
+        yield from ((name, frame) for _, frame in _table(name, plain, _unzipped(name, content, most_bytes), separator))
     else:
         yield from _table(name, name, content, separator)
 
@@ -153,15 +158,27 @@ def _reject(file: str, found: str, remedy: str, *, row: int | None = None) -> No
     raise SourceRejected(f"{where}: {found}; {remedy}", file=file, row=row)
 
 
-def _unzipped(name: str, content: bytes) -> bytes:
+def _unzipped(name: str, content: bytes, most_bytes: int) -> bytes:
     try:
-        # decompress reads to the trailer, so a cut file or a wrong checksum cannot pass
-        return gzip.decompress(content)
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+            return _bounded(name, packed.read, most_bytes)
     except (EOFError, OSError, zlib.error) as e:
         _reject(name, f"is not a whole gzip file ({e})", _AGAIN)
 
 
-def _members(name: str, content: bytes, pattern: str) -> Iterator[tuple[str, bytes]]:
+def _bounded(name: str, read: Callable[[int], bytes], most_bytes: int) -> bytes:
+    # A byte more than allowed is asked for, so what fits is read to its trailer: a wrong checksum cannot pass
+    content = read(most_bytes + 1)
+    if len(content) > most_bytes:
+        _refuse_size(name, most_bytes)
+    return content
+
+
+def _refuse_size(name: str, most_bytes: int) -> NoReturn:
+    _reject(name, f"is larger than {most_bytes / 1024**2:,.0f} MiB, unpacked", "part it into several files")
+
+
+def _members(name: str, content: bytes, pattern: str, most_bytes: int) -> Iterator[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             held = [i.filename for i in archive.infolist() if not i.is_dir() and not i.filename.startswith("__MACOSX/")]
@@ -174,7 +191,9 @@ def _members(name: str, content: bytes, pattern: str) -> Iterator[tuple[str, byt
                     name, f"{what} {listed}", f'name the members to read, such as "{name}/*.csv"; read are {_READABLE}'
                 )
             for member in chosen:
-                yield member, archive.read(member)
+                with archive.open(member) as packed:
+                    inner = _bounded(f"{name}/{member}", packed.read, most_bytes)
+                yield member, inner
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as e:
         _reject(name, f"is not a whole, open zip file ({e})", _AGAIN)
 

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from orion_assets.errors import SourceRejected
+from orion_assets.sources.files.reading import frames
 from orion_assets_tests.files_worlds import HEADER, NEXT, ROW, ask, bars, gzipped, read, source, table, zipped
 
 CELLS = ROW.split(",")
@@ -134,6 +135,25 @@ def test_a_file_is_read_again_only_when_it_changed(tmp_path):
     assert reader.read(ask("raw_daily_bars")).rows.equals(before.rows)
     os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns + 1))
     assert reader.read(ask("raw_daily_bars")).rows["close"].to_list() == [648.35]
+
+
+@pytest.mark.parametrize(
+    ("name", "named", "content"),
+    [
+        ("bars.csv.gz", "bars.csv.gz", gzipped(table(*[ROW] * 100))),
+        ("bars.zip", "bars.zip/a.csv", zipped(a__csv=table(*[ROW] * 100))),
+    ],
+    ids=["gzip", "zip"],
+)
+def test_a_file_is_unpacked_to_a_bound_and_no_further(name, named, content):
+    size = len(table(*[ROW] * 100))
+
+    ((_, frame),) = frames(name, content, most_bytes=size)
+    assert frame.height == 100
+    with pytest.raises(SourceRejected, match=f"{named}: is larger than 0 MiB, unpacked; part it") as refused:
+        list(frames(name, content, most_bytes=size - 1))
+
+    assert refused.value.file == named
 
 
 def test_gzip_members_are_read_to_the_end(tmp_path):
