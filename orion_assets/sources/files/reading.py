@@ -11,11 +11,11 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn, cast, overload
 
 import polars as pl
 
@@ -90,10 +90,10 @@ def _package_folder(package: str, mapping: str) -> Path:
 
 
 class Shelf:
-    """Keeps the bytes of files, and reads one again only when its size or modification time changed."""
+    """Reads files, and remembers of each what its bytes hash to; the bytes themselves are kept by nobody."""
 
     def __init__(self) -> None:
-        self._held: dict[Path, tuple[tuple[int, int], Document]] = {}
+        self._hashes: dict[tuple[str, str, int, int], str] = {}
 
     def mark(self, found: Found) -> tuple[str, str, int, int]:
         """Give what tells one state of the file from another without reading it."""
@@ -104,23 +104,69 @@ class Shelf:
         """Give the file's bytes under the user's name for it.
 
         Raises:
-            SourceRejected: The file cannot be read, or is empty.
+            SourceRejected: The file cannot be read, is empty, or is larger than MOST_BYTES.
         """
-        _, _, *state = self.mark(found)
-        if state[1] > MOST_BYTES:
+        mark = self.mark(found)
+        if mark[-1] > MOST_BYTES:
             _refuse_size(found.name, MOST_BYTES)
-        held = self._held.get(found.path)
-        if held is None or held[0] != tuple(state) or held[1].name != found.name:
-            try:
-                content = found.path.read_bytes()
-            except OSError as e:
-                raise SourceRejected(f"{found.name}: cannot be read ({e.strerror}); check it", file=found.name) from e
-            document = Document(found.name, hashlib.sha256(content).hexdigest(), content)
-            held = ((state[0], state[1]), document)
-            self._held[found.path] = held
-        if not held[1].content.strip():
+        try:
+            content = found.path.read_bytes()
+        except OSError as e:
+            raise SourceRejected(f"{found.name}: cannot be read ({e.strerror}); check it", file=found.name) from e
+        if not content.strip():
             _reject(found.name, "is empty", _AGAIN)
-        return held[1]
+        document = Document(found.name, hashlib.sha256(content).hexdigest(), content)
+        self._hashes[mark] = document.sha256
+        return document
+
+    def sha256(self, found: Found) -> str:
+        """Give the hash of the bytes that were taken; of a file that is not as it was then, of those it has now."""
+        return self._hashes.get(self.mark(found)) or self.take(found).sha256
+
+
+# A file with the hash of its bytes, or bytes that are held: a mapping's
+Kept = tuple[Found, str] | Document
+
+
+class Documents(Sequence[Document]):
+    """The files behind an answer, each once; each is read when it is asked for, and not kept."""
+
+    def __init__(self, files: Iterable[Kept]) -> None:
+        self.files = tuple({_named(each): each for each in files}.values())
+
+    @property
+    def hashes(self) -> list[str]:
+        """Hashes of all files."""
+        return [sha256 for _, sha256 in map(_named, self.files)]
+
+    def __len__(self) -> int:
+        """Count the files."""
+        return len(self.files)
+
+    @overload
+    def __getitem__(self, at: int) -> Document: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Document]: ...
+    def __getitem__(self, at: int | slice) -> Document | Sequence[Document]:
+        """Read a file again.
+
+        Raises:
+            SourceRejected: It is no longer what the rows were read from.
+        """
+        if isinstance(at, slice):
+            return Documents(self.files[at])
+        kept = self.files[at]
+        if isinstance(kept, Document):
+            return kept
+        found, sha256 = kept
+        content = found.path.read_bytes() if found.path.exists() else b""
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise SourceRejected(f"{found.name}: changed while it was read; ask again", file=found.name)
+        return Document(found.name, sha256, content)
+
+
+def _named(kept: Kept) -> tuple[str, str]:
+    return (kept.name, kept.sha256) if isinstance(kept, Document) else (kept[0].name, kept[1])
 
 
 def frames(

@@ -1,6 +1,7 @@
 import gzip
 import io
 import os
+import tracemalloc
 
 import polars as pl
 import pytest
@@ -135,6 +136,23 @@ def test_a_file_is_read_again_only_when_it_changed(tmp_path):
     assert reader.read(ask("raw_daily_bars")).rows.equals(before.rows)
     os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns + 1))
     assert reader.read(ask("raw_daily_bars")).rows["close"].to_list() == [648.35]
+
+
+def test_the_bytes_of_a_file_are_not_kept_and_are_told_as_they_were_read_or_not_at_all(tmp_path):
+    content = table(*[ROW] * 50_000).encode()
+    reader = source(tmp_path, bars(), bars__csv=content)
+    tracemalloc.start()
+
+    answer = reader.read(ask("raw_daily_bars"))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held < len(content) / 4
+    (document,) = answer.documents
+    assert (document.name, document.content) == ("bars.csv", content)
+    (tmp_path / "bars.csv").write_bytes(content[:-1])
+    with pytest.raises(SourceRejected, match="bars.csv: changed while it was read; ask again"):
+        list(answer.documents)
 
 
 @pytest.mark.parametrize(
