@@ -26,6 +26,7 @@ SYNTHETIC: Final = "synthetic"
 _OF_CONTAINERS: Final = ("ORION_FILES_DIR",)
 _PASSWORD: Final = re.compile(r"(://[^:/@]*):.*@")
 _POSTGRES: Final = re.compile(r"[\w+]+://([^:/@]*(:[^@]*)?@)?(\[[^]@]*\]|[^]:/?@[]*)(:\d*)?(/[^?@]*)?(\?.*)?")
+_KEY: Final = re.compile("[!-~]+")
 
 
 class Settings(BaseSettings):
@@ -121,8 +122,9 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _is_one_word(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and re.search(r"\s", value.get_secret_value()):
-            raise ValueError("holds white space; a key has none, paste it anew")
+        # What travels in a header; a blank, or a mark of width zero, came along from where it was copied
+        if value and not _KEY.fullmatch(value.get_secret_value()):
+            raise ValueError("holds white space, or a sign that is not printable ASCII; a key has none, paste it anew")
         return value
 
     @model_validator(mode="before")

@@ -17,6 +17,7 @@ from orion_assets.ingest.ledger import planned_cells
 from orion_assets.ingest.plan import HOLES, Plan
 from orion_assets.ingest.planner import plan
 from orion_assets.ingest.progress import Progress, label_of, tell
+from orion_assets.markets import EQUITIES, market_of
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS, RAW_SPLITS, TABLES
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Adjusting, Answer, Ask, Source, said_schema
 from orion_assets.sources.routes import Route
@@ -98,8 +99,9 @@ def prepared(wanted: Wanted, source: Source, now: datetime) -> Fetch:
     """Find the calls that bring what is wanted; nothing is asked.
 
     Raises:
-        ValueError: The source does not tell it.
+        ValueError: The source does not tell it, or a ticker is of another market.
     """
+    _refuse_other_markets(wanted.tickers)
     sessions = wanted.closed(now)
     if wanted.dataset not in source.datasets:
         return _adjusted_by_vendor(wanted, source, sessions, now)
@@ -109,8 +111,10 @@ def prepared(wanted: Wanted, source: Source, now: datetime) -> Fetch:
         return Fetch(wanted, sessions, now, asks, None, 0)
     cells = [planned_cells(ask.dataset, ask.tickers, ask.start, ask.end).select(HOLES.keys()) for ask in asks]
     span = min(ask.start for ask in asks), max(ask.end for ask in asks)
-    closed = calendars.sessions(*span).filter(pl.col("ts_close_cutoff") <= now)
-    work = plan(pl.concat(cells).join(closed, on="session", how="semi"), routes, calendars.sessions(*span))
+    closed = calendars.sessions(*span).filter(pl.col("ts_close_cutoff") <= now)["session"]
+    # A split counts from the morning of its session on
+    is_told = pl.col("session").is_in(closed.to_list()) | (pl.col("dataset") == RAW_SPLITS.name)
+    work = plan(pl.concat(cells).filter(is_told), routes, calendars.sessions(*span))
     return Fetch(wanted, sessions, now, [call.ask(now) for call in work], work, work.calls)
 
 
@@ -123,11 +127,22 @@ def fetched(fetch: Fetch, source: Source) -> Bars:
     wanted, told = fetch.wanted, list(_told(fetch, source))
     is_wanted = pl.col("ticker").is_in(wanted.tickers) & pl.col("session").is_in(fetch.sessions["session"].to_list())
     said = _last_words(told, wanted.dataset).filter(is_wanted)
-    rows = said.filter(pl.col("problem").is_null())
     if any(ask.dataset == RAW_SPLITS.name for ask in fetch.asks):
-        rows = _in_todays_units(rows, _last_words(told, RAW_SPLITS.name), fetch.now)
+        said = _in_todays_units(said, _last_words(told, RAW_SPLITS.name), fetch.now)
+    rows = said.filter(pl.col("problem").is_null())
     unreadable = said.filter(pl.col("problem").is_not_null()).select("ticker", "session", "problem")
     return Bars(_of_length(rows, wanted.timeframe), unreadable)
+
+
+def _refuse_other_markets(tickers: Sequence[str]) -> None:
+    for ticker in tickers:
+        market = market_of(ticker)
+        if market is not EQUITIES:
+            raise ValueError(
+                f"fetch: {ticker} is one of {market.name}, and only equities are fetched at once. Set"
+                f" ORION_MARKETS={market.name}, call orion tickers add {ticker} and orion backfill, and read orion bars"
+                f" {ticker}"
+            )
 
 
 def _asks(wanted: Wanted, source: Source, sessions: pl.DataFrame, now: datetime) -> list[Ask]:
@@ -191,14 +206,44 @@ def _last_words(told: Sequence[tuple[Ask, Answer]], dataset: str) -> pl.DataFram
 
 
 def _in_todays_units(bars: pl.DataFrame, splits: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """Adjust bars for the splits that have come by today; a split told twice counts once."""
-    is_ratio = pl.all_horizontal(pl.col("shares_after", "shares_before").fill_null(0) > 0)
-    once = splits.filter(is_ratio).unique(["ticker", "ex_date"], keep="last", maintain_order=True)
+    """Adjust bars for the splits that have come by today; a split told twice alike counts once.
+
+    Bars before a split that cannot be believed are in units that nobody knows: they get a problem.
+    """
+    today = now.astimezone(NEW_YORK).date()
+    told = splits.filter(pl.col("ex_date") <= today).sort("ex_date", "event_id").with_columns(problem=_doubts())
+    doubted = told.filter(pl.col("problem").is_not_null()).unique("ticker", keep="last", maintain_order=True)
+    wrong = doubted.select(
+        "ticker",
+        _known_from="ex_date",
+        _doubt=pl.format("not known in today's units: the split of {}: {}", "ex_date", "problem"),
+    )
+    is_unknown = (pl.col("session") < pl.col("_known_from")).fill_null(value=False)
+    marked = bars.join(wrong, on="ticker", how="left", maintain_order="left").with_columns(
+        problem=pl.coalesce("problem", pl.when(is_unknown).then("_doubt"))
+    )
+    once = told.filter(pl.col("problem").is_null()).unique(["ticker", "ex_date"], keep="last", maintain_order=True)
     actions = once.select(
         "ex_date", "shares_after", "shares_before", security_id="ticker", kind=pl.lit("split"), cash_amount=pl.lit(0.0)
     )
-    named = bars.with_columns(security_id="ticker")
-    return back_adjusted(named, actions, "split", on=now.astimezone(NEW_YORK).date()).select(bars.columns)
+    is_readable = pl.col("problem").is_null()
+    named = marked.filter(is_readable).with_columns(security_id="ticker")
+    adjusted = back_adjusted(named, actions, "split", on=today)
+    return pl.concat([each.select(bars.columns) for each in (adjusted, marked.filter(~is_readable))])
+
+
+def _doubts() -> pl.Expr:
+    """Say of RAW_SPLITS rows what is wrong with them: their own problem, no ratio, or two on one date."""
+    is_ratio = pl.all_horizontal(pl.col("shares_after", "shares_before").fill_null(0) > 0)
+    ratios = pl.struct("shares_after", "shares_before").n_unique().over("ticker", "ex_date")
+    return (
+        pl.when(pl.col("problem").is_not_null())
+        .then("problem")
+        .when(~is_ratio)
+        .then(pl.lit("it has no ratio"))
+        .when(ratios > 1)
+        .then(pl.lit("it is told with two ratios"))
+    )
 
 
 def _of_length(rows: pl.DataFrame, timeframe: Timeframe) -> pl.DataFrame:

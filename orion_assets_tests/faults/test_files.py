@@ -324,6 +324,27 @@ def test_an_object_that_is_not_whole_is_read_twice_and_nothing_of_it_is_landed(o
     assert_no_op(files.made)
 
 
+def test_a_bad_row_of_an_object_is_held_back_alone(opened):
+    files = opened(RAW_DAILY_BARS, tickers=None)
+    key, day = flatfiles.key_of(files.days[1], "day"), files.days[1]
+    head, first, *others = gzip.decompress(files.objects[key]).split(b"\n")
+    ticker, _, *rest = first.split(b",")
+    files.put()
+    bad = b"\n".join([head, b",".join([ticker, b"", *rest]), *others])
+    files.client.put_object(Bucket=files.bucket, Key=key, Body=gzip.compress(bad))
+
+    outcome = files.made.run()
+
+    assert isinstance(outcome, Landed)
+    held = files.made.cells().filter(state="quarantined")
+    assert held.select("ticker", "session").rows() == [(ticker.decode(), day)]
+    assert "volume: is missing" in held["detail"][0]
+    assert files.made.rows().height == truth_rows(files.made).height
+    files.put()
+    files.made.heal()
+    assert_told(files)
+
+
 def test_the_object_of_another_day_is_not_landed(opened):
     files = opened()
     files.put()

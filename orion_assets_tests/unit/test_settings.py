@@ -157,6 +157,16 @@ def test_a_password_that_landed_in_another_setting_is_not_shown(monkeypatch, val
     assert "hush" not in "".join(traceback.format_exception(raised.value))
 
 
+@pytest.mark.parametrize("sign", ["\u200b", "\ufeff", "\u00e9", "\x7f", "\x01"])
+def test_a_key_with_a_sign_that_no_header_carries_is_refused_and_not_shown(monkeypatch, sign):
+    monkeypatch.setenv("POLYGON_API_KEY", f"hush{sign}")
+
+    with pytest.raises(SettingsError, match=r"POLYGON_API_KEY \(not shown\): holds white space, or a sign") as raised:
+        settings.load()
+
+    assert "hush" not in "".join(traceback.format_exception(raised.value))
+
+
 def test_a_secret_that_cannot_be_read_is_named_and_not_shown(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush hush")
 

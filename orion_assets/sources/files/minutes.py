@@ -3,7 +3,6 @@
 Two years of fifty tickers do not fit into memory; what a row means stays in rows.py.
 """
 
-import hashlib
 import logging
 import shutil
 import weakref
@@ -13,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from tempfile import mkdtemp
 from time import perf_counter
-from typing import Final, overload
+from typing import Final
 
 import polars as pl
 
@@ -22,11 +21,11 @@ from orion_assets.errors import SourceRejected
 from orion_assets.schemas import RAW_MINUTE_BARS
 from orion_assets.sources.files.options import MinuteBars
 from orion_assets.sources.files.parsing import Sheet
-from orion_assets.sources.files.reading import Found, Shelf
+from orion_assets.sources.files.reading import Documents, Found, Shelf
 from orion_assets.sources.files.rows import minutes
 from orion_assets.sources.files.settling import settle
 from orion_assets.sources.files.sheets import Plan, each_sheet
-from orion_assets.sources.protocols import TS_ASSUMED, Document, said_schema
+from orion_assets.sources.protocols import TS_ASSUMED, said_schema
 
 _LOG: Final = logging.getLogger(__name__)
 _MINUTE: Final = pl.duration(minutes=1)
@@ -41,35 +40,6 @@ class _Page:
     found: Found
     sha256: str
     spans: pl.DataFrame
-
-
-class Documents(Sequence[Document]):
-    """The files behind an answer, each read when it is asked for and not kept."""
-
-    def __init__(self, files: Sequence[tuple[Found, str]]) -> None:
-        self._files = tuple(dict.fromkeys(files))
-
-    def __len__(self) -> int:
-        """Count the files."""
-        return len(self._files)
-
-    @overload
-    def __getitem__(self, at: int) -> Document: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[Document]: ...
-    def __getitem__(self, at: int | slice) -> Document | Sequence[Document]:
-        """Read a file again.
-
-        Raises:
-            SourceRejected: It is no longer what the rows were read from.
-        """
-        if isinstance(at, slice):
-            return Documents(self._files[at])
-        found, sha256 = self._files[at]
-        content = found.path.read_bytes() if found.path.exists() else b""
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise SourceRejected(f"{found.name}: changed while it was read; ask again", file=found.name)
-        return Document(found.name, sha256, content)
 
 
 class Minutes:

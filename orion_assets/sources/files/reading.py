@@ -11,11 +11,11 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn, cast, overload
 
 import polars as pl
 
@@ -29,6 +29,8 @@ _READABLE: Final = (
 _PACKAGE: Final = "package:"
 _EXTRAS: Final = {"bokeh_sampledata": "orion-assets[examples]"}
 _AGAIN: Final = "fetch the file again"
+# A file, unpacked, is held whole: a minute file of the whole market is a tenth of it
+MOST_BYTES: Final = 2 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,10 @@ def _package_folder(package: str, mapping: str) -> Path:
 
 
 class Shelf:
-    """Keeps the bytes of files, and reads one again only when its size or modification time changed."""
+    """Reads files, and remembers of each what its bytes hash to; the bytes themselves are kept by nobody."""
 
     def __init__(self) -> None:
-        self._held: dict[Path, tuple[tuple[int, int], Document]] = {}
+        self._hashes: dict[tuple[str, str, int, int], str] = {}
 
     def mark(self, found: Found) -> tuple[str, str, int, int]:
         """Give what tells one state of the file from another without reading it."""
@@ -102,39 +104,88 @@ class Shelf:
         """Give the file's bytes under the user's name for it.
 
         Raises:
-            SourceRejected: The file cannot be read, or is empty.
+            SourceRejected: The file cannot be read, is empty, or is larger than MOST_BYTES.
         """
-        _, _, *state = self.mark(found)
-        held = self._held.get(found.path)
-        if held is None or held[0] != tuple(state) or held[1].name != found.name:
-            try:
-                content = found.path.read_bytes()
-            except OSError as e:
-                raise SourceRejected(f"{found.name}: cannot be read ({e.strerror}); check it", file=found.name) from e
-            document = Document(found.name, hashlib.sha256(content).hexdigest(), content)
-            held = ((state[0], state[1]), document)
-            self._held[found.path] = held
-        if not held[1].content.strip():
+        mark = self.mark(found)
+        if mark[-1] > MOST_BYTES:
+            _refuse_size(found.name, MOST_BYTES)
+        try:
+            content = found.path.read_bytes()
+        except OSError as e:
+            raise SourceRejected(f"{found.name}: cannot be read ({e.strerror}); check it", file=found.name) from e
+        if not content.strip():
             _reject(found.name, "is empty", _AGAIN)
-        return held[1]
+        document = Document(found.name, hashlib.sha256(content).hexdigest(), content)
+        self._hashes[mark] = document.sha256
+        return document
+
+    def sha256(self, found: Found) -> str:
+        """Give the hash of the bytes that were taken; of a file that is not as it was then, of those it has now."""
+        return self._hashes.get(self.mark(found)) or self.take(found).sha256
+
+
+# A file with the hash of its bytes, or bytes that are held: a mapping's
+Kept = tuple[Found, str] | Document
+
+
+class Documents(Sequence[Document]):
+    """The files behind an answer, each once; each is read when it is asked for, and not kept."""
+
+    def __init__(self, files: Iterable[Kept]) -> None:
+        self.files = tuple({_named(each): each for each in files}.values())
+
+    @property
+    def hashes(self) -> list[str]:
+        """Hashes of all files."""
+        return [sha256 for _, sha256 in map(_named, self.files)]
+
+    def __len__(self) -> int:
+        """Count the files."""
+        return len(self.files)
+
+    @overload
+    def __getitem__(self, at: int) -> Document: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Document]: ...
+    def __getitem__(self, at: int | slice) -> Document | Sequence[Document]:
+        """Read a file again.
+
+        Raises:
+            SourceRejected: It is no longer what the rows were read from.
+        """
+        if isinstance(at, slice):
+            return Documents(self.files[at])
+        kept = self.files[at]
+        if isinstance(kept, Document):
+            return kept
+        found, sha256 = kept
+        content = found.path.read_bytes() if found.path.exists() else b""
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise SourceRejected(f"{found.name}: changed while it was read; ask again", file=found.name)
+        return Document(found.name, sha256, content)
+
+
+def _named(kept: Kept) -> tuple[str, str]:
+    return (kept.name, kept.sha256) if isinstance(kept, Document) else (kept[0].name, kept[1])
 
 
 def frames(
-    name: str, content: bytes, *, members: str = "*", separator: str | None = None
+    name: str, content: bytes, *, members: str = "*", separator: str | None = None, most_bytes: int = MOST_BYTES
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Give each table of a file with its name, all cells as text except Parquet's own types and lists.
 
     Raises:
-        SourceRejected: The bytes are not what the name says, are cut short, or are not UTF-8.
+        SourceRejected: The bytes are not what the name says, are cut short, are not UTF-8, or unpack to more than
+            `most_bytes`.
     """
     suffix = PurePosixPath(name).suffix.lower()
     if suffix == ".zip":
-        for member, inner in _members(name, content, members):
-            yield from frames(f"{name}/{member}", inner, separator=separator)
+        for member, inner in _members(name, content, members, most_bytes):
+            yield from frames(f"{name}/{member}", inner, separator=separator, most_bytes=most_bytes)
     elif suffix == ".gz":
         plain = name[: -len(suffix)]
         # The gzip's own name stays in messages and in provenance
-        yield from ((name, frame) for _, frame in _table(name, plain, _unzipped(name, content), separator))
+        yield from ((name, frame) for _, frame in _table(name, plain, _unzipped(name, content, most_bytes), separator))
     else:
         yield from _table(name, name, content, separator)
 
@@ -153,15 +204,27 @@ def _reject(file: str, found: str, remedy: str, *, row: int | None = None) -> No
     raise SourceRejected(f"{where}: {found}; {remedy}", file=file, row=row)
 
 
-def _unzipped(name: str, content: bytes) -> bytes:
+def _unzipped(name: str, content: bytes, most_bytes: int) -> bytes:
     try:
-        # decompress reads to the trailer, so a cut file or a wrong checksum cannot pass
-        return gzip.decompress(content)
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+            return _bounded(name, packed.read, most_bytes)
     except (EOFError, OSError, zlib.error) as e:
         _reject(name, f"is not a whole gzip file ({e})", _AGAIN)
 
 
-def _members(name: str, content: bytes, pattern: str) -> Iterator[tuple[str, bytes]]:
+def _bounded(name: str, read: Callable[[int], bytes], most_bytes: int) -> bytes:
+    # A byte more than allowed is asked for, so what fits is read to its trailer: a wrong checksum cannot pass
+    content = read(most_bytes + 1)
+    if len(content) > most_bytes:
+        _refuse_size(name, most_bytes)
+    return content
+
+
+def _refuse_size(name: str, most_bytes: int) -> NoReturn:
+    _reject(name, f"is larger than {most_bytes / 1024**2:,.0f} MiB, unpacked", "part it into several files")
+
+
+def _members(name: str, content: bytes, pattern: str, most_bytes: int) -> Iterator[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             held = [i.filename for i in archive.infolist() if not i.is_dir() and not i.filename.startswith("__MACOSX/")]
@@ -174,7 +237,9 @@ def _members(name: str, content: bytes, pattern: str) -> Iterator[tuple[str, byt
                     name, f"{what} {listed}", f'name the members to read, such as "{name}/*.csv"; read are {_READABLE}'
                 )
             for member in chosen:
-                yield member, archive.read(member)
+                with archive.open(member) as packed:
+                    inner = _bounded(f"{name}/{member}", packed.read, most_bytes)
+                yield member, inner
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as e:
         _reject(name, f"is not a whole, open zip file ({e})", _AGAIN)
 

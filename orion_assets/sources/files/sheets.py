@@ -14,7 +14,7 @@ from orion_assets.errors import SourceRejected
 from orion_assets.sources.files.mapping import Mapping
 from orion_assets.sources.files.options import Block, DailyBars, News, TickerBlock, Tickers
 from orion_assets.sources.files.parsing import Sheet, is_no_ticker, text, ticker_lists
-from orion_assets.sources.files.reading import Found, Shelf, find, frames, stem
+from orion_assets.sources.files.reading import Found, Kept, Shelf, find, frames, stem
 from orion_assets.sources.protocols import Document
 
 SPLIT_COLUMN = "split_ratio"
@@ -43,11 +43,11 @@ def plan(mapping: Mapping, block: Block) -> Plan:
     return Plan(mapping, block, tuple(find(block.files, mapping.folder, mapping.name)))
 
 
-def documents(planned: Plan, shelf: Shelf) -> list[Document]:
-    """Give the bytes behind the block: its files, or the mapping where the rows stand in it."""
+def documents(planned: Plan, shelf: Shelf) -> list[Kept]:
+    """Give what is behind the block: its files, or the mapping where the rows stand in it."""
     if planned.block.has_rows:
         return [Document(planned.mapping.name, planned.mapping.sha256, planned.mapping.content)]
-    return [shelf.take(file) for file in planned.files]
+    return [(file, shelf.sha256(file)) for file in planned.files]
 
 
 def sheets(planned: Plan, shelf: Shelf) -> list[Sheet]:

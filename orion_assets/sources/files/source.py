@@ -34,10 +34,10 @@ from orion_assets.sources.files.mapping import load
 from orion_assets.sources.files.minutes import Minutes
 from orion_assets.sources.files.options import ActionColumn, Block, DailyBars, MinuteBars, News
 from orion_assets.sources.files.parsing import Sheet, dates, numbers, tickers
-from orion_assets.sources.files.reading import Shelf
+from orion_assets.sources.files.reading import Documents, Kept, Shelf
 from orion_assets.sources.files.settling import check_basis, settle
 from orion_assets.sources.files.sheets import Plan, documents, plan, sheets
-from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask, Document, said_schema, spoken_by
+from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask, said_schema, spoken_by
 from orion_assets.sources.routes import Route
 from orion_assets.tables import Table
 
@@ -55,7 +55,7 @@ class _Said:
     """Everything the files say about one dataset, before a range is asked for."""
 
     rows: pl.DataFrame
-    documents: tuple[Document, ...]
+    documents: Documents
     feeds: tuple[str, ...] = ()
 
 
@@ -120,7 +120,7 @@ class FilesSource:
         rows = rows.filter(pl.col(day) < ask.end)
         rows = rows.filter(pl.col(day) >= ask.start) if day == "session" else rows
         rows = _of_tickers(rows, ask.tickers)
-        evidence = self._evidence(document.sha256 for document in said.documents)
+        evidence = self._evidence(said.documents.hashes)
         rows = _checked(rows, TABLES[ask.dataset])
         spoken_of, through = _spoken_of(ask, said.feeds), self.last_session(ask.dataset)
         ends = _lagging(said.rows) if ask.dataset == RAW_DAILY_BARS.name else {}
@@ -245,7 +245,9 @@ class FilesSource:
     def _say_tickers(self) -> _Said:
         has_bars = RAW_DAILY_BARS.name in self.datasets
         bars = (
-            self._said(RAW_DAILY_BARS.name) if has_bars else _Said(pl.DataFrame(schema=said_schema(RAW_DAILY_BARS)), ())
+            self._said(RAW_DAILY_BARS.name)
+            if has_bars
+            else _Said(pl.DataFrame(schema=said_schema(RAW_DAILY_BARS)), Documents([]))
         )
         seen = says.first_seen(bars.rows)
         dated = seen.select("ticker", first_bar="snapshot")
@@ -254,21 +256,21 @@ class FilesSource:
         told = self._gather(RAW_TICKERS, (self._plans("tickers"), reference))
         bare = seen.join(told.rows, on="ticker", how="anti", maintain_order="left")
         rows = settle(pl.concat([told.rows, bare]), RAW_TICKERS)
-        return _Said(rows, _each_once([*told.documents, *bars.documents]))
+        return _Said(rows, Documents([*told.documents.files, *bars.documents.files]))
 
     def _gather(self, table: Table, *groups: _Group) -> _Said:
         rows = [pl.DataFrame(schema=said_schema(table))]
-        held: list[Document] = []
+        held: list[Kept] = []
         feeds: set[str] = set()
         for plans, make in groups:
             for planned in plans:
-                held.extend(documents(planned, self._shelf))
                 for sheet in sheets(planned, self._shelf):
                     _refuse_bare_header(sheet, table)
                     said = make(sheet, planned.block)
                     feeds.update(_feeds(said))
                     rows.append(said.select(*said_schema(table)))
-        return _Said(settle(pl.concat(rows), table), _each_once(held), tuple(sorted(feeds)))
+                held.extend(documents(planned, self._shelf))
+        return _Said(settle(pl.concat(rows), table), Documents(held), tuple(sorted(feeds)))
 
 
 def _bar_splits(sheet: Sheet, block: DailyBars) -> pl.DataFrame:
@@ -319,10 +321,6 @@ def _spoken_of(ask: Ask, feeds: tuple[str, ...]) -> tuple[str, ...]:
         # A ticker that no feed gathers articles for is unknown, not confirmed to have none
         return tuple(ticker for ticker in ask.tickers if ticker in feeds) if ask.tickers else feeds
     return ask.tickers
-
-
-def _each_once(held: list[Document]) -> tuple[Document, ...]:
-    return tuple({(document.name, document.sha256): document for document in held}.values())
 
 
 def _checked(rows: pl.DataFrame, table: Table) -> pl.DataFrame:

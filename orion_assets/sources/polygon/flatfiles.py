@@ -5,6 +5,7 @@ are fractional since 2026; an object may be replaced later, so who stores it kee
 they are fetched stays out.
 """
 
+import logging
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from isal import isal_zlib
 
 from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import AnswerDistrusted
+from orion_assets.sources import filing
 from orion_assets.tables import UTC_US
 
+LOG: Final = logging.getLogger(__name__)
 # Tickers named NA and TRUE are tickers: nothing is guessed, nothing but an empty field is null
 _INDEX_COLUMNS: Final[Mapping[str, pl.DataType]] = {
     "ticker": pl.String(),
@@ -30,10 +33,13 @@ _INDEX_COLUMNS: Final[Mapping[str, pl.DataType]] = {
 COLUMNS: Final[Mapping[str, pl.DataType]] = {
     **_INDEX_COLUMNS,
     "volume": pl.Float64(),
-    "transactions": pl.Int64(),
+    # 7 and 7.0 are one count
+    "transactions": pl.Float64(),
 }
 # A day of minutes of all stocks unpacks to some 150 MB
 MOST_BYTES: Final = 2 * 1024**3
+# A few rows that cannot be read are held back; of more the object is broken, and comes whole another time
+_MOST_UNREADABLE: Final = 0.05
 SUFFIX: Final = ".csv.gz"
 _GZIP: Final = 16 + zlib.MAX_WBITS
 # Its stub calls the class an instance
@@ -86,18 +92,16 @@ def read_object(of: FileSet, day: date, content: bytes, *, least_tickers: int = 
 
     Returns:
         `ticker`, `ts_open` (UTC), `open`, `high`, `low`, `close` (as traded), `volume`, `trade_count` (both null where
-        the set has none), in the order of the object.
+        the set has none), `problem` (of a row with a value that is missing or cannot be read, and so null), in the
+        order of the object.
 
     Raises:
-        AnswerDistrusted: It is cut or not gzip, its header is another, a value is not what it should be, a row is of
-            another date or of no whole minute, or a ticker is told twice for one window.
+        AnswerDistrusted: It is cut or not gzip, its header is another, more than a twentieth of its rows cannot be
+            read, a row is of another date or of no whole minute, or a ticker is told twice for one window.
     """
     name = of.key(day)
     text = _unpacked(name, content)
-    try:
-        rows = pl.read_csv(text, schema=_header(name, text, of))
-    except pl.exceptions.PolarsError as e:
-        raise AnswerDistrusted(f"{name}: {str(e).splitlines()[0][:160]}", is_worth_asking=True) from e
+    rows = _with_problems(_parsed(name, text, _header(name, text, of)))
     del text
     _refuse_implausible(name, rows, of, day, least_tickers)
     nothing = pl.lit(None, pl.Float64)
@@ -106,8 +110,36 @@ def read_object(of: FileSet, day: date, content: bytes, *, least_tickers: int = 
         pl.col("window_start").cast(pl.Datetime("ns")).dt.replace_time_zone("UTC").cast(UTC_US).alias("ts_open"),
         *("open", "high", "low", "close"),
         volume=pl.col("volume") if "volume" in of.columns else nothing,
-        trade_count=pl.col("transactions").cast(pl.Float64) if "transactions" in of.columns else nothing,
+        trade_count=pl.col("transactions") if "transactions" in of.columns else nothing,
+        problem="problem",
     )
+
+
+def _parsed(name: str, text: bytes, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Read the lines; a value that is not what it should be is null."""
+    try:
+        return pl.read_csv(text, schema=schema)
+    except pl.exceptions.PolarsError as e:
+        LOG.warning("%s: %s. It is read value by value", name, _first_line(e))
+    try:
+        return pl.read_csv(text, schema=schema, ignore_errors=True, encoding="utf8-lossy")
+    except pl.exceptions.PolarsError as e:
+        raise AnswerDistrusted(f"{name}: {_first_line(e)}", is_worth_asking=True) from e
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:160]
+
+
+def _with_problems(rows: pl.DataFrame) -> pl.DataFrame:
+    values = [name for name, dtype in rows.schema.items() if dtype == pl.Float64]
+    finite = rows.with_columns(
+        pl.col("ticker").fill_null(""), *(pl.when(pl.col(name).is_finite()).then(name).alias(name) for name in values)
+    )
+    if not sum(finite[name].null_count() for name in values):
+        return finite.with_columns(problem=pl.lit(None, pl.String))
+    told = [pl.when(pl.col(name).is_null()).then(pl.lit(f"{name}: is missing, or no number")) for name in values]
+    return finite.with_columns(problem=filing.joined(*told))
 
 
 def _header(name: str, text: bytes, of: FileSet) -> dict[str, pl.DataType]:
@@ -121,16 +153,22 @@ def _header(name: str, text: bytes, of: FileSet) -> dict[str, pl.DataType]:
 
 
 def _unpacked(name: str, content: bytes) -> bytes:
-    inflate = isal_zlib.decompressobj(_GZIP)
-    try:
-        text = inflate.decompress(content, MOST_BYTES)
-    except _DAMAGED as e:
-        raise AnswerDistrusted(f"{name}: it is not gzip, or damaged: {e}", is_worth_asking=True) from e
-    if len(text) >= MOST_BYTES:
-        raise AnswerDistrusted(f"{name}: it unpacks to more than {MOST_BYTES} bytes")
-    if not inflate.eof or inflate.unused_data:
-        raise AnswerDistrusted(f"{name}: its gzip stream does not end where the object does", is_worth_asking=True)
-    return text
+    """Unpack all members of a gzip stream; several in a row are one file."""
+    texts: list[bytes] = []
+    room, rest = MOST_BYTES, content
+    while rest or not texts:
+        inflate = isal_zlib.decompressobj(_GZIP)
+        try:
+            texts.append(inflate.decompress(rest, room))
+        except _DAMAGED as e:
+            raise AnswerDistrusted(f"{name}: it is not gzip, or damaged: {e}", is_worth_asking=True) from e
+        room -= len(texts[-1])
+        if room <= 0:
+            raise AnswerDistrusted(f"{name}: it unpacks to more than {MOST_BYTES} bytes")
+        if not inflate.eof:
+            raise AnswerDistrusted(f"{name}: its gzip stream does not end where the object does", is_worth_asking=True)
+        rest = inflate.unused_data
+    return texts[0] if len(texts) == 1 else b"".join(texts)
 
 
 def _refuse_implausible(name: str, rows: pl.DataFrame, of: FileSet, day: date, least_tickers: int) -> None:
@@ -139,9 +177,8 @@ def _refuse_implausible(name: str, rows: pl.DataFrame, of: FileSet, day: date, l
     at = pl.col("window_start")
     found = rows.select(
         tickers=pl.col("ticker").n_unique(),
-        nulls=pl.sum_horizontal(pl.all().null_count()),
-        infinite=pl.sum_horizontal((~pl.col(pl.Float64).is_finite()).sum()),
-        strange=(~at.is_between(first_ns, end_ns, closed="left")).sum(),
+        unreadable=pl.col("problem").is_not_null().sum(),
+        strange=(~at.is_between(first_ns, end_ns, closed="left")).fill_null(value=True).sum(),
         ragged=(at % unit_ns != 0).sum(),
         # Rows of a ticker stand together, ascending: then no window can stand twice
         disordered=((pl.col("ticker") == pl.col("ticker").shift()) & (at.diff() <= 0)).sum(),
@@ -149,8 +186,7 @@ def _refuse_implausible(name: str, rows: pl.DataFrame, of: FileSet, day: date, l
     ).row(0, named=True)
     problems = {
         "tickers, too few to be the whole": found["tickers"] if found["tickers"] < least_tickers else 0,
-        "values that are missing": found["nulls"],
-        "values that are not finite": found["infinite"],
+        "rows that cannot be read": found["unreadable"] if found["unreadable"] > _MOST_UNREADABLE * rows.height else 0,
         f"rows that are not of {day}": found["strange"],
         "windows that begin within a minute": found["ragged"],
     }

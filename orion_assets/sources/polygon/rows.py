@@ -146,7 +146,7 @@ def of_file(held: pl.DataFrame) -> pl.DataFrame:
     return held.with_columns(
         **{short: pl.col(name) for short, name in NAMES.items() if name in held.columns},
         vw=pl.lit(None, pl.Float64),
-        problem=pl.when(~is_ticker).then(pl.lit("ticker: is not a ticker")),
+        problem=filing.joined(pl.when(~is_ticker).then(pl.lit("ticker: is not a ticker")), pl.col("problem")),
     )
 
 
@@ -165,10 +165,10 @@ def refuse_another(envelope: Mapping[str, Any], ticker: str) -> None:
     """Refuse a page about another ticker.
 
     Raises:
-        AnswerDistrusted: It names one, and not the one that was asked for.
+        AnswerDistrusted: It does not name the one that was asked for.
     """
     said = envelope.get("ticker")
-    if said is not None and said != ticker:
+    if said != ticker:
         raise AnswerDistrusted(f"it is about {said!r}, and {ticker} was asked for", is_worth_asking=True)
 
 

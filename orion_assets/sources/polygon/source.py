@@ -11,7 +11,7 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.clock import Clock
 from orion_assets.errors import AnswerDistrusted
-from orion_assets.markets import MARKETS, OVER_THE_COUNTER
+from orion_assets.markets import INDICES, MARKETS, OVER_THE_COUNTER, market_named_in
 from orion_assets.schemas import (
     RAW_DAILY_BARS,
     RAW_DIVIDENDS,
@@ -23,7 +23,7 @@ from orion_assets.schemas import (
     TABLES,
 )
 from orion_assets.sources import filing
-from orion_assets.sources.bodies import loaded, object_of
+from orion_assets.sources.bodies import loaded, object_of, shown
 from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.polygon import market_routes, reference, requests, rows
 from orion_assets.sources.polygon import markets as other_markets
@@ -221,8 +221,7 @@ class PolygonSource:
 
         def read(response: Response) -> _Page:
             page = flat_page(response.body, rows.FIELDS, (*rows.PRICES, "t", *more))
-            if page.envelope.get("adjusted") is True:
-                raise AnswerDistrusted("its prices are adjusted, and as traded were asked for", is_worth_asking=True)
+            _refuse_adjusted(page.envelope, ask)
             return meaning(place(page.rows, page.envelope)), page.next_url
 
         return self._answer(ask, request, read, ask.tickers if ask.route != "grouped" else ())
@@ -312,6 +311,18 @@ class PolygonSource:
                 raise AnswerDistrusted(f"polygon: {request.path}: two pages tell {clashes.row(0)[:2]} differently")
             said = one
         return Answer(said, tuple(documents), documents[0].sha256, spoken_of)
+
+
+def _refuse_adjusted(envelope: Mapping[str, Any], ask: Ask) -> None:
+    said = envelope.get("adjusted")
+    if said is True:
+        raise AnswerDistrusted("its prices are adjusted, and as traded were asked for", is_worth_asking=True)
+    # Each page says so by itself, but for those of an index, which nothing adjusts
+    is_index = ask.dataset == RAW_VIX.name or market_named_in(ask.dataset) is INDICES
+    if said is not False and not (is_index and said is None):
+        raise AnswerDistrusted(
+            f"it does not say that its prices are as traded: adjusted is {shown(said)}", is_worth_asking=True
+        )
 
 
 def _together(ask: Ask, answers: Sequence[Answer]) -> Answer:

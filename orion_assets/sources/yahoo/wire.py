@@ -7,12 +7,14 @@ from types import ModuleType
 from typing import Final, Protocol
 from urllib.parse import quote, urlencode
 
-from orion_assets.errors import SettingsError, SourceUnavailable
+from orion_assets.errors import AnswerDistrusted, SettingsError, SourceUnavailable
 from orion_assets.sources.limiter import LONGEST_CLOSE_S, Limiter
 from orion_assets.sources.transport import Response
 
 URL: Final = "https://query2.finance.yahoo.com/v8/finance/chart/"
 DEADLINE_S: Final = 30.0
+# Sixty years of days are 2 MB
+MOST_BYTES: Final = 32 * 1024**2
 
 
 class ChartWire(Protocol):
@@ -23,6 +25,7 @@ class ChartWire(Protocol):
 
         Raises:
             SourceUnavailable: There is none now.
+            AnswerDistrusted: It is larger than any chart.
             SettingsError: What it takes is not installed.
         """
         ...
@@ -55,6 +58,9 @@ class YfinanceWire:
         if got.status_code not in {200, 404}:
             raise SourceUnavailable(f"yahoo: {symbol}: HTTP {got.status_code}. The next run asks again")
         body = bytes(got.content)
+        if len(body) > MOST_BYTES:
+            # yfinance holds it before anybody can say how much is enough; it goes no further
+            raise AnswerDistrusted(f"yahoo: {symbol}: an answer of {len(body):,} bytes, and no chart has that many")
         # Without the crumb, which is as good as a key
         told = f"{url}?{urlencode(params)}"
         return Response(told, got.status_code, {}, body, hashlib.sha256(body).hexdigest())

@@ -8,13 +8,18 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from orion_assets import calendars
 from orion_assets.errors import AnswerDistrusted
 from orion_assets.ingest.fetching import Wanted, fetched, prepared
+from orion_assets.schemas import RAW_DAILY_BARS, RAW_SPLITS
+from orion_assets.sources import filing
 from orion_assets.sources.alpaca.routes import FREE
 from orion_assets.sources.alpaca.source import AlpacaSource
 from orion_assets.sources.alpaca.words import judge
+from orion_assets.sources.polygon import reference
 from orion_assets.sources.polygon.routes import RIGHTS
 from orion_assets.sources.polygon.source import PolygonSource, polygon_transport
+from orion_assets.sources.protocols import Answer
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.terms import ManualClock
@@ -65,6 +70,84 @@ def test_in_todays_units_prices_are_those_that_the_vendor_adjusts_itself(vendor,
     for short, name in zip("ohlcv", ("open", "high", "low", "close", "volume"), strict=True):
         # It rounds what it adjusts
         assert bars[name].to_list() == pytest.approx([row[short] for row in told], rel=1e-9, abs=1e-4), name
+
+
+def test_a_split_counts_from_the_morning_of_its_date(polygon):
+    noon = datetime(2024, 8, 26, 16, tzinfo=UTC)
+    days = {"start": date(2024, 8, 19), "end": date(2024, 8, 24)}
+
+    traded = fetched(prepared(wanted("AURA", **days), polygon, noon), polygon).rows
+    today = fetched(prepared(wanted("AURA", **days, basis="split"), polygon, noon), polygon).rows
+
+    assert today["close"].to_list() == pytest.approx([close / 4 for close in traded["close"]])
+
+
+class Split:
+    """Tells a bar a session of two tickers, and of one of them splits that a test says."""
+
+    name = "splitting"
+    datasets = frozenset({"raw_daily_bars", "raw_splits"})
+
+    def __init__(self, *splits):
+        self.splits = splits
+
+    def routes(self, today):
+        return ()
+
+    def read(self, ask):
+        if ask.dataset == "raw_splits":
+            # By the vendor's own words, as Polygon's reader understands them
+            found = reference.splits([{"ticker": "AAA", **split} for split in self.splits], (ask.start, ask.end))
+            return self._answer(RAW_SPLITS, found)
+        days = calendars.sessions(ask.start, ask.end).select("session")
+        bars = days.join(pl.DataFrame({"ticker": ["AAA", "BBB"]}), how="cross").with_row_index("_row", 1)
+        values = dict.fromkeys(("open", "high", "low", "close", "volume", "vwap", "trade_count"), pl.lit(100.0))
+        return self._answer(RAW_DAILY_BARS, filing.bars(bars.with_columns(**values, problem=pl.lit(None, pl.String))))
+
+    def _answer(self, table, rows):
+        said = filing.said(table, rows, source="own", name="/a", sha256="0", delay=timedelta())
+        return Answer(said, (), "0")
+
+
+TEN = {"id": "E1", "execution_date": "2024-12-11", "split_from": 1, "split_to": 10}
+
+
+@pytest.mark.parametrize(
+    ("splits", "doubt"),
+    [
+        ([TEN, TEN | {"split_to": 4}], "told twice under one id, differently"),
+        ([TEN, TEN | {"id": "E2", "split_to": 4}], "it is told with two ratios"),
+        ([TEN | {"split_from": 0}], "split_from"),
+        ([TEN, TEN | {"id": "E3", "execution_date": "2024-12-10", "split_to": None}], "split_to"),
+    ],
+    ids=["one id", "two ids", "no ratio", "an earlier one without a ratio"],
+)
+def test_prices_before_a_split_that_cannot_be_believed_are_left_out_and_said(splits, doubt):
+    source = Split(*splits)
+    asked = wanted("AAA", "BBB", start=date(2024, 12, 9), end=date(2024, 12, 13), basis="split")
+
+    bars = fetched(prepared(asked, source, NOW), source)
+
+    first = min(split["execution_date"] for split in splits) if len(splits) == 2 else "2024-12-11"
+    told = [(row["ticker"], row["session"].isoformat()) for row in bars.rows.to_dicts() if row["ticker"] == "AAA"]
+    assert told == [("AAA", day) for day in ("2024-12-10", "2024-12-11", "2024-12-12") if day >= first]
+    assert bars.rows.filter(ticker="BBB")["close"].to_list() == [100.0] * 4
+    assert bars.rows.filter(ticker="AAA", session=date(2024, 12, 12))["close"].to_list() == [100.0]
+    assert set(bars.unreadable["ticker"]) == {"AAA"}
+    assert bars.unreadable["session"].to_list() == [
+        date(2024, 12, day) for day in (9, 10) if f"2024-12-{day:02d}" < first
+    ]
+    assert bars.unreadable["problem"].str.contains(doubt).all()
+
+
+@pytest.mark.parametrize(("ticker", "market"), [("X:BTCUSD", "crypto"), ("I:VIX", "indices"), ("C:EURUSD", "fx")])
+def test_a_ticker_of_another_market_is_refused_before_anything_is_asked(vendor, polygon, ticker, market):
+    before = len(vendor.journal)
+
+    with pytest.raises(ValueError, match=f"{ticker} is one of {market}, and only equities.*orion tickers add {ticker}"):
+        prepared(wanted("AURA", ticker), polygon, NOW)
+
+    assert len(vendor.journal) == before
 
 
 def test_as_traded_prices_jump_where_the_shares_do(polygon):

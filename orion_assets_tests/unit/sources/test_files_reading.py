@@ -1,11 +1,13 @@
 import gzip
 import io
 import os
+import tracemalloc
 
 import polars as pl
 import pytest
 
 from orion_assets.errors import SourceRejected
+from orion_assets.sources.files.reading import frames
 from orion_assets_tests.files_worlds import HEADER, NEXT, ROW, ask, bars, gzipped, read, source, table, zipped
 
 CELLS = ROW.split(",")
@@ -134,6 +136,42 @@ def test_a_file_is_read_again_only_when_it_changed(tmp_path):
     assert reader.read(ask("raw_daily_bars")).rows.equals(before.rows)
     os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns + 1))
     assert reader.read(ask("raw_daily_bars")).rows["close"].to_list() == [648.35]
+
+
+def test_the_bytes_of_a_file_are_not_kept_and_are_told_as_they_were_read_or_not_at_all(tmp_path):
+    content = table(*[ROW] * 50_000).encode()
+    reader = source(tmp_path, bars(), bars__csv=content)
+    tracemalloc.start()
+
+    answer = reader.read(ask("raw_daily_bars"))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held < len(content) / 4
+    (document,) = answer.documents
+    assert (document.name, document.content) == ("bars.csv", content)
+    (tmp_path / "bars.csv").write_bytes(content[:-1])
+    with pytest.raises(SourceRejected, match=r"bars\.csv: changed while it was read; ask again"):
+        list(answer.documents)
+
+
+@pytest.mark.parametrize(
+    ("name", "named", "content"),
+    [
+        ("bars.csv.gz", "bars.csv.gz", gzipped(table(*[ROW] * 100))),
+        ("bars.zip", "bars.zip/a.csv", zipped(a__csv=table(*[ROW] * 100))),
+    ],
+    ids=["gzip", "zip"],
+)
+def test_a_file_is_unpacked_to_a_bound_and_no_further(name, named, content):
+    size = len(table(*[ROW] * 100))
+
+    ((_, frame),) = frames(name, content, most_bytes=size)
+    assert frame.height == 100
+    with pytest.raises(SourceRejected, match=f"{named}: is larger than 0 MiB, unpacked; part it") as refused:
+        list(frames(name, content, most_bytes=size - 1))
+
+    assert refused.value.file == named
 
 
 def test_gzip_members_are_read_to_the_end(tmp_path):

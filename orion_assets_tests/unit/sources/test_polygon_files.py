@@ -3,9 +3,11 @@
 import gzip
 from datetime import UTC, date, datetime
 
+import polars as pl
 import pytest
 
 from orion_assets.errors import AnswerDistrusted
+from orion_assets.sources.polygon import rows
 from orion_assets.sources.polygon.flatfiles import SETS, read_object
 
 DAY = date(2026, 11, 18)
@@ -21,6 +23,49 @@ def line(ticker="AAPL", at=AT, volume="100", close="69.86160000000000"):
 
 def packed(*lines, header=HEADER):
     return gzip.compress((header + "".join(lines)).encode())
+
+
+MANY = [line(f"T{n:02d}") for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        (line("X", volume=""), "volume: is missing, or no number"),
+        (line("X", close="abc"), "close: is missing, or no number"),
+        (line("X", close="NaN", volume="inf"), "close: is missing, or no number; volume: is missing, or no number"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_held_back_and_the_others_are_told(bad, problem):
+    told = read_object(STOCKS, DAY, packed(*MANY, bad))
+
+    assert told["ticker"].to_list() == [*(f"T{n:02d}" for n in range(30)), "X"]
+    assert told.head(30)["problem"].null_count() == 30
+    assert set(told["problem"][30].split("; ")) == set(problem.split("; "))
+    assert told.head(30)["close"].to_list() == [69.8616] * 30
+
+
+def test_a_ticker_of_garbage_bytes_is_its_rows_problem():
+    content = gzip.compress(
+        (HEADER + "".join(MANY)).encode() + line("GARBAGE").encode().replace(b"GARBAGE", b"\xff\xfeB")
+    )
+
+    told = rows.of_file(read_object(STOCKS, DAY, content))
+
+    assert told.filter(pl.col("problem").is_not_null()).select("problem").rows() == [("ticker: is not a ticker",)]
+    assert told["problem"].null_count() == 30
+
+
+def test_a_count_may_be_written_with_a_point():
+    told = read_object(STOCKS, DAY, packed(line().replace(",7\n", ",7.0\n")))
+
+    assert told["trade_count"].to_list() == [7.0]
+
+
+def test_members_of_gzip_one_after_the_other_are_one_object():
+    content = packed(line()) + gzip.compress(line("BOLT").encode())
+
+    assert read_object(STOCKS, DAY, content)["ticker"].to_list() == ["AAPL", "BOLT"]
 
 
 def test_rows_come_as_they_stand_and_tickers_named_na_and_true_are_tickers():
@@ -41,10 +86,13 @@ def test_rows_come_as_they_stand_and_tickers_named_na_and_true_are_tickers():
         (packed(line())[:-8] + b"\0" * 8, "damaged"),
         (b"ticker,volume", "not gzip"),
         (packed(line()) + b"more", "does not end"),
+        (packed(line()) + packed(line())[:-9], "does not end where the object does"),
         (packed(line(), header="ticker,open\n"), "its header is"),
-        (packed(line(close="abc")), "could not parse|cannot"),
-        (packed(line(close="")), "values that are missing"),
-        (packed(line(close="inf")), "not finite"),
+        (packed(line(close="abc")), "1 rows that cannot be read"),
+        (packed(*MANY, line("X", close=""), line("Y", close="")), "2 rows that cannot be read"),
+        (packed(line(close="inf")), "1 rows that cannot be read"),
+        (packed(*MANY, line("X", at="soon")), "1 rows that are not of"),
+        (packed(*MANY, line("X", at="")), "1 rows that are not of"),
         (packed(line(at=AT - 86_400 * 10**9)), "not of 2026-11-18"),
         (packed(line(at=AT // 1000)), "not of 2026-11-18"),
         (packed(line(at=AT + 10**9)), "begin within a minute"),
@@ -57,10 +105,13 @@ def test_rows_come_as_they_stand_and_tickers_named_na_and_true_are_tickers():
         "bad trailer",
         "no gzip",
         "more",
+        "cut again",
         "header",
         "text",
         "empty",
         "infinite",
+        "no time",
+        "empty time",
         "day",
         "unit",
         "ragged",

@@ -11,10 +11,10 @@ import yfinance
 from curl_cffi import requests as curl
 from yfinance.data import YfData
 
-from orion_assets.errors import NotFound, SourceUnavailable
+from orion_assets.errors import AnswerDistrusted, NotFound, SourceUnavailable
 from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.yahoo.source import YahooSource
-from orion_assets.sources.yahoo.wire import YfinanceWire
+from orion_assets.sources.yahoo.wire import MOST_BYTES, YfinanceWire
 from orion_assets_tests.scripted_server import answer, scripted
 from orion_assets_tests.unit.sources.test_yahoo import chart
 
@@ -140,6 +140,13 @@ def test_what_fails_is_unavailable_and_not_an_empty_frame(yahoo, wire):
 
     yahoo.step = answer(chart()[:40], length=4_000)
     with pytest.raises(SourceUnavailable, match="AAPL"):
+        wire("AAPL", PARAMS)
+
+
+def test_a_body_that_no_chart_has_goes_no_further(yahoo, wire):
+    yahoo.step = answer(b" " * (MOST_BYTES + 1), is_packed=True)
+
+    with pytest.raises(AnswerDistrusted, match="AAPL: an answer of 33,554,433 bytes"):
         wire("AAPL", PARAMS)
 
 
