@@ -186,3 +186,17 @@ def test_an_update_asks_for_no_minutes_of_before_the_first_that_were_asked_for_a
     assert not [path for path in asked if "/minute/" in path]
     assert f"filled 1 session, [{last}, " in said.out
     assert "up to date" in again.out
+
+
+def test_a_plan_of_two_markets_counts_both_against_one_limit(made):
+    words = ("plan", "--plan", "advanced", "--tickers", "SAAA,X:BTCUSD", "--datasets", "daily", "--json")
+
+    few = json.loads(made.done(*words, "--max-calls", 4))
+    more = json.loads(made.done(*words, "--max-calls", 1_000))
+
+    assert more["reference"]["calls"] == 9
+    assert (few["calls"], few["markets"]["crypto"]["calls"]) == (0, 0)
+    spare = 9 + more["calls"]
+    exact = json.loads(made.done(*words, "--max-calls", spare))
+    assert (exact["calls"], exact["markets"]["crypto"]["calls"]) == (more["calls"], 0)
+    assert more["markets"]["crypto"]["calls"] > 0
