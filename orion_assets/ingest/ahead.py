@@ -34,6 +34,7 @@ class Ahead:
         self._threads = ThreadPoolExecutor(in_flight, thread_name_prefix="fetcher")
         self._under_way: dict[Ask, Future[Answer]] = {}
         self.closed = dict[str, OrionError]()
+        self._answered = set[str]()
 
     def __enter__(self) -> Self:
         return self
@@ -51,10 +52,15 @@ class Ahead:
         while len(self._under_way) < self._in_flight and (coming := self._next()) is not None:
             self._under_way[coming] = self._threads.submit(self._asked, coming)
         mine = self._under_way.pop(ask, None)
-        return mine.result() if mine is not None else self._asked(ask)
+        answer = mine.result() if mine is not None else self._asked(ask)
+        self._answered.add(ask.route)
+        return answer
 
     def close(self, route: str, error: OrionError) -> None:
-        """Ask no more ahead by a route that was refused; what is under way by it is spent, and nobody waits for it."""
+        """Ask no more by a route that was refused and never answered; what is under way by it is spent."""
+        if route in self._answered:
+            # It is in the plan of the key, whatever one call is told
+            return
         self.closed[route] = error
         for ask in [ask for ask in self._under_way if ask.route == route]:
             self._under_way.pop(ask).cancel()
