@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -51,6 +52,7 @@ def build_definitions(
     audits = 0 if settings.source in (NO_SOURCE, SYNTHETIC, "files") else settings.audit_sessions
     state = State(settings.state_url)
     made = jobs(daily, reference, history)
+    supplied = partial(res.supplied, settings)
     return dg.Definitions(
         assets=[*reference, *daily, *history, *(asset for assets in others.values() for asset in assets)],
         jobs=[*made, *(job_of(market, assets) for market, assets in others.items())],
@@ -58,7 +60,7 @@ def build_definitions(
             *(end_of_day_on(axis, state, audits), weekly_reference, weekly_history),
             *(end_of_day_of(market, its, state) for market, its in axes.items()),
         ],
-        sensors=[universe_sensor([job for job in made if job.name != "reference"], settings.start)],
+        sensors=[universe_sensor([job for job in made if job.name != "reference"], settings.start, supplied)],
         resources={**resources(settings), **(overrides or {})},
         loggers=loggers,
         executor=dg.in_process_executor,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 
 import typer
@@ -35,7 +35,7 @@ from orion_assets.ingest.reference_calls import Due
 from orion_assets.markets import EQUITIES, market_of
 from orion_assets.schemas import DERIVED, RAW_TICKERS
 from orion_assets.settings import Settings
-from orion_assets.sources.protocols import Source, listed_by
+from orion_assets.sources.protocols import listed_by
 from orion_assets.store.state import STATES
 
 
@@ -116,6 +116,7 @@ def update(
     ctx: typer.Context,
     until: Until = None,
     takes_back: TakesBack = False,
+    max_calls: MaxCalls = None,
     max_in_flight: MaxInFlight = None,
     json: Json = False,
 ) -> None:
@@ -132,23 +133,37 @@ def update(
     source = call.source()
     instant = context.moment(until)
     launch = Launch("daily", until=instant.isoformat() if until else "", takes_back=takes_back)
+    limits = Limits(max_calls)
     errands = markets.due(call, settings, source, instant, is_replay=until is not None)
-    others = markets.run(call, settings, source, errands.work, launch, instant=instant, show=not json)
+    fill_others = partial(markets.run, call, settings, source, errands.work, launch, instant=instant, show=not json)
     if not errands.has_equities:
-        _finish_markets(others, Limits(), as_json=json)
+        _finish_markets(fill_others(max_calls=max_calls), limits, as_json=json)
         return
-    probe_again(call, source, next(iter(call.state().universe() or settings.equities), ""), instant)
+    followed = call.state().universe() or settings.equities
+    probe_again(call, source, next(iter(followed), ""), instant)
     dues = ranges.due(call, settings, source, instant, is_replay=until is not None)
+    due_reference = partial(reference_due, call, source, followed, instant)
+    planning = Planning(call, source.routes(instant.astimezone(calendars.NEW_YORK).date()), instant, until is not None)
+    first = due_reference() if planning.routes and dues else Due()
+    works = _works(planning, dues, followed, less(max_calls, first.calls))
+    spent = first.calls + sum(work.calls for work in works)
+    others = fill_others(max_calls=less(max_calls, spent))
     fills = [replace(launch, start=found.start, end=found.end, assets=(*found.datasets, *DERIVED)) for found in dues]
     stale = stale_span(call.state())
     if fills:
-        for line in _planned(call, source, dues, instant, is_replay=until is not None):
+        for line in [*first.lines(), *_planned(planning, dues, works, followed)]:
             ERR.print(line)
+        if max_calls is not None and works:
+            fills = _allowed(fills, first, works, max_calls)
         # The newest last, so that one that keeps failing is told and keeps nobody from today
         outcomes = [fill(call, settings, each, show=not json) for each in fills]
         whole = replace(launch, start=fills[0].start, end=fills[-1].end, assets=fills[-1].assets)
-        _finish(Report(call, whole, merged(outcomes), others), as_json=json)
-    elif stale is not None:
+        spans = [(due.start, due.end) for due in dues]
+        _finish(Report(call, whole, merged(outcomes), others, spans), as_json=json)
+        if planning.routes:
+            limits.demand_done(due_reference(), [*reversed(works), *(each.work for each in others)])
+        return
+    if stale is not None:
         launch = _derivation(launch, stale)
         _finish(Report(call, launch, _run(settings, launch, show=not json), others), as_json=json)
     elif json:
@@ -158,22 +173,37 @@ def update(
         is_asked = not call.state().count_sessions(STATES).is_empty()
         OUT.print(ranges.reached(source, instant, settings.start, is_asked=is_asked))
         _demand_done([each.outcome for each in others])
+    limits.demand_done(Due(), [each.work for each in others])
+
+
+def _works(
+    planning: Planning, dues: Sequence[ranges.Due], followed: Sequence[str], max_calls: int | None
+) -> list[Plan]:
+    """Plan each of the ranges that are due, in their order; where calls are few, the newest gets them first."""
+    works: list[Plan] = []
+    for due in reversed(dues if planning.routes else ()):
+        works.insert(0, planning.of((due.start, due.end), followed, due.datasets, max_calls=max_calls))
+        max_calls = less(max_calls, works[0].calls)
+    return works
 
 
 def _planned(
-    call: Call, source: Source, dues: Sequence[ranges.Due], instant: datetime, *, is_replay: bool
+    planning: Planning, dues: Sequence[ranges.Due], works: Sequence[Plan], followed: Sequence[str]
 ) -> Iterator[str]:
     """Say what each of the ranges that are due costs, as they are asked for; nothing where asking is free."""
-    routes = source.routes(instant.astimezone(calendars.NEW_YORK).date())
-    if not routes:
-        return
-    followed = call.state().universe() or call.settings.equities
-    yield from reference_due(call, source, followed, instant).lines()
-    planning = Planning(call, routes, instant, is_replay)
-    for due in dues:
-        span = due.start, due.end
+    for due, work in zip(dues, works, strict=False):
         yield f"[{due.start}, {due.end}), tickers: {len(followed)}"
-        yield from planning.lines(planning.of(span, followed, due.datasets), span, followed, due.datasets)
+        yield from planning.lines(work, (due.start, due.end), followed, due.datasets)
+
+
+def _allowed(fills: Sequence[Launch], first: Due, works: Sequence[Plan], max_calls: int) -> list[Launch]:
+    """Give launches that make no calls but those of their plans; the first of them makes those of the reference."""
+    # Asked for once: what it leaves is left for the next time
+    references = [first, *[Due()] * (len(works) - 1)]
+    return [
+        replace(each, max_calls=_allowance(reference, work, max_calls))
+        for each, reference, work in zip(fills, references, works, strict=True)
+    ]
 
 
 def fill(call: Call, settings: Settings, launch: Launch, *, show: bool) -> Outcome:

@@ -3,6 +3,7 @@
 A refusal names the one bound that is to blame.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -12,15 +13,16 @@ from orion_assets import calendars
 from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW
 from orion_assets.cli.output import refuse
+from orion_assets.ingest.holes import due_cells
 from orion_assets.ingest.landing import is_by_ticker
-from orion_assets.ingest.missing import holes, near_one_another
+from orion_assets.ingest.missing import first_asked, holes, near_one_another
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.objects import replaced
 from orion_assets.ingest.restatements import rereads
 from orion_assets.ingest.runner import restated
+from orion_assets.schemas import TABLES
 from orion_assets.settings import Settings
 from orion_assets.sources.protocols import Ask, Source, last_session_of, listed_by
-from orion_assets.store.state import STATES
 
 
 class Due(NamedTuple):
@@ -67,31 +69,52 @@ def open_end(source: Source, instant: datetime) -> date:
 def due(call: Call, settings: Settings, source: Source, instant: datetime, *, is_replay: bool) -> list[Due]:
     """List the ranges in which raw tables should have answers by an instant and have not, oldest first.
 
-    Planned are the sessions from the first one ever asked for on, ORION_START before any was, up to where the source
-    ends. Holes far apart are ranges of their own: what keeps failing in one year must not take this week along. Where
-    asking costs nothing, sessions that the source tells otherwise now are due too; where it costs calls, those whose
-    turn it is to be asked for again, and those whose object was replaced.
+    Planned are, of each raw table, the sessions from the first one that it was ever asked for on, up to where the
+    source ends; `_first_of` says where a table begins that never was. Holes far apart are ranges of their own: what
+    keeps failing in one year must not take this week along. Where asking costs nothing, sessions that the source tells
+    otherwise now are due too; where it costs calls, those whose turn it is to be asked for again, and those whose
+    object was replaced, but not those of which no call can tell and the ledger says so.
     """
     state = call.state()
-    asked = state.count_sessions(STATES).filter(pl.col("dataset").is_in(RAW))["session"].sort().to_list()
-    first = asked[0] if asked else settings.start
+    firsts = {name: first for name, first in first_asked(state).items() if name in RAW}
     tickers = state.universe() or settings.equities or listed_by(source)
     found: dict[str, list[date]] = {}
+    begins: dict[str, date] = {}
     routes = source.routes(instant.astimezone(calendars.NEW_YORK).date())
     for dataset in (name for name in RAW if name in source.datasets):
-        sessions = begun(first, _end_of(dataset, source, instant), instant)
+        begins[dataset] = _first_of(dataset, firsts, settings, instant)
+        sessions = begun(begins[dataset], _end_of(dataset, source, instant), instant)
         if sessions:
             span = (sessions[0], sessions[-1] + timedelta(days=1))
             ask = Ask(dataset, *span, tickers if is_by_ticker(dataset) else (), instant)
-            found[dataset] = [*holes(state, dataset, len(tickers), span), *replaced(state.objects, routes, ask)]
+            open_days = holes(state, dataset, len(tickers), span)
+            if routes:
+                called = due_cells(state, call.lake(), routes, [ask], instant)["session"].unique().to_list()
+                # What has not closed yet is nobody's to answer, and is derived up to its open cut-off
+                open_days = [*called, *set(open_days).difference(_closed(span, instant))]
+            found[dataset] = [*open_days, *replaced(state.objects, routes, ask)]
             if routes and not is_replay:
                 found[dataset] += rereads(state, routes, ask, settings.audit_sessions)["session"].unique().to_list()
-            if asked and source.is_local and not is_replay:
+            if firsts and source.is_local and not is_replay:
                 found[dataset] += restated(call.lake(), source, ask, Moment(instant))
     return [
         Due(days[0], days[-1] + timedelta(days=1), tuple(name for name in found if set(days) & set(found[name])))
-        for days in near_one_another(sorted({day for days in found.values() for day in days}))
+        for days in near_one_another(sorted({day for days in found.values() for day in days}), begins.values())
     ]
+
+
+def _first_of(dataset: str, firsts: Mapping[str, date], settings: Settings, instant: datetime) -> date:
+    """Give the session that a raw table begins with: the first that it, or where it never was another, was asked for.
+
+    Minutes that nobody asked for begin with the last session: those of years are thousands of calls, and a backfill's.
+    """
+    if dataset in firsts or not firsts:
+        return firsts.get(dataset, settings.start)
+    return calendars.session_under_way(instant) if TABLES[dataset].is_intraday else min(firsts.values())
+
+
+def _closed(span: tuple[date, date], instant: datetime) -> list[date]:
+    return calendars.sessions(*span).filter(pl.col("ts_close_cutoff") <= instant)["session"].to_list()
 
 
 def reached(source: Source, instant: datetime, start: date, *, is_asked: bool) -> str:

@@ -38,18 +38,32 @@ class OfMarket(Protocol):
 
 @dataclass(frozen=True)
 class Report:
-    """What was asked of a run and what came of it; `others` is what came of markets beside equities."""
+    """What was asked of a run and what came of it.
+
+    Attributes:
+        call: The call.
+        launch: What was asked of it; of several runs, from the first session to the last.
+        outcome: What came of it.
+        others: What came of markets beside equities.
+        spans: The sessions [start, end) of each run, where there were several.
+    """
 
     call: Call
     launch: Launch
     outcome: Outcome
     others: Sequence[OfMarket] = ()
+    spans: Sequence[tuple[date, date]] = ()
+
+    @property
+    def filled(self) -> Sequence[tuple[date, date]]:
+        """The sessions [start, end) that the runs were for."""
+        start, end = self.launch.start, self.launch.end
+        return self.spans or ([] if start is None or end is None else [(start, end)])
 
     @property
     def sessions(self) -> int:
-        """How many sessions the run was for."""
-        start, end = self.launch.start, self.launch.end
-        return 0 if start is None else calendars.sessions(start, end).height
+        """How many sessions the runs were for."""
+        return sum(calendars.sessions(*span).height for span in self.filled)
 
     @property
     def next_commands(self) -> list[str]:
@@ -66,14 +80,15 @@ class Report:
         told = {**asdict(self.outcome), "findings": [asdict(each) for each in found]}
         span = [self.launch.start, self.launch.end]
         others = {"markets": [each.as_json() for each in self.others]} if self.others else {}
-        document({**told, "range": span, "sessions": self.sessions, "next": self.next_commands, **others})
+        ranges = {"ranges": [list(each) for each in self.spans]} if len(self.spans) > 1 else {}
+        document({**told, **ranges, "range": span, "sessions": self.sessions, "next": self.next_commands, **others})
 
     def show(self) -> None:
         """Print a screen for people; what the checks found goes to stderr."""
-        start, end = self.launch.start, self.launch.end
+        where = ", ".join(f"[{start}, {end})" for start, end in self.filled)
         asked = [name for name in self.launch.assets if name in RAW]
         verb = "filled" if asked or not self.launch.assets else "derived anew"
-        OUT.print(f"{verb} {counted(self.sessions, 'session')}, [{start}, {end})")
+        OUT.print(f"{verb} {counted(self.sessions, 'session')}, {where}")
         OUT.print()
         frame(self._rows(), as_json=False)
         if again := self.outcome.derived_again:

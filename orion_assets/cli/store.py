@@ -9,8 +9,8 @@ from orion_assets.cli.context import Call, now
 from orion_assets.cli.launch import Launch
 from orion_assets.cli.options import Json
 from orion_assets.cli.output import OUT, Exit, document, frame, refuse
-from orion_assets.schemas import DERIVED, RAW_COVERAGE, RAW_UNIVERSE, SECURITIES, STORED, TABLES
-from orion_assets.transforms.versions import visible
+from orion_assets.ingest.rebuilding import follow_again
+from orion_assets.schemas import DERIVED, RAW_COVERAGE, SECURITIES, STORED, TABLES
 
 app = typer.Typer(no_args_is_help=True, help="What is stored: hash, rebuild, compact.")
 
@@ -39,10 +39,8 @@ def rebuild(ctx: typer.Context, json: Json = False) -> None:
     if asked.is_empty():
         refuse("store rebuild: the lake is empty; start with: orion backfill", Exit.FAILED)
     first, last = asked.min(), asked.max()
-    if not call.state().universe():
-        # Raw alone was brought here
-        followed = visible(call.lake().read(RAW_UNIVERSE), RAW_UNIVERSE.key)
-        call.state().add_tickers(followed["ticker"].to_list(), ts_added=now())
+    # Where raw alone was brought here
+    follow_again(call.lake(), call.state(), now())
     from orion_assets.cli.run import execute, instance  # noqa: PLC0415 - Dagster takes seconds to load
 
     with instance(settings) as on:

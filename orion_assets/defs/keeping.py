@@ -3,7 +3,7 @@
 The state database says what there is to do; Dagster's instance says what was tried.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -14,7 +14,7 @@ import dagster as dg
 from orion_assets.defs.partitions import DATE_FORMAT
 from orion_assets.ingest.freshness import stale_span
 from orion_assets.ingest.ledger import PUBLISHED
-from orion_assets.ingest.missing import lacking_past, lost, near_one_another, unasked
+from orion_assets.ingest.missing import first_asked, lacking_past, lost_of, near_one_another, unasked
 from orion_assets.schemas import DERIVED, RAW_DAILY_BARS, RAW_MINUTE_BARS
 from orion_assets.store.state import State
 
@@ -26,6 +26,8 @@ AT_ONCE: Final = 100
 # tickers for the derivation
 _WAITS: Final = (timedelta(), timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6))
 _DAY: Final = timedelta(days=1)
+# Which raw tables the source is asked for: looked up only where something is left behind; None means whatever there is
+Supplied = Callable[[], Collection[str] | None]
 _UNDER_WAY: Final = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -65,7 +67,9 @@ class Piece:
         )
 
 
-def pieces(state: State, keys: Sequence[str], first: date, now: datetime) -> Iterator[Piece]:
+def pieces(
+    state: State, keys: Sequence[str], first: date, now: datetime, supplied: Supplied = lambda: None
+) -> Iterator[Piece]:
     """Give what is to be done, what others wait for first.
 
     Args:
@@ -73,13 +77,15 @@ def pieces(state: State, keys: Sequence[str], first: date, now: datetime) -> Ite
         keys: Tickers that have a partition, in the order of the instance.
         first: First session of the axis; what lies before it cannot be asked for.
         now: The time, UTC.
+        supplied: Says which raw tables the source is asked for; None means all that were ever asked for.
     """
-    for days in near_one_another([day for day in lost(state, now) if day >= first]):
-        yield Piece(f"ask {days[0]} {days[-1]}", "daily", _named(days[0], days[-1]))
+    yield from _asks(state, first, now, supplied)
     lacking = lacking_past(state)
-    missing = unasked(state, lacking[:AT_ONCE])
-    if missing:
-        yield _fill(missing, first)
+    for table in (RAW_DAILY_BARS, RAW_MINUTE_BARS):
+        # Minutes of a week are not wanted for the years of daily bars
+        missing = unasked(state, lacking_past(state, table.name)[:AT_ONCE], table.name)
+        if missing and _is_supplied(table.name, supplied()):
+            yield _fill(table.name, missing, first)
     if stale := stale_span(state, since=first):
         yield Piece(f"derive {stale[0]} {stale[1]}", "daily", _named(stale[0], stale[1] - _DAY), DERIVED)
     elif stale_span(state) is None and not state.count_sessions(["data"], dataset=PUBLISHED).is_empty():
@@ -87,6 +93,20 @@ def pieces(state: State, keys: Sequence[str], first: date, now: datetime) -> Ite
         due = set(state.histories_due()) - set(lacking)
         for run in histories(keys, tuple(due)):
             yield Piece(f"history {run[0]} {run[1]}", "history", run)
+
+
+def _asks(state: State, first: date, now: datetime, supplied: Supplied) -> Iterator[Piece]:
+    """Give the runs that ask for what others left behind: each for the raw tables that lack something, and no other."""
+    left = {name: [day for day in days if day >= first] for name, days in lost_of(state, now).items()}
+    wanted = {name: days for name, days in left.items() if days and _is_supplied(name, supplied())}
+    firsts = first_asked(state).values()
+    for days in near_one_another(sorted({day for each in wanted.values() for day in each}), firsts):
+        names = [name for name, each in wanted.items() if set(days) & set(each)]
+        yield Piece(f"ask {days[0]} {days[-1]}", "daily", _named(days[0], days[-1]), (*names, *DERIVED))
+
+
+def _is_supplied(dataset: str, supplied: Collection[str] | None) -> bool:
+    return supplied is None or dataset in supplied
 
 
 def histories(keys: Sequence[str], tickers: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -104,7 +124,12 @@ def histories(keys: Sequence[str], tickers: Sequence[str]) -> Iterator[tuple[str
 
 
 def choose(
-    instance: dg.DagsterInstance, state: State, keys: Sequence[str], first: date, now: datetime
+    instance: dg.DagsterInstance,
+    state: State,
+    keys: Sequence[str],
+    first: date,
+    now: datetime,
+    supplied: Supplied = lambda: None,
 ) -> dg.RunRequest | str:
     """Choose the one run to make now, or say why none is made.
 
@@ -114,13 +139,14 @@ def choose(
         keys: Tickers that have a partition, in the order of the instance.
         first: First session of the axis.
         now: The time, UTC.
+        supplied: As `pieces` takes it.
     """
     # One that never ended, because its machine went away, blocks for a day
     busy = instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY, created_after=now - _DAY), limit=1)
     if busy:
         return f"run {busy[0].run_id[:8]} of {busy[0].job_name} is under way; what it leaves is looked after then"
     waiting: list[str] = []
-    for piece in pieces(state, keys, first, now):
+    for piece in pieces(state, keys, first, now, supplied):
         # However a run of today ended: it left the piece to be done
         tried = instance.get_run_records(dg.RunsFilter(tags={KEEPS: piece.what}, created_after=now - _DAY))
         wait = _WAITS[min(len(tried), len(_WAITS) - 1)]
@@ -140,12 +166,13 @@ def choose(
     return f"{len(state.universe())} tickers are followed, all is answered and derived, and each has its history"
 
 
-def _fill(missing: Mapping[str, Sequence[date]], first: date) -> Piece:
+def _fill(dataset: str, missing: Mapping[str, Sequence[date]], first: date) -> Piece:
     """Ask for the bars that some tickers lack; the rest was asked of the whole market, and deriving comes after."""
     tickers = sorted(missing)
     start, last = min(days[0] for days in missing.values()), max(days[-1] for days in missing.values())
-    what = f"fill {tickers[0]} {tickers[-1]} {start} {last}"
-    return Piece(what, "daily", _named(max(start, first), last), [RAW_DAILY_BARS.name, RAW_MINUTE_BARS.name], tickers)
+    kind = "" if dataset == RAW_DAILY_BARS.name else "minutes of "
+    what = f"fill {kind}{tickers[0]} {tickers[-1]} {start} {last}"
+    return Piece(what, "daily", _named(max(start, first), last), [dataset], tickers)
 
 
 def _named(first: date, last: date) -> tuple[str, str]:

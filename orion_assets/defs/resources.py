@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from orion_assets import calendars
 from orion_assets.clock import SystemClock, uptime
 from orion_assets.defs.io import LakeIOManager
+from orion_assets.errors import SettingsError
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Desk
 from orion_assets.ingest.universe import Universe
@@ -137,6 +138,15 @@ def source(settings: Settings) -> dg.ResourceDefinition:
         return open_source(settings, calls, floors)
 
     return dg.ResourceDefinition(opened, _NOTHING, "Whom raw assets ask: ORION_SOURCE.")
+
+
+def supplied(settings: Settings) -> frozenset[str]:
+    """Give the raw tables that the source of the settings is asked for; none where it cannot be opened."""
+    calls, floors = SharedCallLog(settings.state_url, uptime), StoredFloors(settings.state_url)
+    try:
+        return open_source(settings, calls, floors).datasets
+    except SettingsError:
+        return frozenset()
 
 
 def universe(settings: Settings) -> dg.ResourceDefinition:

@@ -64,6 +64,7 @@ class Ahead:
         self._threads = ThreadPoolExecutor(sum(lane.room for lane in self._lanes) or 1, thread_name_prefix="fetcher")
         self._under_way: dict[Ask, tuple[_Moving, Future[Answer]]] = {}
         self.closed = dict[str, OrionError]()
+        self._answered = set[str]()
 
     def __enter__(self) -> Self:
         return self
@@ -84,13 +85,19 @@ class Ahead:
                 self._under_way[coming] = lane, self._threads.submit(self._asked, coming)
         mine = self._under_way.pop(ask, None)
         if mine is None:
-            return self._asked(ask)
-        lane, answer = mine
-        lane.room += 1
-        return answer.result()
+            answer = self._asked(ask)
+        else:
+            lane, under_way = mine
+            lane.room += 1
+            answer = under_way.result()
+        self._answered.add(ask.route)
+        return answer
 
     def close(self, route: str, error: OrionError) -> None:
-        """Ask no more ahead by a route that was refused; what is under way by it is spent, and nobody waits for it."""
+        """Ask no more by a route that was refused and never answered; what is under way by it is spent."""
+        if route in self._answered:
+            # It is in the plan of the key, whatever one call is told
+            return
         self.closed[route] = error
         for ask in [ask for ask in self._under_way if ask.route == route]:
             lane, answer = self._under_way.pop(ask)

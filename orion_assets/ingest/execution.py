@@ -217,6 +217,7 @@ class _Filling:
     def _made(self, call: Call, hearing: Hearing, objects: Objects, ahead: Ahead) -> Landed:
         ask = self._ask(call)
         if (error := ahead.closed.get(call.route)) is not None:
+            # Said once, of the call that was made
             self._refused(call, ask, error)
             return Landed.nothing(self.table)
         try:
@@ -225,7 +226,7 @@ class _Filling:
             if isinstance(e, NotEntitled) and not e.is_by_date and not self._is_of_index:
                 # Whatever it is asked for next, the plan of the key has it not
                 ahead.close(call.route, e)
-            self._refused(call, ask, e)
+            LOG.warning("%s. %s", e, self._refused(call, ask, e))
             return Landed.nothing(self.table)
         objects.landed(ask)
         self._record_doubts(ask, hearing)
@@ -243,8 +244,8 @@ class _Filling:
             self.desk.state.record(told_cells(empty.select(HOLES.keys()), since, f"{told}. The next run asks again"))
             yield self._made(replace(call, start=day, end=end), hearing, objects, ahead)
 
-    def _refused(self, call: Call, ask: Ask, error: OrionError) -> None:
-        """Say what came of a call that was in vain, and leave a note where it asked once more for what was answered."""
+    def _refused(self, call: Call, ask: Ask, error: OrionError) -> str:
+        """Say in the ledger what came of a call that was in vain, also where it asked again; gives what is next."""
         state, then = _STATES[type(error)]
         evidence = ""
         if isinstance(error, NotEntitled) and error.is_by_date and self._is_of_object(call):
@@ -252,9 +253,9 @@ class _Filling:
             evidence, then = refused(call.route), _OTHERWISE
         elif isinstance(error, NotEntitled) and error.is_by_date and self._is_long_ago(call):
             evidence, then = at_floor(self._floor), _GONE
-        LOG.warning("%s. %s", error, then)
         self._record(self._open_cells(ask), f"{error}. {then}", state, evidence)
         self._note(ask, error)
+        return then
 
     def _note(self, ask: Ask, error: OrionError) -> None:
         known = self.desk.state.cells(self.table.name, start=ask.start, end=ask.end, states=ANSWERED)

@@ -130,8 +130,27 @@ def quarantined_cells(
     standing = visible(raw, origin.key).select(*cell, "ts_known", row_key=key_text(origin))
     is_standing = held.join(standing, on=[*cell, "ts_known", "row_key"], how="semi")
     lost = is_standing.join(visible(clean, origin.key), on=cell, how="anti")
-    # A row of a closed day is held too, but there is no cell that it could fill
-    planned = lost.join(sessions_for(origin.name).select("session"), on="session", how="semi")
+    return _one_each(lost, origin)
+
+
+def doubted_cells(held: pl.DataFrame, raw: pl.DataFrame, origin: Table) -> pl.DataFrame:
+    """Give the ledger rows of the whole market's cells in which rows, as the source has them now, were held back.
+
+    Args:
+        held: QUARANTINE rows of one origin.
+        raw: Its rows, all versions.
+        origin: The raw table, one whose cells are the whole market's.
+    """
+    row = ["session", "ts_known", "row_key"]
+    standing = visible(raw, origin.key).select("session", "ts_known", row_key=key_text(origin))
+    mine = held.join(standing, on=row, how="semi").with_columns(ticker=pl.lit(WHOLE_MARKET))
+    return _one_each(mine, origin)
+
+
+def _one_each(held: pl.DataFrame, origin: Table) -> pl.DataFrame:
+    """Give the ledger rows of the cells of QUARANTINE rows; a row of a closed day fills none."""
+    cell = ["ticker", "session"]
+    planned = held.join(sessions_for(origin.name).select("session"), on="session", how="semi")
     counted = planned.with_columns(rows=pl.col("row_key").n_unique().over(cell).cast(pl.Int64))
     one_each = counted.sort("rule", "row_key").unique(cell, keep="first", maintain_order=True)
     return conformed(

@@ -1,6 +1,6 @@
 """What should be there and is not: sessions with holes or left behind, tickers whose past was never asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -47,42 +47,65 @@ class Coverage:
 
 
 def lost(state: State, now: datetime) -> list[date]:
-    """List the sessions that runs left behind: asked for in vain, stepped over, or not there yet a few sessions ago.
+    """List the sessions that runs left behind of any dataset, as `lost_of` does of each."""
+    return sorted({day for days in lost_of(state, now).values() for day in days})
 
-    What is not there after RECENT sessions is no longer waited for: most often the source ends before it.
+
+def lost_of(state: State, now: datetime) -> dict[str, list[date]]:
+    """List by dataset the sessions that runs left behind: in vain, stepped over, or not there yet a few sessions ago.
+
+    What is not there after RECENT sessions is no longer waited for: most often the source ends before it. What lies
+    before the first session that a dataset was asked for was not stepped over: nobody wanted it.
 
     Args:
         state: The state database.
         now: The time, UTC; a session that has not closed is not missed.
+
+    Returns:
+        Raw tables that features are made of, those with such sessions, and the sessions of each, sorted.
     """
     asked = state.count_sessions(STATES).filter(IS_FEATURED)
     if asked.is_empty():
-        return []
+        return {}
     days = asked["session"].unique().sort()
     closed = calendars.sessions(days[0], days[-1] + timedelta(days=1)).filter(pl.col("ts_close_cutoff") <= now)[
         "session"
     ]
-    found: set[date] = set()
-    for dataset in asked["dataset"].unique():
+    found: dict[str, list[date]] = {}
+    for dataset in asked["dataset"].unique().sort():
         is_each = is_by_ticker(dataset)
         failed, late = (
             state.count_sessions([name], dataset=dataset, followed=is_each)["session"] for name in ("failed", "not_yet")
         )
-        known = asked.filter(pl.col("dataset") == dataset)["session"]
-        found |= {*failed, *(set(late) & set(closed.tail(RECENT))), *(set(closed) - set(known))}
-    return sorted(found & set(closed))
+        known = asked.filter(pl.col("dataset") == dataset)["session"].sort()
+        stepped_over = set(closed.filter(closed > known[0])) - set(known)
+        left = {*failed, *(set(late) & set(closed.tail(RECENT))), *stepped_over} & set(closed)
+        if left:
+            found[dataset] = sorted(left)
+    return found
 
 
-def near_one_another(days: Sequence[date]) -> list[list[date]]:
-    """Part sorted sessions where more than NEAR_SESSIONS lie between two of them."""
+def near_one_another(days: Sequence[date], firsts: Collection[date] = ()) -> list[list[date]]:
+    """Part sorted sessions where more than NEAR_SESSIONS lie between two of them, and before each of `firsts`.
+
+    A run over a part is about several raw tables: none of them is asked for what lies before its first session.
+    """
     position = dict(calendars.sessions().select("session", "position").iter_rows())
     groups: list[list[date]] = []
     for day in days:
-        if groups and position[day] - position[groups[-1][-1]] <= NEAR_SESSIONS:
+        last = groups[-1][-1] if groups else day
+        is_first = any(last < first <= day for first in firsts)
+        if groups and not is_first and position[day] - position[last] <= NEAR_SESSIONS:
             groups[-1].append(day)
         else:
             groups.append([day])
     return groups
+
+
+def first_asked(state: State) -> dict[str, date]:
+    """Give the first session that each raw table of equities was asked for."""
+    asked = state.count_sessions(STATES).filter(IS_FEATURED)
+    return dict(asked.group_by("dataset").agg(pl.col("session").min()).iter_rows())
 
 
 def holes(state: State, dataset: str, followed: int, span: tuple[date, date]) -> list[date]:
@@ -122,23 +145,23 @@ def never_asked(state: State) -> list[date]:
     return between.join(asked, on="session", how="anti")["session"].sort().to_list()
 
 
-def lacking_past(state: State) -> tuple[str, ...]:
+def lacking_past(state: State, dataset: str = RAW_DAILY_BARS.name) -> tuple[str, ...]:
     """List the followed tickers that were not asked for in some session in which bars of others were answered."""
-    asked = state.count_sessions(SPOKEN_OF, dataset=RAW_DAILY_BARS.name).height
-    counts = state.count_tickers(RAW_DAILY_BARS.name)
+    asked = state.count_sessions(SPOKEN_OF, dataset=dataset).height
+    counts = state.count_tickers(dataset)
     return tuple(ticker for ticker in state.universe() if counts.get(ticker, 0) < asked)
 
 
-def unasked(state: State, tickers: Sequence[str]) -> dict[str, list[date]]:
+def unasked(state: State, tickers: Sequence[str], dataset: str = RAW_DAILY_BARS.name) -> dict[str, list[date]]:
     """List, for some tickers, the sessions in which bars of others were answered and its own never asked for.
 
     Args:
         state: The state database.
         tickers: Tickers followed since; those without such sessions are not in the answer.
+        dataset: The raw table of the bars.
     """
     if not tickers:
         return {}
-    dataset = RAW_DAILY_BARS.name
     asked = state.count_sessions(SPOKEN_OF, dataset=dataset)["session"].sort().to_list()
     own = state.cells(dataset=dataset, tickers=tickers)
     known: dict[str, set[date]] = {}

@@ -79,7 +79,7 @@ def _was_in_vain(now: datetime) -> pl.Expr:
     told = pl.col("detail").str.strip_prefix(_IN_VAIN).str.head(20)
     at = told.str.to_datetime(_AT_FORMAT, strict=False, time_zone="UTC", time_unit="us")
     is_noted = pl.col("detail").str.starts_with(_IN_VAIN)
-    return (is_noted & (at > pl.lit(now - _REST_IN_VAIN, UTC_US))).fill_null(value=False)
+    return (is_noted & (at > pl.lit(now.astimezone(UTC) - _REST_IN_VAIN, UTC_US))).fill_null(value=False)
 
 
 def late(state: State, now: datetime, market: Market = EQUITIES) -> list[date]:

@@ -12,9 +12,9 @@ import polars as pl
 import sqlalchemy as sa
 
 from orion_assets.markets import EQUITIES, Market, market_of
-from orion_assets.schemas import ANSWERED
 from orion_assets.store import tallies
 from orion_assets.store.database import Database, micros
+from orion_assets.store.last_word import said_last
 from orion_assets.store.objects import ObjectLog
 from orion_assets.store.reference_log import ReferenceLog
 from orion_assets.store.state_tables import HISTORIES, LANDINGS, LEDGER, SOURCES, TOUCHES, UNIVERSE
@@ -39,8 +39,6 @@ LEDGER_SCHEMA: Final = pl.Schema(
         "detail": pl.String(),
     }
 )
-# States of what was asked for and may be asked for again: each time counts
-_TRIED: Final = ("not_entitled", "not_listed", "quarantined")
 _REQUIRED: Final = (*LEDGER_KEY, "state", "rows", "ts_updated")
 _OF_TICKER: Final[Mapping[str, pl.DataType]] = {
     **dict.fromkeys(("dataset", "ticker"), pl.String()),
@@ -83,43 +81,38 @@ class State:
             ValueError: A column is missing or of another dtype, a state is unknown, a cell stands twice.
         """
         frame = _checked(cells)
-        if frame.is_empty():
-            return
-        given = self._database.insert(LEDGER)
-        told = given.excluded
-        is_later = told.ts_updated > LEDGER.c.ts_updated
-        is_tried = sa.or_(*(told.state == name for name in _TRIED))
-        # Not `in_`, which takes one set of rows at a time
-        was_answered, is_answered = (
-            sa.or_(*(said == name for name in ANSWERED)) for said in (LEDGER.c.state, told.state)
-        )
-        is_doubt = sa.and_(told.state == "quarantined", was_answered, told.ts_updated == LEDGER.c.ts_updated)
-        is_new_attempt = sa.or_(
-            told.state == "failed",
-            sa.and_(told.evidence.is_distinct_from(LEDGER.c.evidence), sa.not_(is_doubt)),
-            sa.and_(is_tried, told.state == LEDGER.c.state, is_later),
-        )
-        changed: dict[str, sa.ColumnElement[Any]] = {
-            name: told[name] for name in LEDGER_SCHEMA if name not in (*LEDGER_KEY, "attempts")
-        }
-        changed["ts_updated"] = sa.case((is_later, told.ts_updated), else_=LEDGER.c.ts_updated)
-        # Two runs side by side: who asked in vain an hour ago comes last to say it
-        is_answer_lost = sa.and_(was_answered, sa.not_(is_answered), told.ts_updated < LEDGER.c.ts_updated)
-        upsert = given.on_conflict_do_update(
-            index_elements=list(LEDGER_KEY),
-            set_={**changed, "attempts": LEDGER.c.attempts + sa.case((is_new_attempt, 1), else_=0)},
-            where=sa.not_(is_answer_lost),
-        )
+        if frame.height:
+            with self._database.begin() as connection:
+                self._record(connection, frame)
+
+    def amend(self, forgotten: pl.DataFrame, told: pl.DataFrame) -> None:
+        """Forget cells and say others, as one: nobody finds the ledger between the two.
+
+        Args:
+            forgotten: LEDGER_KEY and `ts_updated`: cells as they were read. One that was said again since stays.
+            told: As `record` takes it. The attempts of those that were forgotten begin anew.
+        """
+        frame, c = _checked(told), LEDGER.c
+        names = [*LEDGER_KEY, "ts_updated"]
+        one = sa.and_(*(c[name] == sa.bindparam(f"_{name}") for name in names))
+        rows = forgotten.select(pl.col(names).name.prefix("_")).with_columns(pl.col("_ts_updated").to_physical())
+        with self._database.begin() as connection:
+            if rows.height:
+                connection.execute(sa.delete(LEDGER).where(one), rows.sort(pl.all()).to_dicts())
+            if frame.height:
+                self._record(connection, frame)
+
+    def _record(self, connection: sa.Connection, frame: pl.DataFrame) -> None:
+        upsert = said_last(self._database.insert(LEDGER))
         # Sorted, so that two processes lock Postgres rows in one order
         rows = (
             frame.sort(LEDGER_KEY).with_columns(pl.col("ts_known", "ts_updated").to_physical(), attempts=1).to_dicts()
         )
         named = [{"source": name} for name in frame["source"].drop_nulls().unique().sort()]
-        with self._database.begin() as connection:
-            if named:
-                connection.execute(self._database.insert(SOURCES).on_conflict_do_nothing(), named)
-            # With RETURNING, SQLAlchemy sends Postgres a thousand rows a statement, not one: 50,000 in 3 s, not 10
-            connection.execute(upsert if self._database.is_sqlite else upsert.returning(LEDGER.c.state), rows)
+        if named:
+            connection.execute(self._database.insert(SOURCES).on_conflict_do_nothing(), named)
+        # With RETURNING, SQLAlchemy sends Postgres a thousand rows a statement, not one: 50,000 in 3 s, not 10
+        connection.execute(upsert if self._database.is_sqlite else upsert.returning(LEDGER.c.state), rows)
 
     def log_landing(self, run: str, first_session: date, ts_landed: datetime) -> None:
         """Say that a run has changed raw, bearing upon the sessions from one on; the run's last word counts."""
@@ -327,16 +320,10 @@ class State:
             told = named or frozenset(connection.scalars(sa.select(LEDGER.c.source).distinct()))
         return frozenset(name for name in told if name)
 
-    def clear(self, cells: pl.DataFrame | None = None) -> None:
-        """Forget cells (`dataset`, `ticker`, `session`) of the ledger, to rebuild it from the lake; all when None."""
-        c = LEDGER.c
+    def clear(self) -> None:
+        """Forget the ledger, to rebuild it from the lake."""
         with self._database.begin() as connection:
-            if cells is None:
-                connection.execute(sa.delete(LEDGER))
-            elif cells.height:
-                one = sa.and_(*(c[name] == sa.bindparam(f"_{name}") for name in LEDGER_KEY))
-                rows = cells.select(pl.col(LEDGER_KEY).name.prefix("_")).sort(pl.all()).to_dicts()
-                connection.execute(sa.delete(LEDGER).where(one), rows)
+            connection.execute(sa.delete(LEDGER))
 
     def universe(self, market: Market | None = EQUITIES) -> tuple[str, ...]:
         """List the followed tickers of a market, sorted; of all markets when None."""

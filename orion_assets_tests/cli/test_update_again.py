@@ -19,7 +19,7 @@ from orion_assets.sources.synthetic.vendor.truth import large_market
 from orion_assets_tests.accept_runs import deployment, undisturbed
 
 FOLLOWED = ("SAAA", "SAAB", "SAAC")
-COIN = "X:SYNUSD"
+COIN, OTHER_COIN = "X:SYNUSD", "X:FAKUSD"
 
 
 @pytest.fixture
@@ -114,3 +114,15 @@ def test_an_update_asks_again_for_another_market_by_its_own_days(vendor, tmp_pat
     assert versions.sort("ts_known")["close"].to_list() == [pytest.approx(close), pytest.approx(close * 1.25)]
     assert len(vendor.journal) == after
     assert again.code == 0
+
+
+def test_a_limit_on_tickers_holds_for_another_market_too(vendor, tmp_path):
+    last = vendor.truth.sessions["session"].to_list()[-1]
+    made = deployed(vendor, tmp_path, last - timedelta(days=7), f"{COIN},{OTHER_COIN}")
+
+    said = made.orion("backfill", "--datasets", "daily", "--max-tickers", 1)
+
+    assert said.code == 3, said.err
+    assert "--max-tickers 1: 1 ticker with cells to fill remain" in said.err
+    asked = {entry.path.split("/")[4] for entry in vendor.journal.entries if "/range/" in entry.path}
+    assert len(asked) == 1

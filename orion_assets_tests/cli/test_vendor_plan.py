@@ -164,3 +164,39 @@ def test_a_plan_for_named_tickers_counts_the_reference_that_a_backfill_of_them_a
     assert said.code == 0, said.err
     asked = [route for route in routes(vendor) if route in ("tickers", "events")]
     assert before["reference"]["calls"] == len(asked) == 9
+
+
+def test_an_update_asks_for_no_minutes_of_before_the_first_that_were_asked_for_and_for_no_more_than_allowed(
+    made, vendor
+):
+    last = vendor.truth.sessions["session"][-1]
+    made.env.write_text(made.env.read_text() + "ORION_DATASETS=daily,minute\n")
+    assert made.orion("backfill", "--datasets", "daily", "--to", last).code == 0
+    assert made.orion("backfill", "--datasets", "minute", "--from", last).code == 0
+    before = len(vendor.journal)
+
+    few = made.orion("update", "--max-calls", 0)
+    said = made.orion("update")
+    again = made.orion("update")
+
+    asked = [entry.path for entry in vendor.journal.entries[before:]]
+    assert (few.code, said.code, again.code) == (3, 0, 0), few.err + said.err + again.err
+    assert "--max-calls 0: calls remain, 1 of the plan; the next one needs 1: allow at least 1" in few.err
+    assert asked, "the daily bars of the last session"
+    assert not [path for path in asked if "/minute/" in path]
+    assert f"filled 1 session, [{last}, " in said.out
+    assert "up to date" in again.out
+
+
+def test_a_plan_of_two_markets_counts_both_against_one_limit(made):
+    words = ("plan", "--plan", "advanced", "--tickers", "SAAA,X:BTCUSD", "--datasets", "daily", "--json")
+
+    few = json.loads(made.done(*words, "--max-calls", 4))
+    more = json.loads(made.done(*words, "--max-calls", 1_000))
+
+    assert more["reference"]["calls"] == 9
+    assert (few["calls"], few["markets"]["crypto"]["calls"]) == (0, 0)
+    spare = 9 + more["calls"]
+    exact = json.loads(made.done(*words, "--max-calls", spare))
+    assert (exact["calls"], exact["markets"]["crypto"]["calls"]) == (more["calls"], 0)
+    assert more["markets"]["crypto"]["calls"] > 0

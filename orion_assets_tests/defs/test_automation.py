@@ -192,7 +192,8 @@ def test_a_ticker_added_is_filled_then_what_came_meanwhile_derived_then_its_hist
     assert fill.job_name == "daily"
     assert (fill.tags[RANGE[0]], fill.tags[RANGE[1]]) == (START.isoformat(), before.isoformat())
     assert fill.run_config == {"resources": {"universe": {"config": {"only": [added]}}}}
-    assert {key.path[-1] for key in fill.asset_selection} == {"raw_daily_bars", "raw_minute_bars"}
+    # Of minutes nobody has any
+    assert {key.path[-1] for key in fill.asset_selection} == {"raw_daily_bars"}
     (request,) = first.dynamic_partitions_requests
     on.add_dynamic_partitions("tickers", request.partition_keys)
     run(market, on, fill)

@@ -12,6 +12,7 @@ from orion_assets.defs.keeping import choose, pieces
 from orion_assets.ingest.freshness import mark_stale, settle
 from orion_assets.ingest.ledger import told_cells
 from orion_assets.ingest.moment import Moment
+from orion_assets.schemas import DERIVED
 from orion_assets.store.state import State
 
 SPAN = (date(2024, 1, 2), date(2024, 3, 1))
@@ -61,3 +62,52 @@ def test_with_the_axis_set_back_it_is_derived_and_then_the_history_is_written(st
     assert derive.what == "derive 2024-01-16 2024-03-01"
     assert (history.job, history.keys) == ("history", ("AAA", "AAA"))
     assert _published(state).height == calendars.sessions(*SPAN).height
+
+
+def asked_of(state: State, dataset: str, start: date, end: date, word: str = "data") -> None:
+    """Say that a raw table was asked for the sessions [start, end), of the ticker where it has one."""
+    ticker = "AAA" if dataset.endswith("_bars") else "*"
+    cells = calendars.sessions(start, end).select("session", dataset=pl.lit(dataset), ticker=pl.lit(ticker))
+    state.record(told_cells(cells, moment(4, "fill"), "", state=word))
+
+
+def test_a_week_of_minutes_is_no_wish_for_the_minutes_of_all_the_sessions_that_have_daily_bars(state):
+    settle(state, *SPAN, moment(6, "derive"))
+    asked_of(state, "raw_minute_bars", date(2024, 2, 26), SPAN[1])
+
+    assert [piece.job for piece in pieces(state, ["AAA"], SPAN[0], NOW)] == ["history"]
+
+
+def test_what_was_stepped_over_is_asked_of_the_tables_that_lack_it_and_of_no_other(state):
+    settle(state, *SPAN, moment(6, "derive"))
+    asked_of(state, "raw_minute_bars", date(2024, 2, 20), date(2024, 2, 21))
+    asked_of(state, "raw_minute_bars", date(2024, 2, 28), SPAN[1])
+    asked_of(state, "raw_vix", date(2024, 2, 12), SPAN[1])
+    asked_of(state, "raw_vix", date(2024, 2, 15), date(2024, 2, 16), "failed")
+
+    before, after, *_ = pieces(state, ["AAA"], SPAN[0], NOW)
+
+    assert (before.keys, set(before.assets) - set(DERIVED)) == (("2024-02-15", "2024-02-15"), {"raw_vix"})
+    assert (after.keys, set(after.assets) - set(DERIVED)) == (("2024-02-21", "2024-02-27"), {"raw_minute_bars"})
+
+
+def test_nobody_is_asked_for_what_the_source_is_not_asked_for_any_more(state):
+    settle(state, *SPAN, moment(6, "derive"))
+    asked_of(state, "raw_news", *SPAN, "failed")
+    supplied = frozenset({"raw_daily_bars"})
+
+    wanted = [piece.job for piece in pieces(state, ["AAA"], SPAN[0], NOW, lambda: supplied)]
+
+    assert wanted == ["history"]
+    assert next(pieces(state, ["AAA"], SPAN[0], NOW)).assets[0] == "raw_news"
+
+
+def test_the_minutes_of_a_ticker_followed_later_are_those_of_the_sessions_that_others_have(state):
+    settle(state, *SPAN, moment(6, "derive"))
+    asked_of(state, "raw_minute_bars", date(2024, 2, 26), SPAN[1])
+    state.add_tickers(["BBB"], ts_added=moment(6, "follow").now)
+
+    daily, minutes = (piece for piece in pieces(state, ["AAA"], SPAN[0], NOW) if piece.only == ["BBB"])
+
+    assert (daily.assets, daily.keys) == (["raw_daily_bars"], ("2024-01-02", "2024-02-29"))
+    assert (minutes.assets, minutes.keys) == (["raw_minute_bars"], ("2024-02-26", "2024-02-29"))

@@ -100,6 +100,8 @@ def test_the_ledger_of_another_market_is_made_anew_from_the_lake(worlds):
     made.desk.state.clear()
     rebuild(made.desk.lake, made.desk.state, NOW)
 
+    assert made.desk.state.universe(MARKETS["fx"]) == (PAIR,)
+    assert made.desk.state.universe() == ()
     assert made.cells().drop("attempts", "ts_updated").equals(before)
     assert made.states() == {"data": 2}
 

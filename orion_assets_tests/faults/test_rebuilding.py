@@ -8,9 +8,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from orion_assets.ingest.rebuilding import rebuild
-from orion_assets.schemas import ANSWERED, RAW_DAILY_BARS, RAW_NEWS, RAW_VIX
+from orion_assets.quality.quarantine import hold
+from orion_assets.schemas import ANSWERED, RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS, RAW_VIX
 from orion_assets.store.state import LEDGER_KEY, State
-from orion_assets_tests.faults.world import TABLES, World
+from orion_assets.transforms.bars import clean_vix
+from orion_assets_tests.faults.world import TABLES, World, assert_cells
 
 # What the lake knows of a cell; attempts, and when it was last asked for, are the ledger's own
 LANDED = [*LEDGER_KEY, "state", "rows", "source", "evidence", "ts_known"]
@@ -91,7 +93,7 @@ def test_a_lost_ledger_of_a_run_without_faults_is_made_anew_and_nothing_is_asked
 
 def test_what_came_of_nothing_is_forgotten_with_a_lost_ledger_and_asked_for_again(worlds):
     made = worlds(RAW_DAILY_BARS)
-    made.vendor.faults.add("forbidden", kind="endpoint", nth=[1])
+    made.vendor.faults.add("forbidden", kind="timeframe", nth=[1])
     made.run()
     assert made.states()["not_entitled"] == len(made.tickers)
     assert made.plan().calls == 0
@@ -127,3 +129,56 @@ def test_who_is_followed_comes_back_from_the_lake(worlds):
     rebuild(made.desk.lake, made.desk.state, made.clock.now())
 
     assert made.desk.state.universe() == ("SAAB",)
+
+
+class Beside:
+    """A lake of which a run beside the reader fills another part as soon as coverage was read."""
+
+    def __init__(self, lake, run) -> None:
+        self._lake, self._run = lake, run
+
+    def months(self, table):
+        return self._lake.months(table)
+
+    def read(self, table, **more):
+        found = self._lake.read(table, **more)
+        if table is RAW_COVERAGE and self._run:
+            run, self._run = self._run, None
+            run()
+        return found
+
+
+def test_what_a_run_lands_beside_a_rebuilding_is_not_dropped(worlds):
+    made = worlds(RAW_DAILY_BARS)
+    whole = made.span
+    last = made.vendor.truth.sessions["session"][-1]
+    made.desk.state.add_tickers(made.tickers, ts_added=made.clock.now())
+    made.span = (whole[0], last)
+    made.run()
+
+    def run_beside() -> None:
+        made.span = (last, whole[1])
+        made.run()
+
+    done = rebuild(Beside(made.desk.lake, run_beside), made.desk.state, made.clock.now())
+
+    assert (done.changed, done.dropped) == (0, 0)
+    made.span = whole
+    assert_cells(made)
+    assert set(made.states()) == {"data", "empty_confirmed"}
+
+
+def test_a_vix_day_that_is_held_back_is_so_after_the_ledger_was_lost(worlds):
+    made = worlds(RAW_VIX)
+    made.vendor.faults.add("impossible", kind="negative_price", rows=3)
+    made.run()
+    hold(made.desk.lake, clean_vix(made.desk.lake.read(RAW_VIX)).quarantine, *made.span)
+    before = made.cells()
+    other = lost(made)
+
+    rebuild(made.desk.lake, other, made.clock.now())
+
+    assert "quarantined" in made.states()
+    same = ["session", "state", "detail", "evidence"]
+    assert_frame_equal(other.cells("raw_vix").select(same), before.select(same))
+    other.close()

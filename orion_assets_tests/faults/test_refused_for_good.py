@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from orion_assets.ingest.holes import MOST_ATTEMPTS
+from orion_assets.ingest.holes import MOST_ATTEMPTS, due_cells
 from orion_assets.schemas import RAW_DAILY_BARS
 from orion_assets.sources.limiter import Rate
 from orion_assets.sources.routes import Rights
@@ -60,3 +60,23 @@ def test_a_route_refused_side_by_side_is_asked_for_no_more_than_what_is_under_wa
     assert 1 <= made.calls() <= 4
     assert set(made.states()) == {"not_entitled"}
     assert sum(made.states().values()) == 20 * len(made.tickers)
+
+
+def test_what_no_call_can_answer_is_said_once_and_is_due_no_more(worlds):
+    made = worlds(RAW_DAILY_BARS, clock=ManualClock(datetime(2031, 2, 3, 18, tzinfo=UTC)), rights=TWO_YEARS)
+
+    def due() -> int:
+        now = made.clock.now()
+        return due_cells(made.desk.state, made.desk.lake, made.source().routes(now.date()), [made.ask], now).height
+
+    before = due()
+    made.run()
+    after = [due()]
+    made.clock.advance(3 * DAY_S)
+    after.append(due())
+
+    assert before == 3 * len(made.tickers)
+    assert after == [0, 0]
+    assert (set(made.states()), made.calls()) == ({"not_entitled"}, 0)
+    made.rights = replace(TWO_YEARS, years=None)
+    assert due() == before

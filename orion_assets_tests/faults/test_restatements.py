@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from orion_assets import calendars
 from orion_assets.calendars import NEW_YORK
@@ -15,6 +16,7 @@ from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.restatements import audit, late, rereads
 from orion_assets.ingest.runner import Landed
 from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS
+from orion_assets.sources.protocols import ObjectRead
 from orion_assets.sources.synthetic.planted import CORRECTIONS
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.sources.synthetic.vendor.terms import ManualClock, Plan, Terms
@@ -197,3 +199,36 @@ def test_an_audit_asks_for_an_old_session_a_day_once_and_takes_a_quiet_correctio
     assert again[1:] == (0, 0)
     assert audit(live.desk.state, later, 1) == [(dataset, session)]
     assert audit(live.desk.state, later + timedelta(days=1), 1) != [(dataset, session)]
+
+
+def test_an_answer_that_is_refused_when_asked_for_again_is_noted_and_rests_for_a_day(worlds, market):
+    live = Live(worlds, market, date(2024, 10, 1))
+    live.run(evening(date(2024, 10, 1)))
+    before = live.world.cells()
+    live.world.vendor.faults.add("forbidden", kind="timeframe")
+    eleven = datetime(2024, 10, 2, 11, tzinfo=NEW_YORK)
+
+    _, calls, planned_first = live.run(eleven, until=date(2024, 10, 2))
+    told = live.world.cells()
+    rest = [live.run(eleven + timedelta(hours=hours), until=date(2024, 10, 2))[1:] for hours in (1, 23)]
+    due_at_rest = late(live.desk.state, eleven + timedelta(hours=23))
+    live.world.vendor.faults.clear()
+    after = live.run(eleven + timedelta(hours=25), until=date(2024, 10, 2))
+
+    assert (calls, planned_first) == (1, 1)
+    assert_frame_equal(told.drop("detail"), before.drop("detail"))
+    assert all("asked again in vain at 2024-10-02T15:00:00Z: polygon" in text for text in told["detail"])
+    assert (rest, due_at_rest) == ([(0, 0), (0, 0)], [])
+    assert after[1:] == (1, 1)
+
+
+def test_what_an_object_answered_does_not_let_the_evening_begin_earlier(worlds, market):
+    live = Live(worlds, market, date(2024, 10, 1))
+    live.run(evening(date(2024, 10, 1)))
+    eleven = datetime(2024, 10, 2, 11, tzinfo=NEW_YORK)
+    before = late(live.desk.state, eleven)
+
+    live.desk.state.objects.record(RAW_DAILY_BARS.name, {date(2024, 10, 1): ObjectRead("a version", 9)}, eleven)
+
+    assert before == [date(2024, 10, 1)]
+    assert late(live.desk.state, eleven) == []

@@ -93,12 +93,14 @@ def test_tickers_and_the_first_answered_session_are_found_without_counting(state
 
 
 def test_some_cells_are_forgotten_and_the_others_stay(state, cells):
-    some = cells.filter(pl.col("ticker") == "AAA").select("dataset", "ticker", "session")
+    some = cells.filter(pl.col("ticker") == "AAA")
+    since = some.head(1).with_columns(pl.col("ts_updated") + pl.duration(seconds=1)).drop("attempts")
+    state.record(since)
 
-    state.clear(some)
+    state.amend(some, cells.clear().drop("attempts"))
 
-    assert state.cells().height == cells.height - some.height
-    assert state.cells(tickers=["AAA"]).is_empty()
+    assert state.cells().height == cells.height - some.height + 1
+    assert state.cells(tickers=["AAA"])["session"].to_list() == since["session"].to_list(), "said again since"
 
 
 def test_a_cell_that_was_asked_for_in_vain_counts_each_time_and_never_moves_back(state, cells):
