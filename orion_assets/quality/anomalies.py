@@ -1,5 +1,6 @@
 """What looks wrong in a series of bars: splits nobody declared, gaps, repeats, leaps. Found and told, never changed."""
 
+import math
 from datetime import date
 from typing import Final
 
@@ -8,16 +9,24 @@ import polars as pl
 from orion_assets.schemas import WHOLE_MARKET
 from orion_assets.transforms.identity import UNKNOWN
 
-# A ticker that traded on so many sessions running is missed on the first without a bar
+# A ticker that traded on nearly all of so many sessions is missed on the next one without a bar
 STEADY: Final = 60
+# Of which so many may be lost themselves
+_HOLES: Final = 2
 _LEAP: Final = 30.0
 _VOLUME_LEAP: Final = 200.0
 # Of so many tickers the middle one does not trade as much more than usual, but on days of panic or of expiry
 _CROWD: Final = 20
 _CROWD_LEAP: Final = 1.8
-_COMMON_RATIOS: Final = (2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0, 1.5)
+# Shares after for one before, and the reverse splits; a price moves by less than 5:4 without one every week
+_WHOLE_RATIOS: Final = tuple(float(shares) for shares in range(2, 101))
+_RATIOS: Final = (*_WHOLE_RATIOS, *(1 / ratio for ratio in _WHOLE_RATIOS), 3 / 2, 2 / 3, 4 / 3, 5 / 4)
+_LEAST_GAP: Final = 0.19
 _GAP_TOLERANCE: Final = 0.025
+# A fall by a quarter happens without a split too, but nobody sleeps through it
+_SMALL: Final = math.log(1.4)
 _PANIC_TURNOVER: Final = 4.0
+_STIRRED_TURNOVER: Final = 1.5
 _TURNOVER_WINDOW: Final = 20
 
 
@@ -50,7 +59,7 @@ def implausible(bars: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataF
     series = bars.join(days, on="session").sort("security_id", "session")
     judged = series.with_columns(
         _before=pl.col("position").shift().over("security_id"),
-        _steady=pl.col("position").shift(STEADY).over("security_id"),
+        _steady=pl.col("position").shift(STEADY - _HOLES).over("security_id"),
         _move=(pl.col("close") * pl.col("split_factor")).log().diff().over("security_id"),
         _usual=(pl.col("volume") / pl.col("split_factor")).rolling_median(_TURNOVER_WINDOW).shift().over("security_id"),
         _is_same=pl.all_horizontal(
@@ -71,7 +80,7 @@ def implausible(bars: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataF
         _told(
             _gaps(judged, days),
             "missing",
-            f"sessions without a bar: {{:g}}, after {STEADY} with one",
+            f"sessions without a bar: {{:g}}, after one on nearly all of {STEADY}",
             "ask the source again with: orion backfill; a security that was halted has none",
         ),
         _told(
@@ -125,7 +134,7 @@ def _told(rows: pl.DataFrame, rule: str, found: str, remedy: str) -> pl.DataFram
 
 def _gaps(judged: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
     missing = pl.col("position") - pl.col("_before") - 1
-    is_steady = pl.col("_before") - pl.col("_steady") == STEADY - 1
+    is_steady = pl.col("_before") - pl.col("_steady") < STEADY
     first = (pl.col("_before") + 1).cast(days.schema["position"])
     return (
         judged.filter(missing.is_between(1, STEADY) & is_steady)
@@ -137,8 +146,8 @@ def _gaps(judged: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
 def suspected_splits(bars: pl.DataFrame, start: date) -> pl.DataFrame:
     """Find the sessions that open as if a split had happened that no action explains.
 
-    A split shows at the open: the price gaps by a common ratio while money traded stays usual. A crash gaps by no
-    ratio in particular, on several times the usual money.
+    A split shows at the open: the price gaps by n:1, 1:n, 3:2, 4:3 or 5:4 while money traded stays usual. A crash gaps
+    by no ratio in particular, on several times the usual money; and what comes back the next session was a bad bar.
 
     Args:
         bars: Visible CLEAN_DAILY_BARS rows with `security_id` and `split_factor`, from each security's first bar.
@@ -154,15 +163,21 @@ def suspected_splits(bars: pl.DataFrame, start: date) -> pl.DataFrame:
         close_before=pl.col("close").shift().over("security_id"),
         _known=(pl.col("split_factor") / pl.col("split_factor").shift()).over("security_id"),
         turnover_ratio=turnover / before.over("security_id"),
+        _moved=(pl.col("close") * pl.col("split_factor")).log().diff().shift().over("security_id"),
     )
     gap = (pl.col("close_before") / pl.col("_known") / pl.col("open")).log()
-    ratios = pl.DataFrame({"ratio": [*_COMMON_RATIOS, *(1 / ratio for ratio in _COMMON_RATIOS)]})
+    series = series.with_columns(_gap=gap)
+    is_near = (pl.col("_gap") - pl.col("ratio").log()).abs()
+    usual = pl.when(pl.col("_gap").abs() > _SMALL).then(_PANIC_TURNOVER).otherwise(_STIRRED_TURNOVER)
     return (
-        series.with_columns(_gap=gap)
-        .filter((pl.col("_gap").abs() > 0.3) & (pl.col("session") >= start))
-        .join(ratios, how="cross")
-        .filter((pl.col("_gap") - pl.col("ratio").log()).abs() <= _GAP_TOLERANCE)
-        .filter(pl.col("turnover_ratio").fill_null(1.0) < _PANIC_TURNOVER)
+        series.filter(pl.col("_gap").abs() > _LEAST_GAP, pl.col("session") >= start)
+        # A way back is no split: the bar before it was out of line
+        .filter((pl.col("_gap") - pl.col("_moved")).abs().fill_null(math.inf) > _LEAST_GAP)
+        .join(pl.DataFrame({"ratio": _RATIOS}), how="cross")
+        .filter(is_near <= _GAP_TOLERANCE, pl.col("turnover_ratio").fill_null(1.0) < usual)
+        # From 20:1 on, the next ratio is as near as the tolerance
+        .sort(is_near)
+        .unique(["security_id", "session"], keep="first", maintain_order=True)
         .pipe(lambda suspects: suspects.with_columns(remedy=_split_remedies(suspects)))
         .select("ticker", "session", "close_before", "open", "ratio", "turnover_ratio", "remedy")
         .sort("ticker", "session", "ratio")

@@ -10,9 +10,11 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from orion_assets.schemas import FEATURE_MATRIX, RAW_UNIVERSE
+from orion_assets.quality.parity import unequal
+from orion_assets.schemas import FEATURE_MATRIX, RAW_UNIVERSE, SECURITIES
 from orion_assets.tables import UTC_US, Table
-from orion_assets.transforms.pipeline import RAW, derive
+from orion_assets.transforms.pipeline import RAW, derive, kin
+from orion_assets.transforms.securities import securities
 from orion_assets.transforms.versions import current
 
 Tables = Mapping[str, pl.DataFrame]
@@ -105,8 +107,7 @@ def spot_check(
         What differs, at the instants of `probes` and where the newest of the rows came to be known and a tick before:
         a run of today makes rows that no cut-off shows yet. Of how many rows, each instant anew.
     """
-    number = sessions.filter(pl.col("session") < scope.end).height
-    chosen = replace(scope, tickers=sample(scope.tickers, number, _SPOT_TICKERS))
+    chosen = replace(scope, tickers=sampled(scope, sessions))
     raw = read(chosen.tickers)
     mine = made.filter(pl.col("ticker").is_in(list(chosen.tickers)))
     newest = mine.filter(pl.col("ts_known") <= now)["ts_known"].unique().sort().tail(1)
@@ -114,6 +115,29 @@ def spot_check(
     shown = {instant: visible_at(mine, instant) for instant in when if instant <= now}
     found = leaks(raw, shown.__getitem__, sessions, list(shown), chosen)
     return Spotted(found, sum(rows.height for rows in shown.values()))
+
+
+def sampled(scope: Scope, sessions: pl.DataFrame) -> list[str]:
+    """Choose the tickers of a scope that a spot check looks at."""
+    return sample(scope.tickers, sessions.filter(pl.col("session") < scope.end).height, _SPOT_TICKERS)
+
+
+def underived(listed: pl.DataFrame, held: pl.DataFrame, tickers: Sequence[str], sessions: pl.DataFrame) -> list[str]:
+    """Name the tickers whose securities are not what the reference makes of them now, sorted.
+
+    Features made of such securities differ from raw without a fault of theirs.
+
+    Args:
+        listed: RAW_TICKERS rows, all versions.
+        held: SECURITIES rows, all versions, as they were derived last.
+        tickers: Whose securities to compare, and those of their relatives.
+        sessions: calendars.sessions() rows, the whole calendar.
+    """
+    is_kin = pl.col("ticker").is_in(kin(listed, tickers))
+    made, mine = SECURITIES.conform(securities(listed.filter(is_kin), sessions).rows), held.filter(is_kin)
+    differing = unequal(made, mine, SECURITIES)
+    both = pl.concat([frame.select(*SECURITIES.key, "ticker") for frame in (made, mine)])
+    return both.join(differing, on=SECURITIES.key, how="semi")["ticker"].unique().sort().to_list()
 
 
 def sample(tickers: Sequence[str], number: int, count: int) -> list[str]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, Literal
 
 import polars as pl
 
-from orion_assets.schemas import RAW_TICKERS
+from orion_assets.schemas import RAW_TICKERS, WHOLE_MARKET
 from orion_assets.transforms.identity import UNKNOWN
 from orion_assets.transforms.versions import visible
 
@@ -29,6 +29,35 @@ class Finder:
     description: str
     accused: Callable[[pl.DataFrame], pl.DataFrame]
     severity: Severity = "warn"
+
+
+# Nobody has a bar of a minute: so many who trade in each of so many minutes on both sides of it should
+_TRADING: Final = 3
+_AROUND: Final = 3
+_MINUTE: Final = timedelta(minutes=1)
+
+
+def _lost(rows: pl.DataFrame) -> pl.DataFrame:
+    """Minutes between those of a regular session that nobody has; a halt of the whole market looks alike."""
+    traded = _visible(rows).filter(pl.col("phase") == "regular").select("ticker", "session", "ts_open")
+    minutes = traded.select("session", "ts_open").unique().sort("session", "ts_open")
+    holes = minutes.with_columns(_until=pl.col("ts_open").shift(-1).over("session")).filter(
+        pl.col("_until") - pl.col("ts_open") > _MINUTE
+    )
+    side, after = pl.col("ts_open").is_between, pl.col("_until")
+    around = traded.join(holes.rename({"ts_open": "_before"}), on="session").filter(
+        side(pl.col("_before") - (_AROUND - 1) * _MINUTE, pl.col("_before"))
+        | side(after, after + (_AROUND - 1) * _MINUTE)
+    )
+    steady = around.group_by("session", "_before", "_until", "ticker").len().filter(pl.col("len") == 2 * _AROUND)
+    counted = steady.group_by("session", "_before", "_until").agg(tickers=pl.len().cast(pl.Int64))
+    found = counted.filter(pl.col("tickers") >= _TRADING).with_columns(
+        ticker=pl.lit(WHOLE_MARKET),
+        ts_open=pl.col("_before") + _MINUTE,
+        minutes=(pl.col("_until") - pl.col("_before")).dt.total_minutes() - 1,
+        remedy=pl.lit("ask again: orion backfill of the session; where the exchange halted everybody there is none"),
+    )
+    return found.select("ticker", "session", "ts_open", "minutes", "tickers", "remedy").sort("session", "ts_open")
 
 
 def _visible(rows: pl.DataFrame) -> pl.DataFrame:
@@ -102,8 +131,11 @@ BARS: Final = (
     Finder("traded", "No flat bar without volume", _flat),
     Finder("vwap_in_range", "low <= vwap <= high", _vwap_outside),
 )
-# Of a minute as of a day
-MINUTES: Final = BARS
+MINUTES: Final = (
+    # Of a minute as of a day
+    *BARS,
+    Finder("no_minute_lost", "No minute of the regular session is missing for everybody who trades around it", _lost),
+)
 VIX: Final = (
     Finder("prices_in_order", "low <= open, close <= high", _outside),
     Finder("on_exchange_days", "The exchange was open on every VIX day", _closed_days),

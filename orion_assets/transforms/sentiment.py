@@ -12,6 +12,8 @@ from orion_assets.transforms.versions import change_points
 POSITIVE: Final = 0.05
 HALF_LIFE_SESSIONS: Final = 3
 _DECAY: Final = 0.5 ** (1 / HALF_LIFE_SESSIONS)
+# Tickers whose series are in memory at once
+_BLOCK: Final = 50
 _KEY: Final = FEATURE_SENTIMENT.key
 _VALUES: Final = (
     "news_count",
@@ -51,7 +53,7 @@ def feature_sentiment(
     is_followed = (pl.col("ts_cutoff") < pl.col("_until")).fill_null(value=True)
     grid = cells.join(followed, how="cross").filter(is_followed).drop("_until")
     sums = _sums(articles, sessions, followed)
-    decayed = _decayed(sums, sessions, span[1])
+    decayed = _decayed(sums, sessions, span)
     count = pl.col("news_count").fill_null(0.0)
     rows = (
         grid.join(sums, on=_KEY, how="left")
@@ -110,13 +112,22 @@ def _sums(articles: pl.DataFrame, sessions: pl.DataFrame, followed: pl.DataFrame
     )
 
 
-def _decayed(sums: pl.DataFrame, sessions: pl.DataFrame, end: date) -> pl.DataFrame:
-    """Weigh sums and counts by age, from each ticker's first article on."""
+def _decayed(sums: pl.DataFrame, sessions: pl.DataFrame, span: tuple[date, date]) -> pl.DataFrame:
+    """Weigh sums and counts by age, from each ticker's first article on; gives the sessions of the span."""
+    tickers = sums["ticker"].unique().sort()
+    # Each series is as long as the ticker's past, of which one session may be wanted: some tickers at a time
+    blocks = [tickers[at : at + _BLOCK] for at in range(0, max(tickers.len(), 1), _BLOCK)]
+    return pl.concat(
+        _decayed_of(sums.filter(pl.col("ticker").is_in(block.implode())), sessions, span) for block in blocks
+    )
+
+
+def _decayed_of(sums: pl.DataFrame, sessions: pl.DataFrame, span: tuple[date, date]) -> pl.DataFrame:
     first = sums.group_by("ticker", "cutoff").agg(_first=pl.col("session").min())
     # A row of nothing before the first: ewm_mean would give the first value a weight of its own
     lead = first.select("ticker", "cutoff", pl.lit(None, pl.Date).alias("session"))
     days = (
-        first.join(sessions.filter(pl.col("session") < end).select("session"), how="cross")
+        first.join(sessions.filter(pl.col("session") < span[1]).select("session"), how="cross")
         .filter(pl.col("session") >= pl.col("_first"))
         .drop("_first")
     )
@@ -131,6 +142,5 @@ def _decayed(sums: pl.DataFrame, sessions: pl.DataFrame, end: date) -> pl.DataFr
     weighted = series.with_columns(
         pl.col("_sum", "news_count").ewm_mean(alpha=1 - _DECAY, adjust=False).over("ticker", "cutoff")
     ).with_columns(sentiment_decayed=pl.when(has_news).then(pl.col("_sum") / pl.col("news_count")))
-    return weighted.filter(pl.col("session").is_not_null()).select(
-        *_KEY, pl.col("sentiment_decayed").forward_fill().over("ticker", "cutoff")
-    )
+    carried = weighted.select(*_KEY, pl.col("sentiment_decayed").forward_fill().over("ticker", "cutoff"))
+    return carried.filter(pl.col("session") >= span[0])

@@ -1,11 +1,12 @@
 """Every run looks for the future in what it derived, and a leak stays out of the store."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import polars as pl
 import pytest
+import time_machine
 
 from orion_assets.defs.assets.features import _leaked
 from orion_assets.errors import StoreUnavailable
@@ -93,6 +94,41 @@ def test_what_landed_beside_a_run_is_no_leak_and_the_check_says_that_it_did_not_
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "not judged" in check.metadata["note"].value
     assert [row["session"] for row in accused(check)] == [str(START)]
+
+
+LISTED = """
+[[tickers]]
+files = ["listed.csv"]
+columns = { ticker = "symbol", figi = "figi", list_date = "listed", delist_date = "ended" }
+snapshot = 2014-06-01
+"""
+
+
+def test_a_reference_that_landed_and_was_not_derived_is_no_leak(market):
+    mapping, listed = market.folder / "mapping.toml", market.folder / "listed.csv"
+    mapping.write_text(mapping.read_text() + LISTED)
+
+    def landed(acme_since: str, hour: datetime, **assets) -> None:
+        given = [f"ACME,F1,{acme_since},", "BOLT,F2,2010-01-04,", "CROW,F3,2010-01-04,"]
+        listed.write_text("\n".join(["symbol,figi,listed,ended", *given]) + "\n")
+        with time_machine.travel(hour, tick=True):
+            assert market.materialize(job="reference", **assets).success
+
+    landed("2010-01-04", datetime(2014, 7, 18, 20, 30, tzinfo=UTC))
+    with time_machine.travel(datetime(2014, 7, 18, 20, 40, tzinfo=UTC), tick=True):
+        assert market.materialize(START, DAY).success
+    landed("2014-07-10", datetime(2014, 7, 21, 18, tzinfo=UTC), assets=["raw_tickers"])
+
+    with time_machine.travel(datetime(2014, 7, 21, 20, 40, tzinfo=UTC), tick=True):
+        evening = market.materialize(LAST, LAST)
+
+    assert evening.success
+    check = leaks_of(evening)
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    (row,) = accused(check)
+    assert row["ticker"] == "ACME"
+    assert "securities await derivation" in row["found"]
+    assert row["remedy"].startswith("materialize reference")
 
 
 def test_a_check_that_compared_nothing_says_that_it_did_not_judge():

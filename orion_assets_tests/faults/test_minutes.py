@@ -1,19 +1,26 @@
 """Minutes over REST: what is planned is what is asked, answers of 200 that say what is not so, and a run that dies."""
 
 import random
+from datetime import datetime
 
 import pytest
 
 from orion_assets import calendars
 from orion_assets.ingest.runner import Landed
+from orion_assets.market_hours import traded_in
+from orion_assets.markets import EQUITIES
+from orion_assets.quality.rules import MINUTES
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS
 from orion_assets.sources.synthetic.vendor.terms import Terms
+from orion_assets.transforms.minutes import clean_minute_bars
 from orion_assets_tests.faults.test_processes import job_of
 from orion_assets_tests.faults.worker import started
 from orion_assets_tests.faults.world import assert_cells, assert_conserved, assert_no_op, assert_one_line, assert_secret
 from orion_assets_tests.servers import wait_until
 
 THREE = ("SAAA", "SAAB", "SAAC")
+# One of the three seldom trades
+SIX = (*THREE, "SAAD", "SAAE", "SAAF")
 
 
 def test_a_plan_of_minutes_is_asked_window_by_window_and_lands_what_the_vendor_holds(worlds, whole):
@@ -44,6 +51,34 @@ def test_a_ticker_added_later_costs_its_own_windows(worlds):
     assert made.calls() == 3
     assert "/SAAC/" in made.vendor.journal.entries[-1].path
     assert_conserved(made)
+
+
+def lost_minutes(made) -> list[tuple]:
+    raw = made.desk.lake.read(RAW_MINUTE_BARS)
+    clean = clean_minute_bars(raw, traded_in(EQUITIES, *made.span)).rows
+    (finder,) = [each for each in MINUTES if each.name == "no_minute_lost"]
+    return finder.accused(clean).select("ticker", "session", "ts_open", "minutes").rows()
+
+
+@pytest.mark.parametrize("minutes", [1, 4])
+def test_a_minute_that_is_missing_for_everybody_is_the_vendors_hole(worlds, minutes):
+    made = worlds(RAW_MINUTE_BARS, tickers=SIX, sessions=2)
+    made.vendor.faults.add("minute_hole", "range", at="10:31", minutes=minutes)
+
+    made.run()
+
+    days = calendars.sessions(*made.span)["session"].to_list()
+    holes = [datetime(day.year, day.month, day.day, 10, 31, tzinfo=calendars.NEW_YORK) for day in days]
+    assert lost_minutes(made) == [("*", hole.date(), hole, minutes) for hole in holes]
+
+
+def test_a_minute_that_somebody_has_is_nobodys_hole(worlds):
+    made = worlds(RAW_MINUTE_BARS, tickers=SIX, sessions=2)
+    made.vendor.faults.add("minute_hole", "range", match="/SAA[B-F]/", at="10:31")
+
+    made.run()
+
+    assert lost_minutes(made) == []
 
 
 UNTRUE = {

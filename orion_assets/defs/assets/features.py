@@ -1,7 +1,6 @@
 """Feature assets: every value replayed from the first bar, written for the run's sessions only."""
 
 from collections.abc import Iterator
-from datetime import date
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ from orion_assets.defs.partitions import look_back, span_of
 from orion_assets.ingest.freshness import is_undisturbed, stale_span
 from orion_assets.ingest.moment import Moment
 from orion_assets.quality.anomalies import implausible, judged_from, suspected_splits
-from orion_assets.quality.leaks import Scope, Spotted, spot_check
+from orion_assets.quality.leaks import Scope, Spotted, sampled, spot_check, underived
 from orion_assets.quality.reconciliation import compared
 from orion_assets.quality.rules import FEATURES
 from orion_assets.quality.verdicts import LEAKS, RECONCILED, TEXTS, refused
@@ -27,6 +26,7 @@ from orion_assets.schemas import (
     FEATURE_MARKET,
     FEATURE_MATRIX,
     FEATURE_SENTIMENT,
+    RAW_TICKERS,
     SECURITIES,
 )
 from orion_assets.sources.protocols import Source
@@ -152,11 +152,12 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         parts = [features[table.name] for table in (FEATURE_INDICATORS, FEATURE_SENTIMENT, FEATURE_MARKET)]
         rows = matrix.feature_matrix(parts[0], parts[1], parts[2], cells)
         scope = Scope(rows["ticker"].unique().to_list(), *span)
-        spotted = spot_check(partial(raw_of, lake), rows, calendar, scope, moment.landing())
-        against = _not_judged(state, span, moment)
-        if against is None:
+        leaked = _not_judged(lake, state, scope, moment)
+        if leaked is None:
+            spotted = spot_check(partial(raw_of, lake), rows, calendar, scope, moment.landing())
             state.verdicts.judge((FEATURE_MATRIX.name, LEAKS), spotted.found, days_of(context), moment.real())
-        yield made(context, FEATURE_MATRIX, rows, FEATURES, [_leaked(spotted) if against is None else against])
+            leaked = _leaked(spotted)
+        yield made(context, FEATURE_MATRIX, rows, FEATURES, [leaked])
 
     return [feature_indicators, feature_sentiment, feature_market, feature_matrix]
 
@@ -169,24 +170,37 @@ def _leaked(spotted: Spotted) -> dg.AssetCheckResult:
     return told._replace(metadata={**told.metadata, "compared": dg.MetadataValue.int(spotted.rows)})
 
 
-def _not_judged(state: State, span: tuple[date, date], moment: Moment) -> dg.AssetCheckResult | None:
+def _not_judged(lake: Lake, state: State, scope: Scope, moment: Moment) -> dg.AssetCheckResult | None:
     """Say why rows of a run cannot be held against raw; None where they can.
 
     What was made of raw of before differs from raw of now without a fault: whoever derives what is stale judges.
     """
-    leaking = refused(state, span[0])
-    if leaking:
-        why = "its features read the future and were refused; what follows is published after it"
-        remedy, severity = "mend the feature that its own check names, then: orion update", dg.AssetCheckSeverity.ERROR
-    elif is_undisturbed(state, span, moment):
-        return None
-    else:
-        why = "awaits derivation, or raw changed beside this run: these sessions are judged with it"
-        remedy, severity = "orion update, or wait for the sensor: both derive it", dg.AssetCheckSeverity.WARN
-    waiting = stale_span(state) or span
-    days = leaking or [min(waiting[0], span[0])]
-    accused = pl.DataFrame({"session": days}).with_columns(found=pl.lit(why), remedy=pl.lit(remedy))
-    told = checks.result(LEAKS, accused, severity)
+    if leaking := refused(state, scope.start):
+        why = pl.DataFrame({"session": leaking}).with_columns(
+            found=pl.lit("its features read the future and were refused; what follows waits for it"),
+            remedy=pl.lit("mend the feature that its own check names, then: orion update"),
+        )
+        return _unjudged(why, dg.AssetCheckSeverity.ERROR)
+    if not is_undisturbed(state, (scope.start, scope.end), moment):
+        waiting = stale_span(state) or (scope.start, scope.end)
+        why = pl.DataFrame({"session": [min(waiting[0], scope.start)]}).with_columns(
+            found=pl.lit("it awaits derivation, or raw changed beside this run: judged with what is derived then"),
+            remedy=pl.lit("orion update, or wait for the sensor: both derive it"),
+        )
+        return _unjudged(why, dg.AssetCheckSeverity.WARN)
+    listed, calendar = lake.read(RAW_TICKERS), calendars.sessions()
+    changed = underived(listed, lake.read(SECURITIES), sampled(scope, calendar), calendar)
+    if changed:
+        why = pl.DataFrame({"ticker": changed}).with_columns(
+            found=pl.lit("securities await derivation: the reference says otherwise since"),
+            remedy=pl.lit("materialize reference: its job, or orion backfill"),
+        )
+        return _unjudged(why, dg.AssetCheckSeverity.WARN)
+    return None
+
+
+def _unjudged(why: pl.DataFrame, severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
+    told = checks.result(LEAKS, why, severity)
     note = {"compared": dg.MetadataValue.int(0), "note": dg.MetadataValue.text("not judged: see what is accused")}
     return told._replace(metadata={**told.metadata, **note})
 

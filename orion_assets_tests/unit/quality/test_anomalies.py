@@ -42,9 +42,16 @@ def test_a_steady_ticker_is_missed_from_its_first_session_without_a_bar():
     assert found(*steady(), bar(DAYS[STEADY + 2], 11.0)) == [(LAST, "missing")]
 
 
-def test_one_that_did_not_trade_every_day_is_not_missed():
-    given = steady()
-    given.pop(30)
+def test_each_of_a_few_bars_lost_within_sixty_sessions_is_told():
+    days = CALENDAR.filter(pl.col("session") >= DAYS[0]).head(3 * STEADY)["session"].to_list()
+    lost = {days[70], days[100], days[128]}
+    given = [day_of(day, 10.0 + n % 3, volume=1000.0) for n, day in enumerate(days) if day not in lost]
+
+    assert found(*given) == [(day, "missing") for day in sorted(lost)]
+
+
+def test_one_that_often_does_not_trade_is_not_missed():
+    given = [each for number, each in enumerate(steady()) if number not in (20, 30, 40)]
 
     assert found(*given, bar(DAYS[STEADY + 2], 11.0)) == []
 
@@ -66,7 +73,7 @@ def test_bars_alike_are_none_where_a_session_lies_between_or_nothing_moved():
     apart = {**steady()[-1], "session": DAYS[STEADY + 1]}
     flat = [bar(day, 5.0, volume=100.0) for day in DAYS[:2]]
 
-    assert found(*steady(30), *steady()[31:], apart) == []
+    assert found(*steady(28), *steady()[31:], apart) == []
     assert found(*flat) == []
 
 
@@ -190,7 +197,7 @@ def test_a_reverse_split_that_an_action_explains_is_not():
     assert suspects(given, split(APPLE, 1, 20, utc(APPLE, 13))) == []
 
 
-@pytest.mark.parametrize(("opening", "close"), [(50.0, 50.0), (51.0, 48.0), (40.0, 41.0), (62.0, 60.0), (36.0, 36.0)])
+@pytest.mark.parametrize(("opening", "close"), [(50.0, 50.0), (51.0, 48.0), (42.0, 43.0), (62.0, 60.0), (36.0, 36.0)])
 def test_ordinary_days_are_not_suspected(opening, close):
     assert suspects(series(APPLE, [(50.0, 1e6)] * 4, opening, close, 1e6)) == []
 
@@ -204,6 +211,26 @@ def test_the_open_must_be_within_two_and_a_half_percent_of_the_ratio(opening, is
 
 def test_a_split_in_the_first_sessions_has_no_usual_money_and_is_suspected_all_the_same():
     assert len(suspects(series(APPLE, [(100.0, 1e6)], 50.0, 50.0, 90e6))) == 1
+
+
+@pytest.mark.parametrize(
+    "shares", [2, 6, 8, 12, 18, 33, 64, 100, 1 / 6, 1 / 8, 1 / 12, 1 / 18, 1 / 100, 3 / 2, 4 / 3, 5 / 4]
+)
+def test_a_split_by_any_usual_ratio_is_suspected_and_told_by_it(shares):
+    (row,) = suspects(series(APPLE, [(50.0, 1e6)] * 4, 50 / shares, 50 / shares, 1e6 * shares))
+
+    assert row[3] == pytest.approx(shares)
+
+
+def test_a_fall_by_a_fifth_on_twice_the_usual_money_is_no_split():
+    assert suspects(series(APPLE, [(50.0, 1e6)] * 4, 40.0, 40.0, 2.5e6)) == []
+
+
+@pytest.mark.parametrize("times", [100, 8])
+def test_the_way_back_from_a_shifted_decimal_point_is_no_split(times):
+    wrong = [(33.0, 1e6)] * 4 + [(33.0 * times, 0.8e6)]
+
+    assert suspects(series(APPLE, wrong, 33.1, 33.2, 1e6)) == []
 
 
 def test_the_withdrawn_and_the_replaced_are_not_looked_at():

@@ -2,6 +2,7 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from orion_assets.schemas import CLEAN_NEWS, FEATURE_SENTIMENT, RAW_COVERAGE, RAW_NEWS, RAW_UNIVERSE
 from orion_assets.transforms.news import clean_news
@@ -241,3 +242,22 @@ def test_a_ticker_that_is_followed_no_longer_keeps_its_rows_and_gets_no_more():
     found = feature_sentiment(rows(CLEAN_NEWS), coverage, june(), universe, span)
 
     assert told(found.sort("ts_event"), "session", "cutoff") == [(MON, "open"), (MON, "close"), (TUE, "open")]
+
+
+def test_many_tickers_have_the_bits_that_each_has_alone():
+    names = [f"T{number:03}" for number in range(120)]
+    # Prime steps, so that no two tickers have the same past
+    given = [article(name, WEEK[n % 4], (n * 7 % 13 - 6) / 6, tickers=[name]) for n, name in enumerate(names)]
+    given += [article(f"{name}b", WEEK[n % 3], (n * 5 % 11 - 5) / 5, tickers=[name]) for n, name in enumerate(names)]
+
+    together = moods(*given, tickers=names).sort("ticker", "session", "cutoff")
+    alone = pl.concat([moods(*given[n :: len(names)], tickers=(name,)) for n, name in enumerate(names)])
+
+    assert together["sentiment_decayed"].drop_nulls().n_unique() > 50
+    assert_frame_equal(together, alone.sort("ticker", "session", "cutoff"), check_exact=True)
+
+
+def test_one_session_has_the_bits_that_it_has_in_a_longer_run():
+    given = [article("1", MON, 0.8), article("2", TUE, -0.3)]
+
+    assert_frame_equal(moods(*given, sessions=(FRI,)), moods(*given).filter(pl.col("session") == FRI), check_exact=True)
