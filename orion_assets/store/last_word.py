@@ -39,5 +39,7 @@ def said_last(given: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postg
     changed["ts_updated"] = sa.case((is_later, told.ts_updated), else_=held.ts_updated)
     changed["attempts"] = held.attempts + sa.case((is_new_attempt, 1), else_=0)
     # Two runs side by side: who asked in vain an hour ago comes last to say it
-    is_answer_lost = sa.and_(was_answered, sa.not_(is_answered), told.ts_updated < held.ts_updated)
+    # Rows of an answer that are held back are a word on that answer, whenever they became known
+    is_in_vain = sa.and_(sa.not_(is_answered), told.rows == 0)
+    is_answer_lost = sa.and_(was_answered, is_in_vain, told.ts_updated < held.ts_updated)
     return given.on_conflict_do_update(index_elements=list(_KEY), set_=changed, where=sa.not_(is_answer_lost))

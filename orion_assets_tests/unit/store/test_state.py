@@ -91,12 +91,20 @@ def test_what_was_asked_for_in_vain_before_takes_no_answer_back(state, answer, w
     answered = cell(state=answer, ts_updated=T0 + timedelta(hours=1))
     state.record(frame(answered))
 
-    state.record(frame(cell(state=word, evidence=None, detail="an hour earlier")))
+    state.record(frame(cell(state=word, evidence=None, rows=0, detail="an hour earlier")))
     before = state.cells()
-    state.record(frame(cell(state=word, evidence=None, ts_updated=T0 + timedelta(hours=2))))
+    state.record(frame(cell(state=word, evidence=None, rows=0, ts_updated=T0 + timedelta(hours=2))))
 
     assert_frame_equal(before, frame(answered))
     assert state.cells()["state"].to_list() == [word]
+
+
+def test_rows_of_an_answer_that_are_held_back_later_take_it_back_whenever_they_were_known(state):
+    state.record(frame(cell(ts_updated=T0 + timedelta(hours=1))))
+
+    state.record(frame(cell(state="quarantined", evidence="row 1")))
+
+    assert state.cells()["state"].to_list() == ["quarantined"]
 
 
 def test_an_answer_that_is_held_back_as_it_is_landed_is_one_attempt(state):
