@@ -21,6 +21,7 @@ from orion_assets.transforms.resample import Timeframe
 
 Format = Literal["table", "csv", "json", "parquet"]
 _BY_SUFFIX: Final[dict[str, Format]] = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
+_DATASETS: Final = ("daily", "minute", "actions")
 _DAYS: Final = timedelta(days=30)
 _ISO: Final = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -47,7 +48,8 @@ def fetch(
     Sessions run from --from up to, not including, --to: the last 30 days where neither is said. Weeks and months are
     whole ones that are over. The calls are planned and said first, and count against the same budget as all others.
     """
-    call: Call = ctx.obj.changed(source=source, max_in_flight=max_in_flight)
+    # Whoever names a timeframe asks for it, whatever backfills ask for
+    call: Call = ctx.obj.changed(source=source, max_in_flight=max_in_flight, datasets=_DATASETS)
     form = format_ or _BY_SUFFIX.get(output.suffix if output else "", "table")
     if form == "parquet" and output is None and sys.stdout.isatty():
         refuse("--format parquet: a terminal cannot show it; name a file with --output, or send it into a pipe")

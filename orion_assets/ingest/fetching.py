@@ -163,10 +163,9 @@ def _asks(wanted: Wanted, source: Source, sessions: pl.DataFrame, now: datetime)
 
 def _adjusted_by_vendor(wanted: Wanted, source: Source, sessions: pl.DataFrame, now: datetime) -> Fetch:
     if not isinstance(source, Adjusting) or wanted.timeframe in MINUTES:
-        word = "minutes" if wanted.timeframe in MINUTES else "daily bars"
-        raise ValueError(
-            f"{source.name}: it tells no {word}; another one: --source polygon, alpaca, files or synthetic"
-        )
+        is_intraday = wanted.timeframe in MINUTES
+        word, others = ("minutes", "polygon or files") if is_intraday else ("daily bars", "polygon, alpaca or files")
+        raise ValueError(f"{source.name}: it tells no {word}; another one: --source {others}")
     if wanted.basis == "none":
         raise ValueError(f"{source.name}: it tells no prices as traded; take them as they are with --adjusted split")
     if sessions.is_empty():

@@ -223,6 +223,21 @@ def test_minutes_of_files_become_bars_of_any_length(tmp_path):
     ]
 
 
+def test_minutes_of_a_vendor_need_no_setting(vendor, tmp_path):
+    day = vendor.truth.sessions["session"][-2]
+    made = asking(vendor, tmp_path)
+
+    said = made.orion(
+        "fetch", "SAAA", "--timeframe", "5m", "--from", day, "--to", day + timedelta(days=1), "--format", "json"
+    )
+
+    assert said.code == 0, said.err
+    bars = pl.DataFrame(json.loads(said.out))
+    of_day = vendor.truth.minute_bars("SAAA", day, day + timedelta(days=1))
+    assert (bars["high"].max(), bars["low"].min()) == (of_day["high"].max(), of_day["low"].min())
+    assert bars["volume"].sum() == pytest.approx(of_day["volume"].sum())
+
+
 def test_on_a_terminal_it_shows_what_is_under_way_and_stdout_stays_clean(vendor, tmp_path):
     vendor.faults.add("late", "range", seconds=0.5)
     made = asking(vendor, tmp_path, ORION_MAX_IN_FLIGHT="2")

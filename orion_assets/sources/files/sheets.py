@@ -6,7 +6,7 @@ Keep the meaning of the cells out of here; parsing.py and rows.py know that.
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import polars as pl
 
@@ -19,6 +19,11 @@ from orion_assets.sources.protocols import Document
 
 SPLIT_COLUMN = "split_ratio"
 DIVIDEND_COLUMN = "dividend_cash"
+# Where a mapping names a column that is not one of the bars' own
+_SETTINGS: Final = {
+    SPLIT_COLUMN: "splits.column (or leave splits out)",
+    DIVIDEND_COLUMN: "dividends.column (or leave dividends out)",
+}
 
 
 @dataclass(frozen=True)
@@ -108,9 +113,10 @@ def _mapped(name: str, frame: pl.DataFrame, columns: dict[str, str]) -> pl.DataF
     for ours, theirs in columns.items():
         if theirs not in frame.columns:
             near = difflib.get_close_matches(theirs, frame.columns, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"its columns are {', '.join(map(repr, frame.columns))}"
+            hint = f"did you mean {near[0]!r}?" if near else f"its columns are {', '.join(map(repr, frame.columns))}."
+            setting = _SETTINGS.get(ours, f"columns.{ours}")
             raise SourceRejected(
-                f"{name}: has no column {theirs!r} (mapped to {ours}); {hint} Correct columns.{ours} in the mapping",
+                f"{name}: has no column {theirs!r} (mapped to {ours}); {hint} Correct {setting} in the mapping",
                 file=name,
                 column=theirs,
             )

@@ -303,6 +303,13 @@ def test_rows_in_the_mapping_name_the_mapping(tmp_path):
     assert dividend.rows["cash_amount"].to_list() == [0.47]
 
 
+def test_a_column_of_splits_that_is_not_there_is_named_as_the_mapping_has_it(tmp_path):
+    (tmp_path / "bars.csv").write_text("ticker,date,open,high,low,close,volume\nAAPL,2014-06-02,1,1,1,1,1\n")
+
+    with pytest.raises(SourceRejected, match=r"Correct splits\.column \(or leave splits out\) in the mapping"):
+        source(tmp_path, bars(options='splits = { column = "ratio" }')).read(ask("raw_daily_bars"))
+
+
 def test_a_ratio_corrected_away_withdraws_the_split(tmp_path):
     rows = [f"{ROW.replace('647.35', '300')},{known},,{split}" for known, split in (("06-06", 2), ("06-09", 1))]
     rows = [row.replace(",06-", ",2014-06-").replace(",,", "T12:00:00Z,,") for row in rows]
