@@ -1,7 +1,9 @@
 """Landing on a real lake, archive and state database, with sources that say what a test lets them say."""
 
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+# ruff: noqa: F811 - fixtures are imported by name
+
+from dataclasses import dataclass, replace
+from datetime import date
 
 import polars as pl
 import pytest
@@ -13,71 +15,21 @@ from orion_assets.ingest.freshness import cells_now, settle
 from orion_assets.ingest.ledger import PUBLISHED
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.reference import land_tickers
-from orion_assets.ingest.runner import Desk, land
-from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS, RAW_SPLITS, RAW_TICKERS, TABLES
-from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask, Document
-from orion_assets.sources.routes import Route
-from orion_assets.store.archive import FolderArchive
+from orion_assets.ingest.runner import land
+from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS, RAW_SPLITS
+from orion_assets.sources.protocols import TS_ASSUMED, Ask
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
 from orion_assets_tests import files_worlds
-from orion_assets_tests.pipeline import said
+from orion_assets_tests.unit.ingest.landing_desk import (
+    BYTES,
+    YEARS_LATER,
+    Teller,
+    asked,
+    bar,
+    desk,  # noqa: F401
+)
 from orion_assets_tests.unit.transforms.rows import HOUR, MON, THU, TICK, TUE, WED, close_cutoff, told, utc
-
-YEARS_LATER = utc(date(2026, 1, 5), 12)
-BYTES = b"ticker,session\n"
-SHA = "5f78c33274e43fa9de5659265c1d917e25c03722dcb0b8d27db8d5feaa813953"
-
-
-@dataclass
-class Teller:
-    """A source that says the rows it was given, of the asked range."""
-
-    rows: list[dict] = field(default_factory=list)
-    error: Exception | None = None
-    ends: dict[str, date] = field(default_factory=dict)
-    name = "teller"
-
-    @property
-    def datasets(self) -> frozenset[str]:
-        return frozenset({RAW_TICKERS.name})
-
-    def routes(self, today: date) -> tuple[Route, ...]:
-        return ()
-
-    def read(self, ask: Ask) -> Answer:
-        if self.error:
-            raise self.error
-        filled = [{"is_deleted": False, TS_STATED: None, **row} for row in self.rows]
-        empty = pl.DataFrame(schema={"session": pl.Date, "snapshot": pl.Date})
-        frame = pl.DataFrame(filled, infer_schema_length=None) if filled else empty
-        rows = said(ask.dataset, frame)
-        if "session" in TABLES[ask.dataset].names:
-            rows = rows.filter(pl.col("session").is_between(ask.start, ask.end, closed="left"))
-        return Answer(rows, (Document("bars.csv", SHA, BYTES),), "evidence", ask.tickers, None, self.ends)
-
-
-@pytest.fixture
-def desk(tmp_path):
-    made = Desk(Lake(str(tmp_path / "lake")), FolderArchive(tmp_path / "archive"), State(f"sqlite:///{tmp_path}/s.db"))
-    yield made
-    made.state.close()
-
-
-def bar(session: date, close: float = 10.0, ticker: str = "AAA") -> dict:
-    prices = dict.fromkeys(("open", "high", "low", "close"), close)
-    clocks = {"ts_event": utc(session, 20), TS_ASSUMED: utc(session, 20, 15)}
-    return {"ticker": ticker, "session": session, "volume": 100.0, **prices, **clocks}
-
-
-def reference(ticker: str, name: str | None = None, snapshot: date = MON, stated: datetime | None = None) -> dict:
-    clocks = {"ts_event": utc(snapshot, 4), TS_ASSUMED: utc(snapshot, 4), TS_STATED: stated}
-    return {"ticker": ticker, "snapshot": snapshot, "name": name, **clocks}
-
-
-def asked(desk: Desk, source, now: datetime = YEARS_LATER, *, table=RAW_DAILY_BARS, end=WED, **more):
-    ask = Ask(table.name, MON, end, more.pop("tickers", ("AAA",)), now)
-    return land(desk, source, ask, table, Moment(now, **more))
 
 
 def test_bytes_rows_coverage_and_ledger_are_landed(desk):
@@ -303,58 +255,6 @@ def test_a_run_limited_to_a_ticker_withdraws_nothing_of_the_others(desk, tmp_pat
     landed = asked(desk, source, YEARS_LATER + HOUR, table=RAW_NEWS, tickers=tickers)
 
     assert landed.rows == 0
-
-
-def test_the_reference_is_landed_with_its_assumed_clock(desk):
-    landed = land_tickers(desk, Teller([reference("AAA", "Old"), reference("BBB")]), Moment(YEARS_LATER))
-
-    assert (landed.table, landed.rows) == (RAW_TICKERS, 2)
-    assert told(desk.lake.read(RAW_TICKERS), "ticker", "name", "ts_known", "availability") == [
-        ("AAA", "Old", utc(MON, 4), "assumed"),
-        ("BBB", None, utc(MON, 4), "assumed"),
-    ]
-
-
-def test_a_stated_reference_keeps_its_clock(desk):
-    land_tickers(desk, Teller([reference("AAA", stated=utc(TUE, 9))]), Moment(YEARS_LATER))
-
-    assert told(desk.lake.read(RAW_TICKERS), "ts_known", "availability") == [(utc(TUE, 9), "observed")]
-
-
-def test_a_repeated_reference_adds_nothing(desk):
-    versions = (reference("AAA", "Old", stated=utc(MON, 9)), reference("AAA", "New", stated=utc(TUE, 9)))
-    source = Teller([*versions, reference("BBB")])
-    land_tickers(desk, source, Moment(YEARS_LATER))
-
-    assert land_tickers(desk, source, Moment(YEARS_LATER + HOUR)).rows == 0
-
-
-def test_a_reference_of_other_bytes_that_says_the_same_adds_nothing(desk):
-    land_tickers(desk, Teller([reference("AAA", "Old")]), Moment(YEARS_LATER))
-
-    again = Teller([{**reference("AAA", "Old"), "source_hash": "1" * 64, "source_row": 9, "source_file": "b.csv"}])
-
-    assert land_tickers(desk, again, Moment(YEARS_LATER + HOUR)).rows == 0
-
-
-def test_a_version_of_a_reference_stated_later_keeps_its_clock(desk):
-    first, second = reference("AAA", "Old", stated=utc(MON, 9)), reference("AAA", "New", stated=utc(TUE, 9))
-    land_tickers(desk, Teller([first]), Moment(YEARS_LATER))
-
-    land_tickers(desk, Teller([first, second]), Moment(YEARS_LATER + HOUR))
-
-    assert told(desk.lake.read(RAW_TICKERS), "name", "ts_known") == [("Old", utc(MON, 9)), ("New", utc(TUE, 9))]
-
-
-def test_a_changed_reference_is_known_when_it_lands_and_a_return_is_a_change_too(desk):
-    for hours, name in enumerate(("Old", "New", "Old")):
-        land_tickers(desk, Teller([reference("AAA", name)]), Moment(YEARS_LATER + hours * HOUR))
-
-    assert told(desk.lake.read(RAW_TICKERS), "name", "ts_known") == [
-        ("Old", utc(MON, 4)),
-        ("New", YEARS_LATER + HOUR),
-        ("Old", YEARS_LATER + 2 * HOUR),
-    ]
 
 
 def test_the_synthetic_market_never_stands_beside_real_data(desk):

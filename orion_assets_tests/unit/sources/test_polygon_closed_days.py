@@ -25,8 +25,9 @@ def source():
 
         def step(connection):
             parts = urlsplit(server.heads[-1].split(" ")[1])
-            reply = _vix if parts.path.startswith("/v2/aggs/") else _splits
-            answer(json.dumps({"status": "OK", "results": reply(parts)}).encode())(connection)
+            is_vix = parts.path.startswith("/v2/aggs/")
+            told = {"ticker": "I:VIX", "results": _vix(parts)} if is_vix else {"results": _splits(parts)}
+            answer(json.dumps({"status": "OK", **told}).encode())(connection)
 
         server.say(step)
         with transport_to(server.url, "polygon", judge, {}) as transport:

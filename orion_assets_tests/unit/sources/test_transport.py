@@ -1,13 +1,11 @@
 """Whatever the other side does, an answer is whole and believed, or an error says what, where and what next."""
 
+# ruff: noqa: F811 - fixtures are imported by name
+
 import gzip
-import json
 import logging
 import ssl
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 import pytest
 import trustme
@@ -18,89 +16,26 @@ from orion_assets.errors import (
     KeyRefused,
     NotEntitled,
     NotFound,
-    NotYet,
     RequestRejected,
     SettingsError,
     SourceUnavailable,
 )
 from orion_assets.sources.limiter import Limiter, Rate, Wait
-from orion_assets.sources.transport import Passing, Policy, Transport, Vendor
+from orion_assets.sources.transport import Policy, Transport, Vendor
 from orion_assets_tests.scripted_server import answer, dripping, raw, reset, scripted, silent
-
-KEY = "sk-very-secret-42"
-GOOD = json.dumps({"status": "OK", "results": [1, 2, 3]}).encode()
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-
-class Open:
-    """A bucket without a limit that remembers closures."""
-
-    def __init__(self):
-        self.closed = []
-        self.taken = self.ended = 0
-
-    def take(self, key, rate, lease_s):
-        self.taken += 1
-        return self.taken
-
-    def end(self, key, slot):
-        self.ended += 1
-
-    def close(self, key, seconds):
-        self.closed.append(seconds)
-
-
-class Ticking:
-    """Uptime that a test sets."""
-
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-def is_json(response):
-    if response.status == 200 and not response.body.startswith(b"{"):
-        raise Passing("the body is not JSON")
-
-
-def whole(response):
-    return response
-
-
-def body_of(response):
-    return response.body
-
-
-@pytest.fixture
-def server():
-    with scripted() as running:
-        yield running
-
-
-@pytest.fixture
-def bucket():
-    return Open()
-
-
-@pytest.fixture
-def pauses():
-    return []
-
-
-@pytest.fixture
-def transport(server, bucket, pauses):
-    def made(**more):
-        policy = Policy(**{"deadline_s": 5.0, "attempts": 3, "refusals": 3} | more)
-        vendor = Vendor("acme", server.url, is_json, frozenset({"api.acme.test"}), {"Authorization": f"Bearer {KEY}"})
-        limiter = Limiter(bucket, "acme:1", Rate(5), lease_s=60, pause=pauses.append)
-        opened.append(Transport(vendor, limiter, policy, FixedClock(NOW), pauses.append))
-        return opened[-1]
-
-    opened = []
-    yield made
-    for each in opened:
-        each.close()
+from orion_assets_tests.unit.sources.wired import (  # noqa: F401
+    GOOD,
+    KEY,
+    NOW,
+    Open,
+    body_of,
+    bucket,
+    is_json,
+    pauses,
+    server,
+    transport,
+    whole,
+)
 
 
 def test_an_answer_comes_unpacked_with_its_hash_and_the_key_in_the_header_alone(server, transport):
@@ -322,99 +257,6 @@ def test_a_next_page_is_asked_of_the_base_and_of_nobody_else(server, transport):
         with pytest.raises(AnswerDistrusted, match="it is not asked"):
             asked.follow(foreign, body_of)
     assert server.requests == 1
-
-
-def test_a_vendor_that_is_down_is_left_alone_after_some_failures(server, transport):
-    server.say(answer(b"", "500 Internal Server Error"))
-    asked = transport(attempts=3)
-
-    for _ in range(3):
-        with pytest.raises(SourceUnavailable):
-            asked.get("/a", {}, body_of)
-    before = server.requests
-    with pytest.raises(SourceUnavailable, match="the next try is due in") as alone:
-        asked.get("/a", {}, body_of)
-
-    assert server.requests == before == 8
-    assert 0 < alone.value.retry_after_s <= 30
-
-
-def test_an_outage_of_a_moment_costs_calls_side_by_side_a_wait_and_no_answer(server, bucket):
-    clock, lock, all_failed, paused = Ticking(), threading.Lock(), threading.Barrier(16, timeout=20), threading.local()
-
-    def pause(seconds):
-        # Nobody asks again before all have failed
-        if not hasattr(paused, "before"):
-            paused.before = True
-            all_failed.wait()
-        with lock:
-            clock.now += seconds
-
-    server.say(*[answer(b"<html>502</html>", "502 Bad Gateway")] * 16, answer(GOOD))
-    limiter = Limiter(bucket, "acme:1", Rate(1_000), lease_s=60, pause=pause)
-    vendor = Vendor("acme", server.url, is_json)
-
-    with (
-        Transport(vendor, limiter, Policy(), FixedClock(NOW), pause, uptime=clock) as asked,
-        ThreadPoolExecutor(16) as threads,
-    ):
-        heard = list(threads.map(lambda _: asked.get("/a", {}, body_of), range(16)))
-
-    assert heard == [GOOD] * 16
-
-
-def test_a_breaker_that_is_open_for_long_is_not_waited_for(server, bucket):
-    clock = Ticking()
-
-    def pause(seconds):
-        clock.now += seconds
-
-    server.say(answer(b"", "503 Service Unavailable"))
-    limiter = Limiter(bucket, "acme:1", Rate(1_000), lease_s=60, pause=pause)
-    with Transport(
-        Vendor("acme", server.url, is_json), limiter, Policy(), FixedClock(NOW), pause, uptime=clock
-    ) as asked:
-        for _ in range(3):
-            with pytest.raises(SourceUnavailable):
-                asked.get("/a", {}, body_of)
-        began, requests = clock.now, server.requests
-
-        with pytest.raises(SourceUnavailable, match="the next try is due in"):
-            asked.get("/a", {}, body_of)
-
-    assert (clock.now, server.requests) == (began, requests)
-
-
-@pytest.mark.parametrize(
-    ("back", "error"),
-    [
-        (NotEntitled("acme: not in the plan"), NotEntitled),
-        (NotYet("acme: before end of day"), NotYet),
-        (AnswerDistrusted("rows of BOLT"), AnswerDistrusted),
-        (SourceUnavailable("acme: the budget of the day is spent"), SourceUnavailable),
-    ],
-    ids=["not entitled", "not yet", "distrusted", "unavailable"],
-)
-def test_whatever_a_vendor_says_it_answers(server, bucket, back, error):
-    clock, said = Ticking(), []
-
-    def judge(response):
-        if response.status == 403:
-            raise back
-
-    vendor = Vendor("acme", server.url, judge)
-    limiter = Limiter(bucket, "acme:1", Rate(1_000), lease_s=60, pause=said.append)
-    policy = Policy(attempts=1, failures=2)
-    with Transport(vendor, limiter, policy, FixedClock(NOW), said.append, uptime=clock) as asked:
-        server.say(*[answer(b"", "503 Service Unavailable")] * 2, answer(b"{}", "403 Forbidden"), answer(GOOD))
-        for _ in range(2):
-            with pytest.raises(SourceUnavailable):
-                asked.get("/a", {}, body_of)
-        clock.now += 31
-        with pytest.raises(error):
-            asked.get("/a", {}, body_of)
-
-        assert asked.get("/a", {}, body_of) == GOOD
 
 
 def test_a_slot_is_given_back_whatever_came_of_the_call(server, transport, bucket):
