@@ -17,26 +17,10 @@ from orion_assets.sources.yahoo.source import YahooSource
 from orion_assets.sources.yahoo.wire import MOST_BYTES, YfinanceWire
 from orion_assets_tests.scripted_server import answer, scripted
 from orion_assets_tests.unit.sources.test_yahoo import chart
+from orion_assets_tests.unit.sources.wired import Open
 
 HOSTS = ("query1.finance.yahoo.com", "query2.finance.yahoo.com", "fc.yahoo.com", "finance.yahoo.com")
 PARAMS = {"interval": "1d", "period1": "1763960400", "period2": "1764133200"}
-
-
-class Bucket:
-    """A log without a limit that remembers closures."""
-
-    def __init__(self):
-        self.taken, self.ended, self.closed = 0, 0, []
-
-    def take(self, key, rate, lease_s):
-        self.taken += 1
-        return self.taken
-
-    def end(self, key, slot):
-        self.ended += 1
-
-    def close(self, key, seconds):
-        self.closed.append(seconds)
 
 
 class Yahoo:
@@ -96,7 +80,7 @@ def tunnel(connection, port):
 
 @pytest.fixture
 def bucket():
-    return Bucket()
+    return Open()
 
 
 @pytest.fixture
