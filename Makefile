@@ -36,7 +36,7 @@ real-2014: $(READY) .dagster/dagster.yaml ## The main job on data of your own; E
 	@EXAMPLE_DATA="$(EXAMPLE_DATA)" $(BIN)/python -m examples.real_2014.run
 
 test: check ## The static gates, then all tests with coverage
-	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile -m "not network and not accept" --cov --cov-report=term
+	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile --no-loadscope-reorder -m "not network and not accept" --cov --cov-report=term
 
 check: check-format check-lint check-types check-architecture check-docs check-definitions check-deploy check-spelling ## Static gates only
 

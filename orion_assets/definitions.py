@@ -17,10 +17,11 @@ from orion_assets.defs.assets.raw import raw_assets
 from orion_assets.defs.assets.reference import reference_assets
 from orion_assets.defs.assets.store import store_assets
 from orion_assets.defs.automation import end_of_day_on, jobs, universe_sensor, weekly_history, weekly_reference
+from orion_assets.defs.keeping import Supply
 from orion_assets.defs.market_jobs import end_of_day_of, job_of
 from orion_assets.defs.partitions import sessions, sessions_axis
 from orion_assets.markets import MARKETS
-from orion_assets.settings import NO_SOURCE, SYNTHETIC, Settings
+from orion_assets.settings import NO_SOURCE, SAY_ALL, Settings
 from orion_assets.sources.registry import ENDS
 from orion_assets.store.state import State
 
@@ -49,10 +50,11 @@ def build_definitions(
         axes = {MARKETS[name]: sessions_axis(MARKETS[name], settings.start) for name in MARKETS if name in wanted}
         others = {market: market_assets(market, its) for market, its in axes.items()}
     # Files are read anew as a whole, and the synthetic market corrects nothing behind anybody's back
-    audits = 0 if settings.source in (NO_SOURCE, SYNTHETIC, "files") else settings.audit_sessions
+    is_vendor = settings.source not in {NO_SOURCE, *SAY_ALL}
+    audits = settings.audit_sessions if is_vendor else 0
     state = State(settings.state_url)
     made = jobs(daily, reference, history)
-    supplied = partial(res.supplied, settings)
+    supply = Supply(partial(res.supplied, settings), is_vendor=is_vendor)
     return dg.Definitions(
         assets=[*reference, *daily, *history, *(asset for assets in others.values() for asset in assets)],
         jobs=[*made, *(job_of(market, assets) for market, assets in others.items())],
@@ -60,7 +62,7 @@ def build_definitions(
             *(end_of_day_on(axis, state, audits), weekly_reference, weekly_history),
             *(end_of_day_of(market, its, state) for market, its in axes.items()),
         ],
-        sensors=[universe_sensor([job for job in made if job.name != "reference"], settings.start, supplied)],
+        sensors=[universe_sensor(made, settings.start, supply)],
         resources={**resources(settings), **(overrides or {})},
         loggers=loggers,
         executor=dg.in_process_executor,

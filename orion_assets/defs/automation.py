@@ -8,7 +8,7 @@ import dagster as dg
 
 from orion_assets import calendars
 from orion_assets.clock import SystemClock
-from orion_assets.defs.keeping import RANGE, Supplied, choose, histories
+from orion_assets.defs.keeping import RANGE, Supply, choose, histories
 from orion_assets.defs.partitions import DATE_FORMAT, TICKERS, TICKERS_AXIS
 from orion_assets.ingest.restatements import audit, late
 from orion_assets.markets import EQUITIES, Market
@@ -117,21 +117,24 @@ def weekly_history(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]
     return requests or dg.SkipReason("no ticker has a history yet")
 
 
-def universe_sensor(made: Sequence[Any], first: date, supplied: Supplied = lambda: None) -> dg.SensorDefinition:
+def universe_sensor(made: Sequence[Any], first: date, supply: Supply) -> dg.SensorDefinition:
     """Make the sensor that looks after what is followed from a session on, over the jobs that it starts.
 
     Args:
         made: The jobs that it starts.
         first: First session of the axis.
-        supplied: Says which raw tables the source is asked for; None means all that were ever asked for.
+        supply: What the source is asked for.
     """
 
     @dg.sensor(name="universe", jobs=made, minimum_interval_seconds=60)
     def universe(context: dg.SensorEvaluationContext, state: dg.ResourceParam[State]) -> dg.SensorResult:
-        """Fill the past of a ticker that was added, ask again for what failed, derive what changed, write histories."""
+        """Look after what is followed: one run a tick.
+
+        Ask who was added is and fill its past, ask again for what failed, derive what changed, write histories.
+        """
         keys = context.instance.get_dynamic_partitions(TICKERS_AXIS)
         added = sorted(set(state.universe()) - set(keys))
-        chosen = choose(context.instance, state, keys, first, SystemClock().now(), supplied)
+        chosen = choose(context.instance, state, keys, first, SystemClock().now(), supply)
         is_run = isinstance(chosen, dg.RunRequest)
         return dg.SensorResult(
             run_requests=[chosen] if is_run else [],

@@ -15,7 +15,8 @@ from orion_assets.defs.partitions import DATE_FORMAT
 from orion_assets.ingest.freshness import stale_span
 from orion_assets.ingest.ledger import PUBLISHED
 from orion_assets.ingest.missing import first_asked, lacking_past, lost_of, near_one_another, unasked
-from orion_assets.schemas import DERIVED, RAW_DAILY_BARS, RAW_MINUTE_BARS
+from orion_assets.ingest.reference_calls import unlisted
+from orion_assets.schemas import DERIVED, RAW_DAILY_BARS, RAW_MINUTE_BARS, RAW_TICKERS
 from orion_assets.store.state import State
 
 KEEPS: Final = "orion/keeps"
@@ -26,8 +27,6 @@ AT_ONCE: Final = 100
 # tickers for the derivation
 _WAITS: Final = (timedelta(), timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6))
 _DAY: Final = timedelta(days=1)
-# Which raw tables the source is asked for: looked up only where something is left behind; None means whatever there is
-Supplied = Callable[[], Collection[str] | None]
 _UNDER_WAY: Final = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -38,20 +37,41 @@ _UNDER_WAY: Final = [
 
 
 @dataclass(frozen=True)
+class Supply:
+    """What the source is asked for.
+
+    Attributes:
+        named: Gives the raw tables, looked up only where something is left behind; None means whatever was asked for.
+        is_vendor: It is asked ticker by ticker who they are, so who was added is yet to be asked about.
+    """
+
+    named: Callable[[], Collection[str] | None] = lambda: None
+    is_vendor: bool = False
+
+    def has(self, dataset: str) -> bool:
+        """Say whether the source is asked for a raw table."""
+        names = self.named()
+        return names is None or dataset in names
+
+
+ANYTHING: Final = Supply()
+
+
+@dataclass(frozen=True)
 class Piece:
     """One run that should be made.
 
     Attributes:
         what: Names it, so that it is known again when it failed.
         job: The job to run.
-        keys: First and last partition.
+        keys: First and last partition; None where the job has none.
         assets: Which of the job's assets; none means all.
         only: Tickers to ask for; none means all followed.
     """
 
     what: str
     job: str
-    keys: tuple[str, str]
+    keys: tuple[str, str] | None
     assets: Sequence[str] = ()
     only: Sequence[str] = ()
 
@@ -61,14 +81,18 @@ class Piece:
         return dg.RunRequest(
             job_name=self.job,
             run_key=f"{self.what} after {after}",
-            tags={**dict(zip(RANGE, self.keys, strict=True)), KEEPS: self.what},
+            tags={**dict(zip(RANGE, self.keys or (), strict=bool(self.keys))), KEEPS: self.what},
             run_config={"resources": config} if self.only else {},
             asset_selection=[dg.AssetKey(name) for name in self.assets] or None,
         )
 
 
 def pieces(
-    state: State, keys: Sequence[str], first: date, now: datetime, supplied: Supplied = lambda: None
+    state: State,
+    keys: Sequence[str],
+    first: date,
+    now: datetime,
+    supply: Supply = ANYTHING,
 ) -> Iterator[Piece]:
     """Give what is to be done, what others wait for first.
 
@@ -77,14 +101,18 @@ def pieces(
         keys: Tickers that have a partition, in the order of the instance.
         first: First session of the axis; what lies before it cannot be asked for.
         now: The time, UTC.
-        supplied: Says which raw tables the source is asked for; None means all that were ever asked for.
+        supply: What the source is asked for.
     """
-    yield from _asks(state, first, now, supplied)
+    strangers = unlisted(state, now) if supply.is_vendor else []
+    # Before anything was asked for, nobody waits for it; after that, it says from when on they have bars
+    if strangers and first_asked(state) and supply.has(RAW_TICKERS.name):
+        yield Piece(f"reference of {strangers[0]} {strangers[-1]}", "reference", None)
+    yield from _asks(state, first, now, supply)
     lacking = lacking_past(state)
     for table in (RAW_DAILY_BARS, RAW_MINUTE_BARS):
         # Minutes of a week are not wanted for the years of daily bars
         missing = unasked(state, lacking_past(state, table.name)[:AT_ONCE], table.name)
-        if missing and _is_supplied(table.name, supplied()):
+        if missing and supply.has(table.name):
             yield _fill(table.name, missing, first)
     if stale := stale_span(state, since=first):
         yield Piece(f"derive {stale[0]} {stale[1]}", "daily", _named(stale[0], stale[1] - _DAY), DERIVED)
@@ -95,18 +123,14 @@ def pieces(
             yield Piece(f"history {run[0]} {run[1]}", "history", run)
 
 
-def _asks(state: State, first: date, now: datetime, supplied: Supplied) -> Iterator[Piece]:
+def _asks(state: State, first: date, now: datetime, supply: Supply) -> Iterator[Piece]:
     """Give the runs that ask for what others left behind: each for the raw tables that lack something, and no other."""
     left = {name: [day for day in days if day >= first] for name, days in lost_of(state, now).items()}
-    wanted = {name: days for name, days in left.items() if days and _is_supplied(name, supplied())}
+    wanted = {name: days for name, days in left.items() if days and supply.has(name)}
     firsts = first_asked(state).values()
     for days in near_one_another(sorted({day for each in wanted.values() for day in each}), firsts):
         names = [name for name, each in wanted.items() if set(days) & set(each)]
         yield Piece(f"ask {days[0]} {days[-1]}", "daily", _named(days[0], days[-1]), (*names, *DERIVED))
-
-
-def _is_supplied(dataset: str, supplied: Collection[str] | None) -> bool:
-    return supplied is None or dataset in supplied
 
 
 def histories(keys: Sequence[str], tickers: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -129,7 +153,7 @@ def choose(
     keys: Sequence[str],
     first: date,
     now: datetime,
-    supplied: Supplied = lambda: None,
+    supply: Supply = ANYTHING,
 ) -> dg.RunRequest | str:
     """Choose the one run to make now, or say why none is made.
 
@@ -139,14 +163,14 @@ def choose(
         keys: Tickers that have a partition, in the order of the instance.
         first: First session of the axis.
         now: The time, UTC.
-        supplied: As `pieces` takes it.
+        supply: What the source is asked for.
     """
     # One that never ended, because its machine went away, blocks for a day
     busy = instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY, created_after=now - _DAY), limit=1)
     if busy:
         return f"run {busy[0].run_id[:8]} of {busy[0].job_name} is under way; what it leaves is looked after then"
     waiting: list[str] = []
-    for piece in pieces(state, keys, first, now, supplied):
+    for piece in pieces(state, keys, first, now, supply):
         # However a run of today ended: it left the piece to be done
         tried = instance.get_run_records(dg.RunsFilter(tags={KEEPS: piece.what}, created_after=now - _DAY))
         wait = _WAITS[min(len(tried), len(_WAITS) - 1)]

@@ -100,6 +100,11 @@ def due(held: pl.DataFrame, state: State, followed: Sequence[str], now: datetime
     )  # fmt: skip
 
 
+def unlisted(state: State, now: datetime) -> list[str]:
+    """List the followed tickers that no listing was ever asked about, sorted; a refusal of this week is an answer."""
+    return sorted(set(state.universe()) - _answered(state, LISTED, now).keys())
+
+
 def calls_of(ask: Ask) -> int:
     """Count the calls that an ask of the reference may take: the pages of a whole listing, else one."""
     return 1 if ask.tickers else _PAGES.get(ask.route, 1)

@@ -9,9 +9,18 @@ import polars as pl
 
 from orion_assets.ingest.pieces import pieces
 from orion_assets.quality.anomalies import implausible, judged_from, suspected_splits
-from orion_assets.quality.coverage import ONE_EVENT, ONE_EVENT_TEXT, bars_without_features, behind, passed_over
+from orion_assets.quality.coverage import (
+    BORNE,
+    BORNE_TEXT,
+    ONE_EVENT,
+    ONE_EVENT_TEXT,
+    bars_without_features,
+    behind,
+    passed_over,
+    unborne,
+)
 from orion_assets.quality.quarantine import standing
-from orion_assets.quality.rules import ACTIONS, BARS, FEATURES, MINUTES, NEWS, REFERENCE, SECURITY, VIX, Finder
+from orion_assets.quality.rules import BARS, FEATURES, MINUTES, NEWS, REFERENCE, SECURITY, VIX, Finder
 from orion_assets.schemas import (
     CLEAN_DAILY_BARS,
     CLEAN_MINUTE_BARS,
@@ -45,7 +54,7 @@ FINDERS: Final[Mapping[Table, Sequence[Finder]]] = {
     CLEAN_DAILY_BARS: BARS,
     CLEAN_VIX: VIX,
     CLEAN_NEWS: NEWS,
-    CORPORATE_ACTIONS: ACTIONS,
+    CORPORATE_ACTIONS: (),
     FEATURE_INDICATORS: FEATURES,
     FEATURE_SENTIMENT: FEATURES,
     FEATURE_MARKET: FEATURES,
@@ -75,7 +84,7 @@ class Read(Protocol):
 class Checked:
     """One check of one asset and the rows that it accuses; none where it passed.
 
-    `is_blocking`: what it accuses must not be published.
+    `is_blocking`: what it accuses must not be published. `is_idle`: it had nothing to judge, so it passed nothing.
     """
 
     asset: str
@@ -83,6 +92,7 @@ class Checked:
     description: str
     accused: pl.DataFrame
     is_blocking: bool = False
+    is_idle: bool = False
 
 
 def audit(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed: Sequence[str]) -> list[Checked]:
@@ -109,7 +119,14 @@ def audit(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed:
     return [
         *(_withdrawn(table, of(table)) for table in _SPOKEN_OF),
         *(
-            Checked(table.name, each.name, each.description, each.accused(of(table)), each.severity == "error")
+            Checked(
+                table.name,
+                each.name,
+                each.description,
+                each.accused(of(table)),
+                is_blocking=each.severity == "error",
+                is_idle=of(table).is_empty(),
+            )
             for table, finders in FINDERS.items()
             for each in finders
         ),
@@ -119,9 +136,17 @@ def audit(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed:
         ),
         Checked(
             CORPORATE_ACTIONS.name,
+            BORNE,
+            BORNE_TEXT,
+            unborne(of(CORPORATE_ACTIONS), [of(RAW_SPLITS), of(RAW_DIVIDENDS)], tables[SECURITIES], followed),
+            is_idle=of(CORPORATE_ACTIONS).is_empty(),
+        ),
+        Checked(
+            CORPORATE_ACTIONS.name,
             ONE_EVENT,
             ONE_EVENT_TEXT,
             passed_over(of(RAW_SPLITS), of(RAW_DIVIDENDS), tables[SECURITIES]),
+            is_idle=of(RAW_SPLITS).is_empty() and of(RAW_DIVIDENDS).is_empty(),
         ),
         *_of_minutes(read, tables[RAW_COVERAGE], span),
         *_over_series(tables, sessions, span),
@@ -139,13 +164,15 @@ def _withdrawn(table: Table, rows: pl.DataFrame) -> Checked:
     shown = last.select(
         *names, remedy=pl.lit("look into the source; nothing to do where it took the row back knowingly")
     )
-    return Checked(table.name, "complete", "The source still has every row it had", shown.sort(table.key))
+    found = shown.sort(table.key)
+    return Checked(table.name, "complete", "The source still has every row it had", found, is_idle=rows.is_empty())
 
 
 def _held(table: Table, quarantine: pl.DataFrame, raw: Mapping[Table, pl.DataFrame]) -> Checked:
     names = [origin.name for origin in raw]
     held = standing(quarantine.filter(pl.col("origin").is_in(names)), raw)
-    return Checked(table.name, "quarantine", "No row is held back", held)
+    is_idle = all(rows.is_empty() for rows in raw.values())
+    return Checked(table.name, "quarantine", "No row is held back", held, is_idle=is_idle)
 
 
 def _of_minutes(read: Read, coverage: pl.DataFrame, span: tuple[date, date]) -> list[Checked]:
@@ -155,12 +182,17 @@ def _of_minutes(read: Read, coverage: pl.DataFrame, span: tuple[date, date]) -> 
     for first, after in [] if asked.is_empty() else pieces(RAW_MINUTE_BARS, asked["ticker"].n_unique(), *span):
         raw, clean, held = (read(table, first, after) for table in (RAW_MINUTE_BARS, CLEAN_MINUTE_BARS, QUARANTINE))
         parts.append(_minutes_checked(raw, clean, held))
-    return [replace(each[0], accused=pl.concat(part.accused for part in each)) for each in zip(*parts, strict=True)]
+    return [
+        replace(each[0], accused=pl.concat(part.accused for part in each), is_idle=all(part.is_idle for part in each))
+        for each in zip(*parts, strict=True)
+    ]
 
 
 def _minutes_checked(raw: pl.DataFrame, clean: pl.DataFrame, held: pl.DataFrame) -> list[Checked]:
     name = CLEAN_MINUTE_BARS.name
-    judged = [Checked(name, each.name, each.description, each.accused(clean)) for each in MINUTES]
+    judged = [
+        Checked(name, each.name, each.description, each.accused(clean), is_idle=clean.is_empty()) for each in MINUTES
+    ]
     return [_withdrawn(RAW_MINUTE_BARS, raw), *judged, _held(CLEAN_MINUTE_BARS, held, {RAW_MINUTE_BARS: raw})]
 
 
@@ -172,9 +204,9 @@ def _over_series(
     name = FEATURE_INDICATORS.name
     return [
         Checked(name, "suspected_missing_split", "No session opens as if an unknown split had happened",
-                suspected_splits(series, span[0])),
+                suspected_splits(series, span[0]), is_idle=bars.is_empty()),
         Checked(name, "plausible", "No bar is missing, repeats the one before, leaps, or stands outside every listing",
-                implausible(series, securities, sessions, span[0])),
+                implausible(series, securities, sessions, span[0]), is_idle=bars.is_empty()),
     ]  # fmt: skip
 
 
@@ -184,7 +216,7 @@ def _of_store(
     late = behind(bars, tables[RAW_COVERAGE], tables[SECURITIES], followed)
     return [
         Checked("feature_store", "bars_have_features", "Features stand at the close for every bar",
-                bars_without_features(bars, matrix)),
+                bars_without_features(bars, matrix), is_idle=bars.is_empty()),
         Checked("feature_store", "followed_up_to_date", "Every followed and listed ticker has the last session's bar",
-                late),
+                late, is_idle=not followed),
     ]  # fmt: skip

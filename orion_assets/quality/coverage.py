@@ -5,8 +5,9 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets.schemas import SECURITIES
-from orion_assets.transforms.identity import identified
+from orion_assets.schemas import CORPORATE_ACTIONS, SECURITIES
+from orion_assets.settings import SAY_ALL
+from orion_assets.transforms.identity import UNKNOWN, identified
 from orion_assets.transforms.versions import visible
 
 
@@ -23,6 +24,37 @@ def bars_without_features(bars: pl.DataFrame, matrix: pl.DataFrame) -> pl.DataFr
     shown = visible(bars, ("ticker", "session")).select("ticker", "session", "close")
     featured = visible(matrix, ("ticker", "session", "cutoff")).filter(pl.col("cutoff") == "close")
     return shown.join(featured, on=["ticker", "session"], how="anti", maintain_order="left")
+
+
+BORNE: Final = "borne"
+BORNE_TEXT: Final = (
+    "A known security bore the ticker on the ex-date of every action; a vendor's, of whom it was asked about"
+)
+
+
+def unborne(
+    actions: pl.DataFrame, told: Sequence[pl.DataFrame], securities: pl.DataFrame, followed: Sequence[str]
+) -> pl.DataFrame:
+    """Find the actions of tickers that no known security bore on the ex-date, so that they enter nobody's series.
+
+    A vendor tells the actions of the whole market and is asked who somebody is by ticker: its actions of tickers that
+    nobody follows and no listing names are left alone. Files and the synthetic market list everybody.
+
+    Args:
+        actions: CORPORATE_ACTIONS rows, all versions.
+        told: The RAW_SPLITS and RAW_DIVIDENDS rows that they were made of.
+        securities: SECURITIES rows, all versions.
+        followed: Tickers whose features are wanted.
+
+    Returns:
+        CORPORATE_ACTIONS rows.
+    """
+    is_unborne = pl.col("security_id").str.starts_with(UNKNOWN)
+    found = visible(actions, CORPORATE_ACTIONS.key).filter(is_unborne)
+    if all(set(each["source"].unique()) <= SAY_ALL for each in told):
+        return found
+    concerned = sorted({*followed, *visible(securities, SECURITIES.key)["ticker"]})
+    return found.filter(pl.col("ticker").is_in(concerned))
 
 
 ONE_EVENT: Final = "one_event"

@@ -87,6 +87,16 @@ class Report:
         return sorted((each for each in self.checks if each.accused.height), key=lambda each: not each.is_blocking)
 
     @property
+    def passed(self) -> list[Checked]:
+        """Checks that judged something and accuse nobody."""
+        return [each for each in self.checks if each.accused.is_empty() and not each.is_idle]
+
+    @property
+    def idle(self) -> list[Checked]:
+        """Checks that had nothing to judge."""
+        return [each for each in self.checks if each.accused.is_empty() and each.is_idle]
+
+    @property
     def level(self) -> Level:
         """`broken` where a blocking check accuses, `look` where another does, else `sound`."""
         if any(each.is_blocking for each in self.failed):
@@ -101,7 +111,8 @@ class Report:
     @property
     def verdict(self) -> str:
         """The page in one sentence."""
-        passed = f"{len(self.checks) - len(self.failed)} of {len(self.checks)} checks passed"
+        idle = f" ({len(self.idle)} had nothing to judge)" if self.idle else ""
+        passed = f"{len(self.passed)} of {len(self.checks) - len(self.idle)} checks passed{idle}"
         rows = sum(each.accused.height for each in self.failed)
         failed = len(self.failed)
         accused = f"{failed} accuse{'s' * (failed == 1)} rows, {rows} in all" if failed else "nobody is accused"
@@ -139,6 +150,7 @@ class Report:
                     "check": each.check,
                     "description": each.description,
                     "blocking": each.is_blocking,
+                    "idle": each.is_idle,
                     "rows": each.accused.height,
                     "accused": _shown(each.accused).to_dicts(),
                 }
@@ -217,14 +229,16 @@ def gather(
     cells = visible(coverage, RAW_COVERAGE.key).filter(pl.col("cutoff") == "close")
     market = cells.filter(pl.col("ticker") == WHOLE_MARKET)
     is_of_bars = (pl.col("ticker") != WHOLE_MARKET) & (pl.col("dataset") == RAW_DAILY_BARS.name)
+    asked = cells.filter(is_of_bars)
     masters = visible(read(SECURITIES, None), SECURITIES.key)
+    bars = visible(read(CLEAN_DAILY_BARS, judged_from(sessions, span[0])), CLEAN_DAILY_BARS.key)
     return Report(
         *span,
         checks=[*audit(read, sessions, span, filled.followed), *judged],
         coverage=_filled_by_month(filled),
         states=filled.states,
         worst=filled.worst,
-        tickers=_worst(_bars_by_month(cells.filter(is_of_bars), filled, masters)),
+        tickers=_worst(_bars_by_month(asked, bars, filled, masters)),
         quarantine=read(QUARANTINE, None)
         .filter(pl.col("session").is_between(*span, closed="left"))
         .sort("session", "row_key", "rule"),
@@ -235,7 +249,7 @@ def gather(
         .group_by("dataset")
         .agg(last_session=pl.col("session").max(), last_known=pl.col(KNOWN).max())
         .sort("dataset"),
-        bars=visible(read(CLEAN_DAILY_BARS, judged_from(sessions, span[0])), CLEAN_DAILY_BARS.key),
+        bars=bars,
         is_synthetic=SYNTHETIC in coverage["source"].to_list(),
     )
 
@@ -253,7 +267,7 @@ def _filled_by_month(filled: Coverage) -> pl.DataFrame:
     return counted.sort("dataset", "month")
 
 
-def _bars_by_month(cells: pl.DataFrame, filled: Coverage, intervals: pl.DataFrame) -> pl.DataFrame:
+def _bars_by_month(cells: pl.DataFrame, clean: pl.DataFrame, filled: Coverage, intervals: pl.DataFrame) -> pl.DataFrame:
     """Count, for each ticker asked for or followed, a month's sessions on which it was listed, and those with a bar."""
     everybody = sorted({*cells["ticker"], *filled.followed})
     within, asked = filled.closed, pl.DataFrame({"ticker": everybody}, {"ticker": pl.String()})
@@ -262,7 +276,13 @@ def _bars_by_month(cells: pl.DataFrame, filled: Coverage, intervals: pl.DataFram
     # Of whom no listing is known, every session is missed
     is_known = pl.col("ticker").is_in(intervals["ticker"].unique().to_list())
     listed = named.filter(~(is_known & pl.col("security_id").str.starts_with(UNKNOWN)))
-    bars = cells.filter(pl.col("state") == "data").select("ticker", "session", _has_bar=True)
+    # Nor is one missed where nobody knows since when it is listed, and the source confirms that there is no bar
+    first = intervals.group_by("ticker").agg(_first=pl.col("valid_from").min())
+    in_vain = cells.filter(pl.col("state") == "empty_confirmed").select("ticker", "session")
+    before = in_vain.join(first, on="ticker").filter(pl.col("session") < pl.col("_first"))
+    listed = listed.join(before, on=["ticker", "session"], how="anti")
+    # What was landed and is held back is no bar
+    bars = clean.select("ticker", "session", _has_bar=True)
     counted = listed.join(bars, on=["ticker", "session"], how="left").with_columns(
         month=pl.col("session").dt.strftime("%Y-%m")
     )

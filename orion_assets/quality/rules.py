@@ -8,7 +8,6 @@ from typing import Final, Literal
 import polars as pl
 
 from orion_assets.schemas import RAW_TICKERS, WHOLE_MARKET
-from orion_assets.transforms.identity import UNKNOWN
 from orion_assets.transforms.versions import visible
 
 Severity = Literal["warn", "error"]
@@ -86,10 +85,6 @@ def _closed_days(rows: pl.DataFrame) -> pl.DataFrame:
     return _visible(rows).filter(pl.col("date") != pl.col("session"))
 
 
-def _unborne(rows: pl.DataFrame) -> pl.DataFrame:
-    return _visible(rows).filter(pl.col("security_id").str.starts_with(UNKNOWN))
-
-
 def _wide_tags(rows: pl.DataFrame) -> pl.DataFrame:
     return _visible(rows).filter(pl.col("tickers").list.len() > 10)
 
@@ -140,7 +135,6 @@ VIX: Final = (
     Finder("prices_in_order", "low <= open, close <= high", _outside),
     Finder("on_exchange_days", "The exchange was open on every VIX day", _closed_days),
 )
-ACTIONS: Final = (Finder("borne", "A known security bore the ticker on the ex-date of every action", _unborne),)
 NEWS: Final = (Finder("few_tickers", "No article is tagged with more than ten tickers", _wide_tags),)
 FEATURES: Final = (
     Finder("sound", "Every value is finite or null, and none was known before it was true", _unsound, "error"),

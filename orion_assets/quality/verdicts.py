@@ -1,5 +1,6 @@
 """Checks that a run alone can judge, for a report: as they last judged, from the state database."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -40,7 +41,7 @@ TEXTS: Final = {each.check: each.description for each in OF_RUNS}
 def as_judged(state: State, span: tuple[date, date]) -> list[Checked]:
     """Give the checks that runs judged, with what they last accused in the sessions [start, end)."""
     return [
-        Checked(each.asset, each.check, each.description, _accused(state, each, span), each.is_blocking)
+        replace(each, accused=_accused(state, each, span), is_idle=not _is_judged(state, each, span))
         for each in OF_RUNS
     ]
 
@@ -50,6 +51,12 @@ def refused(state: State, before: date) -> list[date]:
     accused = {date.fromisoformat(each) for each in state.verdicts.accused((FEATURE_MATRIX.name, LEAKS))}
     waiting = awaiting(state)["session"].to_list()
     return sorted(day for day in accused.intersection(waiting) if day < before)
+
+
+def _is_judged(state: State, check: Checked, span: tuple[date, date]) -> bool:
+    told = state.verdicts.subjects((check.asset, check.check))
+    # The files of a ticker are judged whole
+    return any(check.check == PARITY or span[0] <= date.fromisoformat(each) < span[1] for each in told)
 
 
 def _accused(state: State, check: Checked, span: tuple[date, date]) -> pl.DataFrame:

@@ -68,3 +68,9 @@ class VerdictLog:
         query = sa.select(_C.subject, _C.accused).where(_C.asset == check[0], _C.check == check[1], _C.accused != "[]")
         with self._database.begin() as connection:
             return {subject: json.loads(rows) for subject, rows in connection.execute(query.order_by(_C.subject))}
+
+    def subjects(self, check: Check) -> list[str]:
+        """List what a check ever judged, sorted."""
+        query = sa.select(_C.subject).where(_C.asset == check[0], _C.check == check[1]).order_by(_C.subject)
+        with self._database.begin() as connection:
+            return list(connection.scalars(query))

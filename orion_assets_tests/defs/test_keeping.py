@@ -8,11 +8,13 @@ import pytest
 
 from orion_assets import calendars
 from orion_assets.defs.assets.history import _published
-from orion_assets.defs.keeping import choose, pieces
+from orion_assets.defs.keeping import KEEPS, Supply, choose, pieces
 from orion_assets.ingest.freshness import mark_stale, settle
 from orion_assets.ingest.ledger import told_cells
 from orion_assets.ingest.moment import Moment
+from orion_assets.ingest.reference_calls import refused
 from orion_assets.schemas import DERIVED
+from orion_assets.sources.protocols import LISTED
 from orion_assets.store.state import State
 
 SPAN = (date(2024, 1, 2), date(2024, 3, 1))
@@ -96,7 +98,7 @@ def test_nobody_is_asked_for_what_the_source_is_not_asked_for_any_more(state):
     asked_of(state, "raw_news", *SPAN, "failed")
     supplied = frozenset({"raw_daily_bars"})
 
-    wanted = [piece.job for piece in pieces(state, ["AAA"], SPAN[0], NOW, lambda: supplied)]
+    wanted = [piece.job for piece in pieces(state, ["AAA"], SPAN[0], NOW, Supply(lambda: supplied))]
 
     assert wanted == ["history"]
     assert next(pieces(state, ["AAA"], SPAN[0], NOW)).assets[0] == "raw_news"
@@ -111,3 +113,28 @@ def test_the_minutes_of_a_ticker_followed_later_are_those_of_the_sessions_that_o
 
     assert (daily.assets, daily.keys) == (["raw_daily_bars"], ("2024-01-02", "2024-02-29"))
     assert (minutes.assets, minutes.keys) == (["raw_minute_bars"], ("2024-02-26", "2024-02-29"))
+
+
+def test_a_vendor_is_asked_who_a_ticker_is_before_it_is_asked_for_its_bars(state):
+    settle(state, *SPAN, moment(6, "derive"))
+    state.reference.note(LISTED, ["AAA"], moment(4, "fill").now)
+    state.add_tickers(["BBB"], ts_added=moment(6, "follow").now)
+
+    def wanted(*datasets: str, is_vendor: bool = True) -> list[str]:
+        supplied = frozenset(datasets)
+        supply = Supply(lambda: supplied, is_vendor=is_vendor)
+        return [each.what for each in pieces(state, ["AAA"], SPAN[0], NOW, supply)]
+
+    first, then, *_ = wanted("raw_daily_bars", "raw_tickers")
+    assert (first, then) == ("reference of BBB BBB", "fill BBB BBB 2024-01-02 2024-02-29")
+    # Files say who their tickers are without being asked; Cboe knows nobody
+    assert not any(what.startswith("reference") for what in wanted("raw_tickers", is_vendor=False))
+    assert not any(what.startswith("reference") for what in wanted("raw_daily_bars"))
+
+    with dg.DagsterInstance.ephemeral() as on:
+        asked = choose(on, state, ["AAA"], SPAN[0], NOW, Supply(lambda: frozenset({"raw_tickers"}), is_vendor=True))
+    assert isinstance(asked, dg.RunRequest)
+    assert (asked.job_name, dict(asked.tags)) == ("reference", {KEEPS: first})
+
+    state.reference.note(refused(LISTED), ["BBB"], moment(6, "refused").now)
+    assert wanted("raw_daily_bars", "raw_tickers")[0] == then

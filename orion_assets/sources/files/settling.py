@@ -50,9 +50,11 @@ def _refuse_differing(twice: pl.DataFrame, table: Table, version: list[str], sai
     key = ", ".join(f"{name} {one[name]}" for name in table.key)
     shown = "; ".join(f"{name} {one[name]!r} and {two[name]!r}" for name in differing[:3])
     stated = f" known {one[TS_STATED].isoformat()}" if one[TS_STATED] else ""
+    others = twice.unique(version).height - 1
+    more = f"; so do the rows of {others:,} more" if others else ""
     raise SourceRejected(
         f"{one['source_file']}: row {one['source_row']} and {two['source_file']}: row {two['source_row']} both hold"
-        f" {key}{stated} but differ: {shown}; leave one out with skip_rows, or map ts_known if the later one is a"
+        f" {key}{stated} but differ: {shown}{more}; leave one out with skip_rows, or map ts_known if the later one is a"
         f" correction{', or event_id if both are events' if 'event_id' in table.key else ''}",
         file=str(two["source_file"]),
         row=int(two["source_row"]),

@@ -3,8 +3,16 @@ from datetime import date
 import polars as pl
 import pytest
 
-from orion_assets.quality.coverage import bars_without_features, behind, passed_over
-from orion_assets.schemas import CLEAN_DAILY_BARS, FEATURE_MATRIX, RAW_COVERAGE, RAW_DIVIDENDS, RAW_SPLITS, SECURITIES
+from orion_assets.quality.coverage import bars_without_features, behind, passed_over, unborne
+from orion_assets.schemas import (
+    CLEAN_DAILY_BARS,
+    CORPORATE_ACTIONS,
+    FEATURE_MATRIX,
+    RAW_COVERAGE,
+    RAW_DIVIDENDS,
+    RAW_SPLITS,
+    SECURITIES,
+)
 from orion_assets_tests.unit.transforms.rows import HOUR, MON, TUE, answered, bar, close_cutoff, dividend, rows, told
 
 FOLLOWED = ("AAA", "BBB")
@@ -130,3 +138,19 @@ def test_a_special_dividend_beside_the_regular_one_is_no_silent_loss():
 )
 def test_an_event_that_no_other_contradicts_is_not_told(others):
     assert over(dividend(TUE, 0.5, event_id="b"), *others) == []
+
+
+def test_an_action_that_no_security_bore_is_told_a_vendors_of_whom_somebody_follows_or_lists():
+    listed = rows(SECURITIES, {"security_id": "F1", "ticker": "BBB", "valid_from": TUE})
+    events = [("F1", "BBB"), ("unknown:BBB", "BBB"), ("unknown:AAA", "AAA"), ("unknown:CCC", "CCC")]
+    known = rows(CORPORATE_ACTIONS, *({"security_id": of, "ticker": it, "ex_date": MON} for of, it in events))
+
+    def found(source: str, securities=listed, followed=("AAA",)) -> list[str]:
+        raw = [rows(RAW_SPLITS, {"ticker": "AAA", "source": source}), RAW_DIVIDENDS.empty()]
+        return sorted(unborne(known, raw, securities, followed)["ticker"])
+
+    assert found("polygon") == ["AAA", "BBB"]
+    assert found("polygon", SECURITIES.empty(), []) == []
+    # They say who everybody is: a ticker that they do not name is mistyped
+    assert found("files") == found("synthetic", SECURITIES.empty(), []) == ["AAA", "BBB", "CCC"]
+    assert unborne(CORPORATE_ACTIONS.empty(), [], listed, ["AAA"]).is_empty()

@@ -77,12 +77,42 @@ def report(lake, state) -> Report:
 def test_the_verdict_comes_first_and_counts(report):
     assert report.level == "look"
     told = re.fullmatch(
-        r"(\d+) of (\d+) checks passed, (\d+) accuse rows, (\d+) in all; every session is answered and derived\.",
+        r"(\d+) of (\d+) checks passed \((\d+) had nothing to judge\), (\d+) accuse rows, (\d+) in all;"
+        r" every session is answered and derived\.",
         report.verdict,
     )
-    passed, whole, failed, accused = map(int, told.groups())
-    assert passed + failed == whole == len(report.checks)
+    passed, whole, idle, failed, accused = map(int, told.groups())
+    assert passed + failed == whole == len(report.checks) - idle
     assert accused == sum(each.accused.height for each in report.checks) > 0
+
+
+def test_a_check_without_a_row_or_a_run_has_not_passed(report):
+    unjudged = {"leaks", "reconciles", "equals_sessions"}
+
+    assert {each.check for each in report.idle} > unjudged
+    assert "Checks that had nothing to judge" in report.html()
+    assert sum(each["idle"] for each in report.document()["checks"]) == len(report.idle)
+    assert not unjudged & {each.check for each in report.passed}
+
+
+def test_a_check_of_runs_has_judged_the_sessions_of_its_runs_alone(tmp_path):
+    state = State(f"sqlite:///{tmp_path}/state.db")
+    state.verdicts.judge(("feature_matrix", "leaks"), pl.DataFrame(), [SPAN[0]], datetime(2024, 12, 1, tzinfo=UTC))
+
+    def is_idle(span) -> bool:
+        return next(each.is_idle for each in as_judged(state, span) if each.check == "leaks")
+
+    assert not is_idle(SPAN)
+    assert is_idle((date(2024, 9, 1), SPAN[0]))
+
+
+def test_a_row_that_is_held_back_is_no_bar_of_its_month(lake, report):
+    held = lake.read(schemas.QUARANTINE, start=SPAN[0], end=SPAN[1]).filter(origin="raw_daily_bars")
+    day, ticker = held.sort("session").select("session", pl.col("row_key").str.split(" ").list.first()).row(0)
+
+    month = report.tickers.filter(ticker=ticker, month=day.strftime("%Y-%m"))
+
+    assert month["data"].item() < month["sessions"].item()
 
 
 def test_it_accuses_what_was_planted_in_these_sessions(report):
@@ -110,7 +140,8 @@ def test_coverage_counts_sessions_with_an_answer_and_bars_of_listed_tickers(repo
     assert (report.coverage["answered"] == report.coverage["sessions"]).all()
     by = {(row["ticker"], row["month"]): (row["data"], row["sessions"]) for row in report.tickers.to_dicts()}
     assert by["JUNO", "2024-10"] == (20, 23)
-    assert by["AURA", "2024-11"] == (20, 20)
+    # One of its bars is held back
+    assert by["AURA", "2024-11"] == (19, 20)
     # Renamed in September: nobody misses it
     assert by["FLUX", "2024-10"] == (0, 0)
     assert by["FLXA", "2024-10"] == (23, 23)
@@ -131,6 +162,27 @@ def test_a_ticker_followed_and_never_asked_for_stands_in_the_heat_map(lake):
     more = gather(reader(lake, SPAN[1]), CALENDAR, SPAN, replace(FILLED, followed=(*TICKERS, "BOLT")))
 
     assert more.tickers.filter(ticker="BOLT", month="2024-10").select("data", "sessions").row(0) == (0, 23)
+
+
+def test_who_has_no_bar_before_its_listing_is_known_is_not_missed_where_the_source_confirms_it(lake):
+    listed_later = lake.read(schemas.SECURITIES).with_columns(
+        valid_from=pl.when(ticker="JUNO").then(date(2024, 11, 1)).otherwise("valid_from"),
+        is_start_known=pl.when(ticker="JUNO").then(pl.lit(value=False)).otherwise("is_start_known"),
+    )
+    read = reader(lake, SPAN[1])
+    cells = read(schemas.RAW_COVERAGE, SPAN[0])
+    is_before = (pl.col("ticker") == "JUNO") & (pl.col("session") < date(2024, 11, 1))
+
+    def october(state: str) -> tuple[int, int]:
+        told = cells.with_columns(state=pl.when(is_before).then(pl.lit(state)).otherwise("state"))
+        given = {"securities": listed_later, "raw_coverage": told}
+        report = gather(
+            lambda table, since, until=None: given.get(table.name, read(table, since, until)), CALENDAR, SPAN, FILLED
+        )
+        return report.tickers.filter(ticker="JUNO", month="2024-10").select("data", "sessions").row(0)
+
+    assert october("empty_confirmed")[1] == 0
+    assert october("failed")[1] == 23
 
 
 def test_the_page_of_one_session_has_its_chart(lake):

@@ -3,19 +3,18 @@ from datetime import date
 import polars as pl
 import pytest
 
-from orion_assets.quality.rules import ACTIONS, BARS, FEATURES, NEWS, REFERENCE, SECURITY, VIX, Finder
+from orion_assets.quality.rules import BARS, FEATURES, NEWS, REFERENCE, SECURITY, VIX, Finder
 from orion_assets.schemas import (
     CLEAN_DAILY_BARS,
     CLEAN_NEWS,
     CLEAN_VIX,
-    CORPORATE_ACTIONS,
     FEATURE_MARKET,
     RAW_TICKERS,
     SECURITIES,
 )
 from orion_assets_tests.unit.transforms.rows import HOUR, MON, TICK, TUE, bar, close_cutoff, rows, utc
 
-FINDERS = {finder.name: finder for finder in (*ACTIONS, *BARS, *NEWS, *FEATURES, *REFERENCE, *SECURITY)} | {
+FINDERS = {finder.name: finder for finder in (*BARS, *NEWS, *FEATURES, *REFERENCE, *SECURITY)} | {
     "on_exchange_days": VIX[1]
 }
 NAN = float("nan")
@@ -129,25 +128,18 @@ def test_versions_that_no_longer_hold_are_not_accused(name, over):
     ("finders", "table"),
     [
         (BARS, CLEAN_DAILY_BARS),
-        (ACTIONS, CORPORATE_ACTIONS),
         (VIX, CLEAN_VIX),
         (NEWS, CLEAN_NEWS),
         (FEATURES, FEATURE_MARKET),
         (REFERENCE, RAW_TICKERS),
         (SECURITY, SECURITIES),
     ],
-    ids=["bars", "actions", "vix", "news", "features", "reference", "securities"],
+    ids=["bars", "vix", "news", "features", "reference", "securities"],
 )
 def test_nobody_is_accused_of_an_empty_table(finders: tuple[Finder, ...], table):
     for finder in finders:
         assert finder.accused(table.empty()).is_empty()
         assert finder.severity in {"warn", "error"}
-
-
-def test_an_action_that_no_security_bore_is_accused():
-    known = [{"security_id": name, "ticker": "AAA", "ex_date": MON} for name in ("F1", "unknown:AAA")]
-
-    assert accused("borne", rows(CORPORATE_ACTIONS, *known)) == 1
 
 
 def listed(begins: date | None, ends: date | None, **more) -> dict:

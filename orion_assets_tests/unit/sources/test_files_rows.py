@@ -209,6 +209,15 @@ def test_two_rows_that_say_the_same_are_one_and_two_that_differ_are_refused(tmp_
     for word in ("bars.csv: row 1 and more.csv: row 2", "ticker AAPL, session 2014-06-05", "close 647.35 and 650.0"):
         assert word in str(caught.value)
     assert (caught.value.file, caught.value.row, caught.value.column) == ("more.csv", 2, "close")
+    assert "more" not in str(caught.value).replace("more.csv", "")
+
+
+def test_of_several_keys_that_are_contradicted_one_is_shown_and_the_others_are_counted(tmp_path):
+    other = [row.replace(",1", ",7") for row in (ROW, NEXT)]
+    assert other != [ROW, NEXT]
+
+    with pytest.raises(SourceRejected, match=r"differ: .*; so do the rows of 1 more; leave one out"):
+        read(tmp_path, bars("*.csv"), bars__csv=table(ROW, NEXT), more__csv=table(*other))
 
 
 def test_vix_of_a_closed_day_is_filed_under_the_next_session(tmp_path):

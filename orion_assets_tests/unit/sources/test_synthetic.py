@@ -9,6 +9,7 @@ from polars.testing import assert_frame_equal
 
 from orion_assets import calendars, schemas
 from orion_assets.quality import anomalies, rules
+from orion_assets.quality.coverage import unborne
 from orion_assets.quality.quarantine import standing
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Ask
 from orion_assets.sources.synthetic import paths
@@ -182,6 +183,7 @@ def accusations(synthetic: SyntheticSource) -> set[tuple]:
     first = CALENDAR["session"][0]
     found = {
         ("clean_daily_bars", "quarantine"): standing(clean.quarantine, {schemas.RAW_DAILY_BARS: raw["raw_daily_bars"]}),
+        ("corporate_actions", "borne"): unborne(events.rows, [raw["raw_splits"], raw["raw_dividends"]], masters, []),
         ("feature_indicators", "suspected_missing_split"): anomalies.suspected_splits(series, first),
         ("feature_indicators", "plausible"): anomalies.implausible(series, masters, CALENDAR, first),
     }
@@ -189,7 +191,6 @@ def accusations(synthetic: SyntheticSource) -> set[tuple]:
         "clean_daily_bars": (rules.BARS, clean.rows),
         "clean_vix": (rules.VIX, bars.clean_vix(raw["raw_vix"]).rows),
         "clean_news": (rules.NEWS, news.clean_news(raw["raw_news"], CALENDAR, first).rows),
-        "corporate_actions": (rules.ACTIONS, events.rows),
         "securities": (rules.SECURITY, masters),
         "raw_tickers": (rules.REFERENCE, raw["raw_tickers"]),
     }

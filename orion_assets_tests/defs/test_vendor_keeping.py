@@ -1,0 +1,76 @@
+"""What the sensor does for a ticker that was added where a vendor is asked; on the fake vendor."""
+
+from datetime import timedelta
+
+import dagster as dg
+import pytest
+
+from orion_assets.calendars import NEW_YORK
+from orion_assets.clock import SystemClock
+from orion_assets.definitions import build_definitions
+from orion_assets.schemas import SECURITIES
+from orion_assets.settings import load
+from orion_assets.sources.synthetic.vendor.server import fake_vendor
+from orion_assets.sources.synthetic.vendor.truth import large_market
+from orion_assets.store.state import State
+from orion_assets.transforms.identity import UNKNOWN
+from orion_assets_tests.accept_runs import deployment, undisturbed
+
+
+@pytest.fixture
+def vendor():
+    today = SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=1)
+    with undisturbed(), fake_vendor(large_market(14, 24, today)) as running:
+        yield running
+
+
+def test_a_ticker_added_is_asked_about_then_filled_derived_and_written(vendor, tmp_path):
+    made = deployment(
+        tmp_path,
+        "",
+        start=str(vendor.truth.sessions["session"][-4]),
+        ORION_SOURCE="polygon",
+        ORION_FILES_MAPPING="",
+        ORION_TICKERS="SAAA",
+        ORION_POLYGON_BASE_URL=vendor.base_url,
+        POLYGON_API_KEY="anything",
+        ORION_POLYGON_PLAN="advanced",
+        ORION_CALLS_PER_MINUTE="unlimited",
+        ORION_FEATURES_URL=str(tmp_path / "features"),
+        ORION_REPORT_FOLDER=str(tmp_path / "quality"),
+    )
+    made.done("backfill")
+    made.done("tickers", "add", "SAAB")
+    definitions = build_definitions(load(made.env))
+    before, jobs = len(vendor.journal), []
+
+    with dg.DagsterInstance.ephemeral() as on:
+        while request := asked(definitions, on, made):
+            jobs.append(request.job_name)
+            assert len(jobs) < 9, jobs
+            job = definitions.resolve_job_def(request.job_name)
+            assert job.execute_in_process(
+                instance=on,
+                tags=dict(request.tags),
+                run_config=request.run_config,
+                asset_selection=request.asset_selection,
+            ).success
+
+    assert jobs[:2] == ["reference", "daily"]
+    assert jobs[-1] == "history"
+    routes = [entry.route for entry in vendor.journal.entries[before:]]
+    assert routes.count("tickers") == 2
+    assert set(routes[:3]) == {"tickers", "events"}
+    named = made.of_lake(SECURITIES.name).filter(ticker="SAAB")
+    assert not named["security_id"].str.starts_with(UNKNOWN).any()
+    assert named.height
+
+
+def asked(definitions, on, made) -> dg.RunRequest | None:
+    context = dg.build_sensor_context(
+        instance=on, definitions=definitions, resources={"state": State(made.settings["ORION_STATE_URL"])}
+    )
+    result = definitions.resolve_sensor_def("universe")(context)
+    for each in result.dynamic_partitions_requests or []:
+        on.add_dynamic_partitions(each.partitions_def_name, each.partition_keys)
+    return next(iter(result.run_requests or []), None)
