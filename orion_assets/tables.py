@@ -113,8 +113,9 @@ class Table:
         counts = frame.select(pl.col(required).null_count()).row(0) if required else ()
         problems = [f"{count} nulls in {name}" for name, count in zip(required, counts, strict=True) if count]
         identity = [*self.key, "ts_known"] if self.has_versions else [*self.key]
-        twice = frame.filter(frame.select(identity).is_duplicated())
-        if not twice.is_empty():
+        is_again = frame.select(identity).is_duplicated()
+        if is_again.any():
+            twice = frame.filter(is_again)
             first = ", ".join(f"{name} {value}" for name, value in twice.select(identity).row(0, named=True).items())
             problems.append(f"{twice.height} rows share ({', '.join(identity)}), the first {first}")
         return problems

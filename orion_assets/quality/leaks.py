@@ -202,14 +202,19 @@ def _differences(stored: pl.DataFrame, rebuilt: pl.DataFrame) -> pl.DataFrame:
     both = stored.select(columns).join(
         rebuilt.select(columns), on=_KEY, how="full", suffix="_rebuilt", coalesce=True, nulls_equal=True
     )
+    names = ("ts_known", *FEATURES)
+    differs = {name: pl.col(name).ne_missing(pl.col(f"{name}_rebuilt")) for name in names}
+    # One look at all of them first: nearly always nothing differs
+    is_any = both.select(condition.any().alias(name) for name, condition in differs.items()).row(0, named=True)
     frames = [
-        both.filter(pl.col(name).ne_missing(pl.col(f"{name}_rebuilt"))).select(
+        both.filter(differs[name]).select(
             *_KEY,
             feature=pl.lit(ROW if name == "ts_known" else name),
             stored=pl.col(name).cast(pl.String),
             rebuilt=pl.col(f"{name}_rebuilt").cast(pl.String),
         )
-        for name in ("ts_known", *FEATURES)
+        for name in names
+        if name == "ts_known" or is_any[name]
     ]
     told = pl.concat(frames)
     # Of a row that is there on one side alone, its values are no further finding

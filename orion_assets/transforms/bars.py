@@ -143,6 +143,7 @@ def screen(origin: Table, raw: pl.DataFrame, rules: Sequence[Rule]) -> tuple[pl.
     flags = [f"_{rule.name}" for rule in rules]
     good = judged.filter(~pl.any_horizontal(flags)).drop(flags)
     ticker = pl.col("ticker") if "ticker" in raw.columns else pl.lit("*")
+    is_any = judged.select(pl.col(flags).any()).row(0, named=True)
     held = [
         judged.filter(pl.col(f"_{rule.name}")).select(
             origin=pl.lit(origin.name),
@@ -157,6 +158,7 @@ def screen(origin: Table, raw: pl.DataFrame, rules: Sequence[Rule]) -> tuple[pl.
             ts_known="ts_known",
         )
         for rule in rules
+        if is_any[f"_{rule.name}"]
     ]
     return good, pl.concat([QUARANTINE.empty(), *held]).sort("session", "row_key", "rule", "ts_known")
 
