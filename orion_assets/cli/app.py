@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from orion_assets.cli import market, quality, store, tickers, vendor
-from orion_assets.cli.backfill import backfill, update
+from orion_assets.cli.backfill import backfill
 from orion_assets.cli.context import Call
 from orion_assets.cli.demo import demo
 from orion_assets.cli.doctor import doctor
@@ -24,6 +24,7 @@ from orion_assets.cli.output import OUT, Exit, complain
 from orion_assets.cli.plan import plan
 from orion_assets.cli.read import bars, features
 from orion_assets.cli.status import status
+from orion_assets.cli.update import update
 from orion_assets.errors import OrionError, SettingsError
 
 app = typer.Typer(

@@ -13,8 +13,8 @@ import typer
 import orion_assets
 from orion_assets import calendars
 from orion_assets.cli import showing
-from orion_assets.cli.backfill import fill
 from orion_assets.cli.context import Call
+from orion_assets.cli.filling import fill
 from orion_assets.cli.history import write
 from orion_assets.cli.launch import Launch, Outcome
 from orion_assets.cli.output import OUT, Exit, frame, refuse

@@ -1,6 +1,7 @@
 """What looks wrong in a series of bars: splits nobody declared, gaps, repeats, leaps. Found and told, never changed."""
 
 import math
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -33,6 +34,47 @@ _TURNOVER_WINDOW: Final = 20
 _FOUND: Final = ("ticker", "session", "rule", "found", "remedy")
 
 
+@dataclass(frozen=True)
+class _Rule:
+    """What may look wrong with a bar, how it is told of a number, and what to do about it."""
+
+    name: str
+    found: str
+    remedy: str
+
+
+_MISSING: Final = _Rule(
+    "missing",
+    f"sessions without a bar: {{:g}}, after one on nearly all of {STEADY}",
+    "ask the source again with: orion backfill; a security that was halted has none",
+)
+_REPEATED: Final = _Rule(
+    "repeated",
+    "the bar of the session before once more, close {:g}",
+    "ask the source again, or correct the row",
+)
+_LEAPS: Final = _Rule(
+    "leap",
+    "the price moved by a factor of {:.4g}",
+    "look for a decimal point or a currency that changed, and correct the row",
+)
+_SWELLS: Final = _Rule(
+    "volume",
+    "{:.0f} times the usual volume",
+    "look for a change of units, and correct the row",
+)
+_ALL_SWELL: Final = _Rule(
+    "volumes",
+    "the middle one of all tickers trades {:.1f} times its usual volume",
+    "hold it against another source: a vendor may have counted twice; on days of panic or expiry it is real",
+)
+_UNLISTED: Final = _Rule(
+    "unlisted",
+    "a bar outside every listing of its ticker, close {:g}",
+    "correct list_date or delist_date in the reference, or the ticker of the row",
+)
+
+
 def judged_from(sessions: pl.DataFrame, start: date) -> date:
     """Give the first session whose bars a judgement of `start` looks at; what lies before it changes nothing.
 
@@ -56,67 +98,46 @@ def implausible(bars: pl.DataFrame, securities: pl.DataFrame, sessions: pl.DataF
         sorted. A halt looks like a lost bar.
     """
     days = sessions.select("session", "position")
-    series = bars.join(days, on="session").sort("security_id", "session")
-    judged = series.with_columns(
+    judged = _measured(bars.join(days, on="session").sort("security_id", "session"), start)
+    close, swollen = pl.col("close"), judged.with_columns(_value="_times")
+    is_known = pl.col("ticker").is_in(securities["ticker"].unique().to_list())
+    is_unlisted = is_known & pl.col("security_id").str.starts_with(UNKNOWN)
+    found = {
+        _MISSING: _gaps(judged, days),
+        _REPEATED: judged.filter("_repeats").with_columns(_value=close),
+        _LEAPS: judged.filter("_leaps").with_columns(_value=pl.col("_move").exp()),
+        _SWELLS: swollen.filter(pl.col("_value") > _VOLUME_LEAP),
+        _ALL_SWELL: _crowded(swollen),
+        _UNLISTED: judged.filter(is_unlisted).with_columns(_value=close),
+    }
+    return pl.concat(_told(rows, rule) for rule, rows in found.items()).sort("ticker", "session", "rule")
+
+
+def _measured(series: pl.DataFrame, start: date) -> pl.DataFrame:
+    """Hold each bar from a session on against those before it.
+
+    Adds `_before` and `_steady` (positions of earlier bars), `_move` (log), `_leaps`, `_repeats` and `_times` (volume
+    over the usual one; null where there is none).
+    """
+    of_bar = ("open", "high", "low", "close", "volume")
+    shares = pl.col("volume") / pl.col("split_factor")
+    measured = series.with_columns(
         _before=pl.col("position").shift().over("security_id"),
         _steady=pl.col("position").shift(STEADY - _HOLES).over("security_id"),
         _move=(pl.col("close") * pl.col("split_factor")).log().diff().over("security_id"),
-        _usual=(pl.col("volume") / pl.col("split_factor")).rolling_median(_TURNOVER_WINDOW).shift().over("security_id"),
-        _is_same=pl.all_horizontal(
-            (pl.col(name) == pl.col(name).shift()).over("security_id")
-            for name in ("open", "high", "low", "close", "volume")
-        ),
+        _usual=shares.rolling_median(_TURNOVER_WINDOW).shift().over("security_id"),
+        _is_same=pl.all_horizontal((pl.col(name) == pl.col(name).shift()).over("security_id") for name in of_bar),
     )
     is_leap = pl.col("_move").abs() > pl.lit(_LEAP).log()
     # The way back is no fault of its own
     there_and_back = (pl.col("_move") + pl.col("_move").shift()).abs() < pl.lit(_LEAP).log()
     is_back = (is_leap.shift() & there_and_back).over("security_id").fill_null(value=False)
-    judged = judged.with_columns(_leaps=is_leap & ~is_back).filter(pl.col("session") >= start)
-    shares = pl.col("volume") / pl.col("split_factor")
-    times = pl.when(pl.col("_usual") > 0).then(shares / pl.col("_usual"))
     is_next, moved = pl.col("position") - pl.col("_before") == 1, pl.col("high") > pl.col("low")
-    is_known = pl.col("ticker").is_in(securities["ticker"].unique().to_list())
-    told = [
-        _told(
-            _gaps(judged, days),
-            "missing",
-            f"sessions without a bar: {{:g}}, after one on nearly all of {STEADY}",
-            "ask the source again with: orion backfill; a security that was halted has none",
-        ),
-        _told(
-            judged.filter(is_next & pl.col("_is_same") & moved).with_columns(_value=pl.col("close")),
-            "repeated",
-            "the bar of the session before once more, close {:g}",
-            "ask the source again, or correct the row",
-        ),
-        _told(
-            judged.filter("_leaps").with_columns(_value=pl.col("_move").exp()),
-            "leap",
-            "the price moved by a factor of {:.4g}",
-            "look for a decimal point or a currency that changed, and correct the row",
-        ),
-        _told(
-            judged.with_columns(_value=times).filter(pl.col("_value") > _VOLUME_LEAP),
-            "volume",
-            "{:.0f} times the usual volume",
-            "look for a change of units, and correct the row",
-        ),
-        _told(
-            _crowded(judged.with_columns(_value=times)),
-            "volumes",
-            "the middle one of all tickers trades {:.1f} times its usual volume",
-            "hold it against another source: a vendor may have counted twice; on days of panic or expiry it is real",
-        ),
-        _told(
-            judged.filter(is_known & pl.col("security_id").str.starts_with(UNKNOWN)).with_columns(
-                _value=pl.col("close")
-            ),
-            "unlisted",
-            "a bar outside every listing of its ticker, close {:g}",
-            "correct list_date or delist_date in the reference, or the ticker of the row",
-        ),
-    ]
-    return pl.concat(told).sort("ticker", "session", "rule")
+    return measured.with_columns(
+        _leaps=is_leap & ~is_back,
+        _repeats=is_next & pl.col("_is_same") & moved,
+        _times=pl.when(pl.col("_usual") > 0).then(shares / pl.col("_usual")),
+    ).filter(pl.col("session") >= start)
 
 
 def _crowded(judged: pl.DataFrame) -> pl.DataFrame:
@@ -127,9 +148,9 @@ def _crowded(judged: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _told(rows: pl.DataFrame, rule: str, found: str, remedy: str) -> pl.DataFrame:
-    texts = pl.Series([found.format(value) for value in rows["_value"]], dtype=pl.String)
-    return rows.with_columns(rule=pl.lit(rule), found=texts, remedy=pl.lit(remedy)).select(_FOUND)
+def _told(rows: pl.DataFrame, rule: _Rule) -> pl.DataFrame:
+    texts = pl.Series([rule.found.format(value) for value in rows["_value"]], dtype=pl.String)
+    return rows.with_columns(rule=pl.lit(rule.name), found=texts, remedy=pl.lit(rule.remedy)).select(_FOUND)
 
 
 def _gaps(judged: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
