@@ -10,7 +10,7 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
-# Measured, they take half as long again; what they reach, the tests of the parts reach too
+# Whole runs: measured, they take half as long again, and what they reach other tests reach too, if not in all its ways
 _NOT_MEASURED = (
     "accept/",
     "cli/test_backfill.py",
@@ -23,6 +23,7 @@ _NOT_MEASURED = (
     "defs/test_order.py",
     "defs/test_publication.py",
     "defs/test_secrets.py",
+    "defs/test_vendor_keeping.py",
     "e2e/",
     "faults/",
     "properties/",

@@ -63,7 +63,7 @@ def discover(
     lister = open_lister(settings, SharedCallLog(settings.state_url, uptime), now)
     cost = lister.cost(search)
     if cost.calls:
-        ends = "" if limit is None else f"; it ends as soon as {counted(limit, 'ticker')} are found"
+        ends = "" if limit is None else f"; it ends with the first {counted(limit, 'ticker')}"
         ERR.print(f"about {counted(cost.calls, 'call')} for all of them, {duration(cost.seconds)}{ends}")
     rows, calls = _searched(lister, search, cost, limit)
     told: dict[str, Any] = {"calls": calls}

@@ -66,7 +66,7 @@ def finish(report: Report, *, as_json: bool) -> None:
 
 
 def finish_markets(done: Sequence[Done], limits: Limits, *, as_json: bool) -> None:
-    """Do the same where nobody wants equities."""
+    """Show what was filled of other markets where nobody wants equities, and leave with the code of a failure."""
     if as_json:
         document({"markets": [each.as_json() for each in done]})
     elif not done:

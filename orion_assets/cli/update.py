@@ -32,6 +32,7 @@ from orion_assets.ingest.freshness import stale_span
 from orion_assets.ingest.plan import Plan
 from orion_assets.ingest.reference_calls import Due
 from orion_assets.schemas import DERIVED
+from orion_assets.settings import Settings
 from orion_assets.sources.protocols import Source
 from orion_assets.store.state import STATES
 
@@ -63,10 +64,10 @@ def update(
     if not errands.has_equities:
         finish_markets(fill_others(max_calls=max_calls), limits, as_json=json)
         return
-    todo = _todo(call, source, instant, max_calls, is_replay=until is not None)
+    todo = _todo(call, settings, source, instant, max_calls, is_replay=until is not None)
     others = fill_others(max_calls=less(max_calls, todo.calls))
     if todo.dues:
-        _fill(call, todo, launch, others, limits, as_json=json)
+        _fill_due(call, todo, launch, others, limits, as_json=json)
         return
     if stale := stale_span(call.state()):
         launch = derivation(launch, stale)
@@ -86,6 +87,7 @@ class _Todo:
     """The ranges that are due and what they cost.
 
     Attributes:
+        settings: The deployment, one for all ranges.
         followed: The followed tickers.
         dues: The ranges, the oldest first.
         planning: Plans the calls of a range.
@@ -94,6 +96,7 @@ class _Todo:
         works: The plan of each range; none where asking is free.
     """
 
+    settings: Settings
     followed: Sequence[str]
     dues: Sequence[ranges.Due]
     planning: Planning
@@ -126,8 +129,9 @@ class _Todo:
         ]
 
 
-def _todo(call: Call, source: Source, instant: datetime, max_calls: int | None, *, is_replay: bool) -> _Todo:
-    settings = call.settings
+def _todo(
+    call: Call, settings: Settings, source: Source, instant: datetime, max_calls: int | None, *, is_replay: bool
+) -> _Todo:
     followed = call.state().universe() or settings.equities
     probe_again(call, source, next(iter(followed), ""), instant)
     dues = ranges.due(call, settings, source, instant, is_replay=is_replay)
@@ -136,7 +140,7 @@ def _todo(call: Call, source: Source, instant: datetime, max_calls: int | None, 
     planning = Planning(call, routes, instant, is_replay)
     first = reference() if routes and dues else Due()
     works = _works(planning, dues, followed, less(max_calls, first.calls)) if routes else []
-    return _Todo(followed, dues, planning, reference, first, works)
+    return _Todo(settings, followed, dues, planning, reference, first, works)
 
 
 def _works(
@@ -150,12 +154,14 @@ def _works(
     return works
 
 
-def _fill(call: Call, todo: _Todo, launch: Launch, others: Sequence[Done], limits: Limits, *, as_json: bool) -> None:
+def _fill_due(
+    call: Call, todo: _Todo, launch: Launch, others: Sequence[Done], limits: Limits, *, as_json: bool
+) -> None:
     for line in todo.lines():
         ERR.print(line)
     fills = todo.launches(launch, limits.calls)
     # The newest last, so that one that keeps failing is told and keeps nobody from today
-    outcome = merged([fill(call, call.settings, each, show=not as_json) for each in fills])
+    outcome = merged([fill(call, todo.settings, each, show=not as_json) for each in fills])
     whole = replace(launch, start=fills[0].start, end=fills[-1].end, assets=fills[-1].assets)
     finish(Report(call, whole, outcome, others, [(due.start, due.end) for due in todo.dues]), as_json=as_json)
     if todo.works:

@@ -130,7 +130,7 @@ def universe_sensor(made: Sequence[Any], first: date, supply: Supply) -> dg.Sens
     def universe(context: dg.SensorEvaluationContext, state: dg.ResourceParam[State]) -> dg.SensorResult:
         """Look after what is followed: one run a tick.
 
-        Ask who was added is and fill its past, ask again for what failed, derive what changed, write histories.
+        Ask who was added, fill their past, ask again for what failed, derive what changed, write histories.
         """
         keys = context.instance.get_dynamic_partitions(TICKERS_AXIS)
         added = sorted(set(state.universe()) - set(keys))

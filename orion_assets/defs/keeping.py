@@ -4,8 +4,9 @@ The state database says what there is to do; Dagster's instance says what was tr
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from itertools import groupby
 from typing import Any, Final
 
@@ -81,7 +82,7 @@ class Piece:
         return dg.RunRequest(
             job_name=self.job,
             run_key=f"{self.what} after {after}",
-            tags={**dict(zip(RANGE, self.keys or (), strict=bool(self.keys))), KEEPS: self.what},
+            tags={**(dict(zip(RANGE, self.keys, strict=True)) if self.keys else {}), KEEPS: self.what},
             run_config={"resources": config} if self.only else {},
             asset_selection=[dg.AssetKey(name) for name in self.assets] or None,
         )
@@ -106,7 +107,7 @@ def pieces(
     strangers = unlisted(state, now) if supply.is_vendor else []
     # Before anything was asked for, nobody waits for it; after that, it says from when on they have bars
     if strangers and first_asked(state) and supply.has(RAW_TICKERS.name):
-        yield Piece(f"reference of {strangers[0]} {strangers[-1]}", "reference", None)
+        yield Piece(f"reference of {len(strangers)} {strangers[0]} {strangers[-1]}", "reference", None)
     yield from _asks(state, first, now, supply)
     lacking = lacking_past(state)
     for table in (RAW_DAILY_BARS, RAW_MINUTE_BARS):
@@ -170,6 +171,8 @@ def choose(
     if busy:
         return f"run {busy[0].run_id[:8]} of {busy[0].job_name} is under way; what it leaves is looked after then"
     waiting: list[str] = []
+    # Opened once a tick
+    supply = replace(supply, named=cache(supply.named))
     for piece in pieces(state, keys, first, now, supply):
         # However a run of today ended: it left the piece to be done
         tried = instance.get_run_records(dg.RunsFilter(tags={KEEPS: piece.what}, created_after=now - _DAY))

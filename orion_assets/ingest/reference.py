@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from orion_assets import calendars
-from orion_assets.errors import AnswerDistrusted, NotEntitled, NotFound, RequestRejected, SchemaMismatch
+from orion_assets.errors import AnswerDistrusted, NotEntitled, NotFound, OrionError, RequestRejected, SchemaMismatch
 from orion_assets.ingest.freshness import mark_stale
 from orion_assets.ingest.landing import NOT_VALUES
 from orion_assets.ingest.moment import Moment
@@ -35,7 +35,8 @@ def land_tickers(
 
     Nothing of a source that has none. Where asking costs calls, those that `reference_calls.due` names for the followed
     tickers are made, each landed before the next. What a vendor does not tell of its past (its plan, or the security,
-    has none) keeps nobody from the rest; it is asked for again when it is next due.
+    has none) keeps nobody from the rest; it is asked for again when it is next due. A ticker whose listing is refused
+    is told when all others were asked about; a plan without listings, at once.
 
     A row that is not in the answer stays as landed: a source need not say an old snapshot again. One that could not be
     read is withdrawn, else leaving it out of the file would never take it out of quarantine; so is one that an answer
@@ -64,31 +65,56 @@ def land_tickers(
 def _called(
     desk: Desk, source: Source, moment: Moment, followed: Sequence[str], max_calls: int | None
 ) -> Iterator[Landed]:
-    """Make the calls that are due; what a listing tells decides which changes are asked for."""
+    """Make the calls that are due."""
+    refusals: list[OrionError] = []
+    for ask, subjects in _asks(desk, moment, followed, max_calls):
+        try:
+            answer = source.read(ask)
+        except (NotFound, NotEntitled, AnswerDistrusted, RequestRejected) as e:
+            _note_refusal(desk, moment, ask.route, subjects, e)
+            if ask.route == LISTED:
+                # Told at the end: one ticker keeps nobody else from being asked about; a plan without it, everybody
+                refusals.append(e)
+                if isinstance(e, NotEntitled):
+                    break
+        else:
+            yield _told(desk, moment, ask.route, subjects, answer)
+    if refusals:
+        raise refusals[0]
+
+
+def _asks(
+    desk: Desk, moment: Moment, followed: Sequence[str], max_calls: int | None
+) -> Iterator[tuple[Ask, Sequence[str]]]:
+    """Give the asks that are due and allowed, with their subjects; what a listing tells decides which changes are."""
     left = math.inf if max_calls is None else max_calls
     for route in ROUTES:
-        wanted = due(desk.lake.read(RAW_TICKERS), desk.state, followed, moment.now)
-        for ask, subjects in wanted.asks(route, moment.now):
+        for ask, subjects in due(desk.lake.read(RAW_TICKERS), desk.state, followed, moment.now).asks(route, moment.now):
             left -= calls_of(ask)
             if left < 0:
                 # Neither is what comes after it: it is asked for in this order
                 return
-            told, settled = route, {*subjects}
-            try:
-                answer = source.read(ask)
-            except (NotFound, NotEntitled, AnswerDistrusted, RequestRejected) as e:
-                if route == LISTED:
-                    raise
-                LOG.warning("%s. The reference goes on without it", e)
-                # That there are no changes is an answer; all else is asked for again in a week
-                told = route if route == EVENTS and isinstance(e, NotFound) else refused(route)
-            else:
-                if route == ENDED:
-                    # Who else ever ended, in twenty years, bears upon nobody who is followed
-                    answer = replace(answer, rows=answer.rows.filter(pl.col("ticker").is_in(list(subjects))))
-                yield _landed(desk, answer, moment, is_part=True)
-                settled |= set(answer.rows["figi"].drop_nulls()) if route == EVENTS else set()
-            desk.state.reference.note(told, settled, moment.landing())
+            yield ask, subjects
+
+
+def _note_refusal(desk: Desk, moment: Moment, route: str, subjects: Sequence[str], why: OrionError) -> None:
+    if route != LISTED:
+        LOG.warning("%s. The reference goes on without it", why)
+    # That there are no changes is an answer; all else is asked for again in a week
+    told = route if route == EVENTS and isinstance(why, NotFound) else refused(route)
+    desk.state.reference.note(told, subjects, moment.landing())
+
+
+def _told(desk: Desk, moment: Moment, route: str, subjects: Sequence[str], answer: Answer) -> Landed:
+    settled = {*subjects}
+    if route == ENDED:
+        # Who else ever ended, in twenty years, bears upon nobody who is followed
+        answer = replace(answer, rows=answer.rows.filter(pl.col("ticker").is_in(list(subjects))))
+    if route == EVENTS:
+        settled |= set(answer.rows["figi"].drop_nulls())
+    landed = _landed(desk, answer, moment, is_part=True)
+    desk.state.reference.note(route, settled, moment.landing())
+    return landed
 
 
 def _landed(desk: Desk, answer: Answer, moment: Moment, *, is_part: bool = False) -> Landed:

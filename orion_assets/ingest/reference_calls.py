@@ -102,7 +102,8 @@ def due(held: pl.DataFrame, state: State, followed: Sequence[str], now: datetime
 
 def unlisted(state: State, now: datetime) -> list[str]:
     """List the followed tickers that no listing was ever asked about, sorted; a refusal of this week is an answer."""
-    return sorted(set(state.universe()) - _answered(state, LISTED, now).keys())
+    asked = state.reference.answered(LISTED).keys() | _lately_refused(state, LISTED, now).keys()
+    return sorted(set(state.universe()) - asked)
 
 
 def calls_of(ask: Ask) -> int:
@@ -116,8 +117,13 @@ def refused(route: str) -> str:
 
 
 def _answered(state: State, route: str, now: datetime) -> dict[str, datetime]:
-    lately = {subject: at for subject, at in state.reference.answered(refused(route)).items() if at > now - _WEEK}
+    # Nothing is derived on a reference that was refused: whoever asks for one asks again
+    lately = {} if route == LISTED else _lately_refused(state, route, now)
     return lately | state.reference.answered(route)
+
+
+def _lately_refused(state: State, route: str, now: datetime) -> dict[str, datetime]:
+    return {subject: at for subject, at in state.reference.answered(refused(route)).items() if at > now - _WEEK}
 
 
 def _is_old(answered: Mapping[str, datetime], subject: str, now: datetime) -> bool:

@@ -17,6 +17,7 @@ from orion_assets.quality.coverage import (
     bars_without_features,
     behind,
     passed_over,
+    placeable,
     unborne,
 )
 from orion_assets.quality.quarantine import standing
@@ -107,7 +108,8 @@ def audit(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed:
     Returns:
         One entry a check, in the order of the graph. Not here is what a run alone can judge: verdicts.py keeps that.
     """
-    since = {CLEAN_DAILY_BARS: judged_from(sessions, span[0]), CORPORATE_ACTIONS: None, QUARANTINE: None}
+    whole = (CORPORATE_ACTIONS, RAW_SPLITS, RAW_DIVIDENDS, QUARANTINE)
+    since = {CLEAN_DAILY_BARS: judged_from(sessions, span[0]), **dict.fromkeys(whole)}
     tables = {
         table: read(table, since.get(table, span[0])) for table in (*FINDERS, *_SPOKEN_OF, QUARANTINE, RAW_COVERAGE)
     }
@@ -116,6 +118,7 @@ def audit(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed:
         rows = tables[table]
         return rows.filter(_within(span)) if "session" in rows.columns else rows
 
+    of_actions = of(CORPORATE_ACTIONS), [tables[RAW_SPLITS], tables[RAW_DIVIDENDS]], tables[SECURITIES]
     return [
         *(_withdrawn(table, of(table)) for table in _SPOKEN_OF),
         *(
@@ -138,8 +141,8 @@ def audit(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed:
             CORPORATE_ACTIONS.name,
             BORNE,
             BORNE_TEXT,
-            unborne(of(CORPORATE_ACTIONS), [of(RAW_SPLITS), of(RAW_DIVIDENDS)], tables[SECURITIES], followed),
-            is_idle=of(CORPORATE_ACTIONS).is_empty(),
+            unborne(*of_actions),
+            is_idle=placeable(*of_actions).is_empty(),
         ),
         Checked(
             CORPORATE_ACTIONS.name,
@@ -149,7 +152,7 @@ def audit(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed:
             is_idle=of(RAW_SPLITS).is_empty() and of(RAW_DIVIDENDS).is_empty(),
         ),
         *_of_minutes(read, tables[RAW_COVERAGE], span),
-        *_over_series(tables, sessions, span),
+        *_over_series(tables, sessions, span, is_idle=of(CLEAN_DAILY_BARS).is_empty()),
         *_of_store(tables, of(CLEAN_DAILY_BARS), of(FEATURE_MATRIX), followed),
     ]
 
@@ -197,16 +200,16 @@ def _minutes_checked(raw: pl.DataFrame, clean: pl.DataFrame, held: pl.DataFrame)
 
 
 def _over_series(
-    tables: Mapping[Table, pl.DataFrame], sessions: pl.DataFrame, span: tuple[date, date]
+    tables: Mapping[Table, pl.DataFrame], sessions: pl.DataFrame, span: tuple[date, date], *, is_idle: bool
 ) -> list[Checked]:
     bars, actions, securities = (tables[table] for table in (CLEAN_DAILY_BARS, CORPORATE_ACTIONS, SECURITIES))
     series = split_factors(*latest(bars, actions, securities))
     name = FEATURE_INDICATORS.name
     return [
         Checked(name, "suspected_missing_split", "No session opens as if an unknown split had happened",
-                suspected_splits(series, span[0]), is_idle=bars.is_empty()),
+                suspected_splits(series, span[0]), is_idle=is_idle),
         Checked(name, "plausible", "No bar is missing, repeats the one before, leaps, or stands outside every listing",
-                implausible(series, securities, sessions, span[0]), is_idle=bars.is_empty()),
+                implausible(series, securities, sessions, span[0]), is_idle=is_idle),
     ]  # fmt: skip
 
 
@@ -214,9 +217,11 @@ def _of_store(
     tables: Mapping[Table, pl.DataFrame], bars: pl.DataFrame, matrix: pl.DataFrame, followed: Sequence[str]
 ) -> list[Checked]:
     late = behind(bars, tables[RAW_COVERAGE], tables[SECURITIES], followed)
+    is_of_them = (pl.col("dataset") == RAW_DAILY_BARS.name) & pl.col("ticker").is_in(list(followed))
+    is_idle = tables[RAW_COVERAGE].filter(is_of_them).is_empty()
     return [
         Checked("feature_store", "bars_have_features", "Features stand at the close for every bar",
                 bars_without_features(bars, matrix), is_idle=bars.is_empty()),
         Checked("feature_store", "followed_up_to_date", "Every followed and listed ticker has the last session's bar",
-                late, is_idle=not followed),
+                late, is_idle=is_idle),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is missing at the end of a run: bars without features, followed tickers that have fallen behind."""
+"""What hangs together with nothing: bars without features, tickers that fell behind, actions that enter no series."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -27,34 +27,35 @@ def bars_without_features(bars: pl.DataFrame, matrix: pl.DataFrame) -> pl.DataFr
 
 
 BORNE: Final = "borne"
-BORNE_TEXT: Final = (
-    "A known security bore the ticker on the ex-date of every action; a vendor's, of whom it was asked about"
-)
+BORNE_TEXT: Final = "A security bore the ticker on the ex-date of every action, where it is known who bore it"
 
 
-def unborne(
-    actions: pl.DataFrame, told: Sequence[pl.DataFrame], securities: pl.DataFrame, followed: Sequence[str]
-) -> pl.DataFrame:
-    """Find the actions of tickers that no known security bore on the ex-date, so that they enter nobody's series.
+def placeable(actions: pl.DataFrame, told: Sequence[pl.DataFrame], securities: pl.DataFrame) -> pl.DataFrame:
+    """Give the actions of which the reference should say whose they are.
 
-    A vendor tells the actions of the whole market and is asked who somebody is by ticker: its actions of tickers that
-    nobody follows and no listing names are left alone. Files and the synthetic market list everybody.
+    A vendor tells the actions of the whole market, and who somebody is only of whom it was asked about: its actions are
+    judged where the reference names the ticker. Files and the synthetic market say who everybody is: a ticker of theirs
+    that the reference does not name is mistyped.
 
     Args:
-        actions: CORPORATE_ACTIONS rows, all versions.
-        told: The RAW_SPLITS and RAW_DIVIDENDS rows that they were made of.
+        actions: CORPORATE_ACTIONS rows of some sessions, all versions.
+        told: RAW_SPLITS and RAW_DIVIDENDS rows, whole.
         securities: SECURITIES rows, all versions.
-        followed: Tickers whose features are wanted.
 
     Returns:
-        CORPORATE_ACTIONS rows.
+        Visible CORPORATE_ACTIONS rows.
     """
-    is_unborne = pl.col("security_id").str.starts_with(UNKNOWN)
-    found = visible(actions, CORPORATE_ACTIONS.key).filter(is_unborne)
-    if all(set(each["source"].unique()) <= SAY_ALL for each in told):
-        return found
-    concerned = sorted({*followed, *visible(securities, SECURITIES.key)["ticker"]})
-    return found.filter(pl.col("ticker").is_in(concerned))
+    of_all = [each.filter(pl.col("source").is_in(SAY_ALL))["ticker"] for each in told]
+    tickers = pl.concat([*of_all, visible(securities, SECURITIES.key)["ticker"]]).unique()
+    return visible(actions, CORPORATE_ACTIONS.key).filter(pl.col("ticker").is_in(tickers.implode()))
+
+
+def unborne(actions: pl.DataFrame, told: Sequence[pl.DataFrame], securities: pl.DataFrame) -> pl.DataFrame:
+    """Find those of `placeable`, whose arguments it takes, whose ticker no known security bore on the ex-date.
+
+    Bars of the ticker that are a security's are not adjusted for them.
+    """
+    return placeable(actions, told, securities).filter(pl.col("security_id").str.starts_with(UNKNOWN))
 
 
 ONE_EVENT: Final = "one_event"

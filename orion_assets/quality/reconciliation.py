@@ -1,5 +1,7 @@
 """Hold Orion's adjusted view against what another vendor shows; neither is changed."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -12,9 +14,22 @@ from orion_assets.transforms.identity import latest
 TOLERANCE: Final = 0.005
 
 
+@dataclass(frozen=True)
+class Compared:
+    """Where another vendor disagrees.
+
+    Attributes:
+        found: As `disagreements` gives it.
+        sessions: Of which sessions the other vendor told anything.
+    """
+
+    found: pl.DataFrame
+    sessions: Sequence[date]
+
+
 def compared(
     source: Source, tables: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], span: tuple[date, date]
-) -> pl.DataFrame:
+) -> Compared:
     """Ask the source for another vendor's adjusted closes, and find where Orion's disagree in a range of sessions.
 
     Args:
@@ -30,7 +45,8 @@ def compared(
     reference = reconciliation_of(source, tickers, first, end) if tickers else pl.DataFrame(schema=RECONCILIATION)
     # Factors of the whole history are not worth making for nobody
     shown = bars if reference.height else bars.clear()
-    return disagreements(reference, *latest(shown, actions, securities), start)
+    told = reference.filter(pl.col("session").is_between(start, end, closed="left"))["session"].unique().sort()
+    return Compared(disagreements(reference, *latest(shown, actions, securities), start), told.to_list())
 
 
 def disagreements(reference: pl.DataFrame, bars: pl.DataFrame, actions: pl.DataFrame, start: date) -> pl.DataFrame:

@@ -98,10 +98,10 @@ class Report:
 
     @property
     def level(self) -> Level:
-        """`broken` where a blocking check accuses, `look` where another does, else `sound`."""
+        """`broken` where a blocking check accuses, `look` where another does or nothing was judged, else `sound`."""
         if any(each.is_blocking for each in self.failed):
             return "broken"
-        return "look" if self.failed or self.gaps else "sound"
+        return "sound" if self.passed and not (self.failed or self.gaps) else "look"
 
     @property
     def gaps(self) -> int:
@@ -276,8 +276,9 @@ def _bars_by_month(cells: pl.DataFrame, clean: pl.DataFrame, filled: Coverage, i
     # Of whom no listing is known, every session is missed
     is_known = pl.col("ticker").is_in(intervals["ticker"].unique().to_list())
     listed = named.filter(~(is_known & pl.col("security_id").str.starts_with(UNKNOWN)))
-    # Nor is one missed where nobody knows since when it is listed, and the source confirms that there is no bar
-    first = intervals.group_by("ticker").agg(_first=pl.col("valid_from").min())
+    # Before its first bar it is not missed where nobody knows since when it is listed, and the source confirms the lack
+    known = pl.concat([intervals.select("ticker", day="valid_from"), clean.select("ticker", day="session")])
+    first = known.group_by("ticker").agg(_first=pl.col("day").min())
     in_vain = cells.filter(pl.col("state") == "empty_confirmed").select("ticker", "session")
     before = in_vain.join(first, on="ticker").filter(pl.col("session") < pl.col("_first"))
     listed = listed.join(before, on=["ticker", "session"], how="anti")

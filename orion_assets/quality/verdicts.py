@@ -55,8 +55,10 @@ def refused(state: State, before: date) -> list[date]:
 
 def _is_judged(state: State, check: Checked, span: tuple[date, date]) -> bool:
     told = state.verdicts.subjects((check.asset, check.check))
-    # The files of a ticker are judged whole
-    return any(check.check == PARITY or span[0] <= date.fromisoformat(each) < span[1] for each in told)
+    if check.check == PARITY:
+        # The files of a ticker are judged whole, as far as they reached then
+        return any(at.date() >= span[0] for at in told.values())
+    return any(span[0] <= date.fromisoformat(each) < span[1] for each in told)
 
 
 def _accused(state: State, check: Checked, span: tuple[date, date]) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import polars as pl
 import sqlalchemy as sa
 
-from orion_assets.store.database import Database, micros
+from orion_assets.store.database import Database, instant_of, micros
 from orion_assets.store.state_tables import VERDICTS
 
 # An asset, and a check of it
@@ -63,14 +63,23 @@ class VerdictLog:
         with self._database.begin() as connection:
             connection.execute(later, rows)
 
+    def forget(self, check: Check, subjects: Iterable[object], *, passed_only: bool = False) -> None:
+        """Take back what a check said of subjects that it did not judge again; with `passed_only`, that they passed."""
+        of_check = sa.delete(VERDICTS).where(_C.asset == check[0], _C.check == check[1])
+        query = of_check.where(_C.accused == "[]") if passed_only else of_check
+        rows = [{"_subject": str(each)} for each in subjects]
+        if rows:
+            with self._database.begin() as connection:
+                connection.execute(query.where(_C.subject == sa.bindparam("_subject")), rows)
+
     def accused(self, check: Check) -> dict[str, list[dict[str, Any]]]:
         """Give the rows that a check accuses as it last judged, by subject; dates and instants are text."""
         query = sa.select(_C.subject, _C.accused).where(_C.asset == check[0], _C.check == check[1], _C.accused != "[]")
         with self._database.begin() as connection:
             return {subject: json.loads(rows) for subject, rows in connection.execute(query.order_by(_C.subject))}
 
-    def subjects(self, check: Check) -> list[str]:
-        """List what a check ever judged, sorted."""
-        query = sa.select(_C.subject).where(_C.asset == check[0], _C.check == check[1]).order_by(_C.subject)
+    def subjects(self, check: Check) -> dict[str, datetime]:
+        """Give what a check judged, and when it last did."""
+        query = sa.select(_C.subject, _C.ts_judged).where(_C.asset == check[0], _C.check == check[1])
         with self._database.begin() as connection:
-            return list(connection.scalars(query))
+            return {subject: instant_of(at) for subject, at in connection.execute(query)}

@@ -68,7 +68,7 @@ def test_a_limit_asks_no_further(made, vendor):
 
     assert said.code == 0, said.err
     assert len(vendor.journal) - before == 1
-    assert "; it ends as soon as 5 tickers are found" in said.err
+    assert "; it ends with the first 5 tickers" in said.err
     assert "5 tickers, 1 call" in said.err
     assert said.out.splitlines()[0].split() == ["ticker", "name", "type", "exchange", "listed", "delisted", "figi"]
     assert [line.split()[0] for line in said.out.splitlines()[2:7]] == ["KIMPL", "RAAF", "SAAB", "SAAC", "SAAD"]

@@ -126,7 +126,7 @@ def test_a_vendor_is_asked_who_a_ticker_is_before_it_is_asked_for_its_bars(state
         return [each.what for each in pieces(state, ["AAA"], SPAN[0], NOW, supply)]
 
     first, then, *_ = wanted("raw_daily_bars", "raw_tickers")
-    assert (first, then) == ("reference of BBB BBB", "fill BBB BBB 2024-01-02 2024-02-29")
+    assert (first, then) == ("reference of 1 BBB BBB", "fill BBB BBB 2024-01-02 2024-02-29")
     # Files say who their tickers are without being asked; Cboe knows nobody
     assert not any(what.startswith("reference") for what in wanted("raw_tickers", is_vendor=False))
     assert not any(what.startswith("reference") for what in wanted("raw_daily_bars"))

@@ -13,7 +13,6 @@ from orion_assets.defs.assets.wiring import Result, made, session_asset
 from orion_assets.defs.io import READS
 from orion_assets.defs.partitions import look_back, span_of
 from orion_assets.ingest.ledger import quarantined_cells
-from orion_assets.ingest.universe import Universe
 from orion_assets.quality.audit import FINDERS
 from orion_assets.quality.coverage import BORNE, BORNE_TEXT, ONE_EVENT, ONE_EVENT_TEXT, passed_over, unborne
 from orion_assets.quality.quarantine import hold, standing
@@ -102,7 +101,6 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
     def corporate_actions(
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
-        universe: dg.ResourceParam[Universe],
         raw_splits: pl.DataFrame,
         raw_dividends: pl.DataFrame,
         securities: pl.DataFrame,
@@ -113,7 +111,7 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         raw = {RAW_SPLITS: raw_splits, RAW_DIVIDENDS: raw_dividends}
         over = checks.result(ONE_EVENT, passed_over(raw_splits, raw_dividends, securities).filter(is_wanted))
         wanted = Cleaned(*(part.filter(is_wanted) for part in done))
-        lost = checks.result(BORNE, unborne(wanted.rows, list(raw.values()), securities, universe.followed()))
+        lost = checks.result(BORNE, unborne(wanted.rows, [raw_splits, raw_dividends], securities))
         yield _kept(context, lake, CORPORATE_ACTIONS, wanted, raw, [lost, over])
 
     return [clean_daily_bars, minute_asset(sessions), clean_vix, clean_news, corporate_actions]

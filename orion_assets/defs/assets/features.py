@@ -83,13 +83,15 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         rows, calendar = daily.feature_indicators(bars, actions, securities, *span), calendars.sessions()
         recent = bars.filter(pl.col("session") >= judged_from(calendar, span[0]))
         series = split_factors(*latest(recent, actions, securities))
+        reconciled, days = compared(source, (bars, actions, securities), span), days_of(context)
         found = {
             _SUSPECTED: suspected_splits(series, span[0]),
             _PLAUSIBLE: implausible(series, securities, calendar, span[0]),
-            RECONCILED: compared(source, (bars, actions, securities), span),
+            RECONCILED: reconciled.found,
         }
-        days = days_of(context)
-        state.verdicts.judge((FEATURE_INDICATORS.name, RECONCILED), found[RECONCILED], days, moment.real())
+        check = (FEATURE_INDICATORS.name, RECONCILED)
+        state.verdicts.forget(check, days)
+        state.verdicts.judge(check, reconciled.found, reconciled.sessions, moment.real())
         yield made(context, FEATURE_INDICATORS, rows, FEATURES, [checks.result(*each) for each in found.items()])
 
     @session_asset(
@@ -153,9 +155,13 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         rows = matrix.feature_matrix(parts[0], parts[1], parts[2], cells)
         scope = Scope(rows["ticker"].unique().to_list(), *span)
         leaked = _not_judged(lake, state, scope, moment)
+        check, days = (FEATURE_MATRIX.name, LEAKS), days_of(context)
+        # What is made anew has not passed by what was there before
+        state.verdicts.forget(check, days, passed_only=True)
         if leaked is None:
             spotted = spot_check(partial(raw_of, lake), rows, calendar, scope, moment.landing())
-            state.verdicts.judge((FEATURE_MATRIX.name, LEAKS), spotted.found, days_of(context), moment.real())
+            if spotted.rows or spotted.found.height:
+                state.verdicts.judge(check, spotted.found, days, moment.real())
             leaked = _leaked(spotted)
         yield made(context, FEATURE_MATRIX, rows, FEATURES, [leaked])
 

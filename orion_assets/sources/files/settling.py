@@ -51,7 +51,7 @@ def _refuse_differing(twice: pl.DataFrame, table: Table, version: list[str], sai
     shown = "; ".join(f"{name} {one[name]!r} and {two[name]!r}" for name in differing[:3])
     stated = f" known {one[TS_STATED].isoformat()}" if one[TS_STATED] else ""
     others = twice.unique(version).height - 1
-    more = f"; so do the rows of {others:,} more" if others else ""
+    more = f"; {others:,} more keys likewise" if others else ""
     raise SourceRejected(
         f"{one['source_file']}: row {one['source_row']} and {two['source_file']}: row {two['source_row']} both hold"
         f" {key}{stated} but differ: {shown}{more}; leave one out with skip_rows, or map ts_known if the later one is a"

@@ -2,9 +2,19 @@
 
 # ruff: noqa: F811 - fixtures are imported by name
 
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+
+from orion_assets.errors import NotEntitled, RequestRejected
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.reference import land_tickers
+from orion_assets.ingest.reference_calls import due, unlisted
 from orion_assets.schemas import RAW_TICKERS
+from orion_assets.sources.protocols import LISTED, Answer, Ask
+from orion_assets.sources.routes import Route
 from orion_assets_tests.unit.ingest.landing_desk import (
     YEARS_LATER,
     Teller,
@@ -64,3 +74,44 @@ def test_a_changed_reference_is_known_when_it_lands_and_a_return_is_a_change_too
         ("New", YEARS_LATER + HOUR),
         ("Old", YEARS_LATER + 2 * HOUR),
     ]
+
+
+@dataclass
+class Refusing(Teller):
+    """A vendor that is asked by name, and will not list some."""
+
+    refused: dict[str, Exception] = field(default_factory=dict)
+    heard: list[tuple] = field(default_factory=list)
+
+    def routes(self, today: date) -> tuple[Route, ...]:
+        return (object(),)
+
+    def read(self, ask: Ask) -> Answer:
+        self.heard.append((ask.route, *ask.tickers))
+        if ask.route == LISTED and ask.tickers[0] in self.refused:
+            raise self.refused[ask.tickers[0]]
+        return replace(super().read(ask), rows=super().read(ask).rows.filter(pl.col("ticker").is_in(ask.tickers)))
+
+
+def test_a_ticker_whose_listing_is_refused_is_told_when_all_others_were_asked_about(desk):
+    vendor = Refusing([reference("AAA"), reference("CCC")], refused={"BBB": RequestRejected("BBB: no")})
+    desk.state.add_tickers(["AAA", "BBB", "CCC"], ts_added=YEARS_LATER)
+
+    with pytest.raises(RequestRejected, match="BBB"):
+        land_tickers(desk, vendor, Moment(YEARS_LATER), ["AAA", "BBB", "CCC"])
+
+    assert [asked for asked in vendor.heard if asked[0] == LISTED] == [(LISTED, each) for each in ("AAA", "BBB", "CCC")]
+    assert desk.lake.read(RAW_TICKERS)["ticker"].sort().to_list() == ["AAA", "CCC"]
+    # The sensor leaves it alone for a week; whoever asks for a reference asks again
+    assert unlisted(desk.state, YEARS_LATER) == []
+    assert unlisted(desk.state, YEARS_LATER + timedelta(days=8)) == ["BBB"]
+    assert due(desk.lake.read(RAW_TICKERS), desk.state, ["AAA", "BBB", "CCC"], YEARS_LATER).listed == ("BBB",)
+
+
+def test_a_plan_without_listings_is_asked_once(desk):
+    vendor = Refusing(refused={each: NotEntitled(each) for each in ("AAA", "BBB")})
+
+    with pytest.raises(NotEntitled):
+        land_tickers(desk, vendor, Moment(YEARS_LATER), ["AAA", "BBB"])
+
+    assert vendor.heard == [(LISTED, "AAA")]

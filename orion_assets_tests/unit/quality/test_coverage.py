@@ -140,17 +140,31 @@ def test_an_event_that_no_other_contradicts_is_not_told(others):
     assert over(dividend(TUE, 0.5, event_id="b"), *others) == []
 
 
-def test_an_action_that_no_security_bore_is_told_a_vendors_of_whom_somebody_follows_or_lists():
+def test_an_action_that_no_security_bore_is_told_of_whom_the_reference_should_name():
     listed = rows(SECURITIES, {"security_id": "F1", "ticker": "BBB", "valid_from": TUE})
-    events = [("F1", "BBB"), ("unknown:BBB", "BBB"), ("unknown:AAA", "AAA"), ("unknown:CCC", "CCC")]
+    events = [("F1", "BBB"), ("unknown:BBB", "BBB"), ("unknown:CCC", "CCC")]
     known = rows(CORPORATE_ACTIONS, *({"security_id": of, "ticker": it, "ex_date": MON} for of, it in events))
 
-    def found(source: str, securities=listed, followed=("AAA",)) -> list[str]:
-        raw = [rows(RAW_SPLITS, {"ticker": "AAA", "source": source}), RAW_DIVIDENDS.empty()]
-        return sorted(unborne(known, raw, securities, followed)["ticker"])
+    def found(source: str, securities=listed) -> list[str]:
+        raw = [rows(RAW_SPLITS, *({"ticker": it, "source": source} for it in ("BBB", "CCC"))), RAW_DIVIDENDS.empty()]
+        return sorted(unborne(known, raw, securities)["ticker"])
 
-    assert found("polygon") == ["AAA", "BBB"]
-    assert found("polygon", SECURITIES.empty(), []) == []
+    # A vendor was not asked who CCC is; one without a reference says it of nobody
+    assert found("polygon") == ["BBB"]
+    assert found("alpaca", SECURITIES.empty()) == []
     # They say who everybody is: a ticker that they do not name is mistyped
-    assert found("files") == found("synthetic", SECURITIES.empty(), []) == ["AAA", "BBB", "CCC"]
-    assert unborne(CORPORATE_ACTIONS.empty(), [], listed, ["AAA"]).is_empty()
+    assert found("files") == ["BBB", "CCC"]
+    assert found("synthetic", SECURITIES.empty()) == ["BBB", "CCC"]
+
+
+def test_files_before_a_vendor_still_say_whose_their_actions_are():
+    known = rows(CORPORATE_ACTIONS, *({"security_id": f"unknown:{it}", "ticker": it, "ex_date": MON} for it in "AB"))
+    raw = [
+        rows(RAW_SPLITS, {"ticker": "A", "source": "files"}),
+        rows(RAW_DIVIDENDS, {"ticker": "B", "source": "polygon"}),
+    ]
+
+    assert unborne(known, raw, SECURITIES.empty())["ticker"].to_list() == ["A"]
+    assert unborne(CORPORATE_ACTIONS.empty(), raw, SECURITIES.empty()).is_empty()
+    # Raw of no session of the page is no word of anybody who says all
+    assert unborne(known, [RAW_SPLITS.empty(), RAW_DIVIDENDS.empty()], SECURITIES.empty()).is_empty()

@@ -173,16 +173,21 @@ def test_who_has_no_bar_before_its_listing_is_known_is_not_missed_where_the_sour
     cells = read(schemas.RAW_COVERAGE, SPAN[0])
     is_before = (pl.col("ticker") == "JUNO") & (pl.col("session") < date(2024, 11, 1))
 
-    def october(state: str) -> tuple[int, int]:
+    bars = lake.read(schemas.CLEAN_DAILY_BARS)
+    later = bars.filter(~((pl.col("ticker") == "JUNO") & (pl.col("session") < date(2024, 11, 1))))
+
+    def october(state: str, bars: pl.DataFrame) -> tuple[int, int]:
         told = cells.with_columns(state=pl.when(is_before).then(pl.lit(state)).otherwise("state"))
-        given = {"securities": listed_later, "raw_coverage": told}
+        given = {"securities": listed_later, "raw_coverage": told, "clean_daily_bars": bars}
         report = gather(
             lambda table, since, until=None: given.get(table.name, read(table, since, until)), CALENDAR, SPAN, FILLED
         )
         return report.tickers.filter(ticker="JUNO", month="2024-10").select("data", "sessions").row(0)
 
-    assert october("empty_confirmed")[1] == 0
-    assert october("failed")[1] == 23
+    assert october("empty_confirmed", later) == (0, 0)
+    assert october("failed", later) == (0, 23)
+    # A hole between bars is one, whatever is known of the listing
+    assert october("empty_confirmed", bars) == (20, 23)
 
 
 def test_the_page_of_one_session_has_its_chart(lake):

@@ -1,12 +1,21 @@
 from datetime import UTC, date, datetime
+from typing import get_args
 
 import polars as pl
 import pytest
 
+from orion_assets.settings import SAY_ALL, SourceName
+from orion_assets.sources.alpaca.source import AlpacaSource
+from orion_assets.sources.alphavantage import AlphaVantageSource
 from orion_assets.sources.choosing import chosen
+from orion_assets.sources.files.source import FilesSource
 from orion_assets.sources.limiter import Rate
+from orion_assets.sources.none import NoSource
+from orion_assets.sources.polygon.source import PolygonSource
 from orion_assets.sources.protocols import Answer, Ask
 from orion_assets.sources.routes import Budget, Route
+from orion_assets.sources.synthetic.source import SyntheticSource
+from orion_assets.sources.yahoo.source import YahooSource
 
 DAY, NOW = date(2026, 11, 18), datetime(2026, 11, 19, tzinfo=UTC)
 ALL = ("raw_daily_bars", "raw_minute_bars", "raw_vix", "raw_news", "raw_splits", "raw_dividends", "raw_tickers")
@@ -76,3 +85,10 @@ def test_whatever_is_chosen_the_source_is_itself_in_all_else():
     assert found.reconciliation(("AAPL",), DAY, DAY).height == 1
     whole = Owner()
     assert chosen(whole, ()) is whole
+
+
+def test_the_settings_name_the_sources_that_cost_nothing_to_ask():
+    known = (AlpacaSource, AlphaVantageSource, FilesSource, NoSource, PolygonSource, SyntheticSource, YahooSource)
+
+    assert {each.name for each in known if each.is_local} == SAY_ALL
+    assert {each.name for each in known} == set(get_args(SourceName))

@@ -216,7 +216,7 @@ def test_of_several_keys_that_are_contradicted_one_is_shown_and_the_others_are_c
     other = [row.replace(",1", ",7") for row in (ROW, NEXT)]
     assert other != [ROW, NEXT]
 
-    with pytest.raises(SourceRejected, match=r"differ: .*; so do the rows of 1 more; leave one out"):
+    with pytest.raises(SourceRejected, match=r"differ: .*; 1 more keys likewise; leave one out"):
         read(tmp_path, bars("*.csv"), bars__csv=table(ROW, NEXT), more__csv=table(*other))
 
 

@@ -183,7 +183,7 @@ def accusations(synthetic: SyntheticSource) -> set[tuple]:
     first = CALENDAR["session"][0]
     found = {
         ("clean_daily_bars", "quarantine"): standing(clean.quarantine, {schemas.RAW_DAILY_BARS: raw["raw_daily_bars"]}),
-        ("corporate_actions", "borne"): unborne(events.rows, [raw["raw_splits"], raw["raw_dividends"]], masters, []),
+        ("corporate_actions", "borne"): unborne(events.rows, [raw["raw_splits"], raw["raw_dividends"]], masters),
         ("feature_indicators", "suspected_missing_split"): anomalies.suspected_splits(series, first),
         ("feature_indicators", "plausible"): anomalies.implausible(series, masters, CALENDAR, first),
     }
