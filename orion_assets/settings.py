@@ -22,7 +22,7 @@ PlanName = Literal["free", "starter", "developer", "advanced"]
 DatasetName = Literal["daily", "minute", "vix", "news", "actions"]
 NO_SOURCE: Final = "none"
 SYNTHETIC: Final = "synthetic"
-# Sources that cost nothing to ask and say all they know of everybody; the others are vendors, asked by ticker
+# Sources that cost nothing to ask and say all they know of everybody; the others are vendors
 SAY_ALL: Final = frozenset({"files", SYNTHETIC})
 # Read by docker-compose.yml alone
 _OF_CONTAINERS: Final = ("ORION_FILES_DIR",)

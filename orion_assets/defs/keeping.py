@@ -43,7 +43,7 @@ class Supply:
 
     Attributes:
         named: Gives the raw tables, looked up only where something is left behind; None means whatever was asked for.
-        is_vendor: It is asked ticker by ticker who they are, so who was added is yet to be asked about.
+        is_vendor: Its reference is asked about who is followed, so who was added is yet to be asked about.
     """
 
     named: Callable[[], Collection[str] | None] = lambda: None
