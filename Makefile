@@ -6,6 +6,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 COMPOSE ?= docker compose
 TESTS ?= orion_assets_tests
+# Three for two cores: a worker waits a third of its time, for subprocesses, disks and threads to be woken
+WORKERS ?= -n 3 --dist loadfile --no-loadscope-reorder
 # What an activated environment or a shell's profile sets must not reach into .venv
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
@@ -36,7 +38,7 @@ real-2014: $(READY) .dagster/dagster.yaml ## The main job on data of your own; E
 	@EXAMPLE_DATA="$(EXAMPLE_DATA)" $(BIN)/python -m examples.real_2014.run
 
 test: check ## The static gates, then all tests with coverage
-	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile --no-loadscope-reorder -m "not network and not accept" --cov --cov-report=term
+	$(BIN)/python -m pytest $(TESTS) $(WORKERS) -m "not network and not accept" --cov --cov-report=term
 
 check: check-format check-lint check-types check-architecture check-docs check-definitions check-deploy check-spelling ## Static gates only
 
@@ -66,7 +68,7 @@ check-spelling: $(READY)
 	$(BIN)/typos
 
 accept: $(READY) ## What takes longer than a test run may: rebuilds of a year
-	$(BIN)/python -m pytest $(TESTS) -m accept
+	$(BIN)/python -m pytest $(TESTS) $(WORKERS) -m accept
 
 dev: $(READY) .dagster/dagster.yaml ## Dagster's UI on http://127.0.0.1:3000: your .env, else what `make demo` or `make real` built
 	@if [ ! -f .env ]; then set -a; if [ -f data/demo/orion.env ]; then . data/demo/orion.env; \
