@@ -8,15 +8,21 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from orion_assets.calendars import NEW_YORK
 from orion_assets.cli.app import main
+from orion_assets.clock import SystemClock
 from orion_assets.schemas import TABLES
+from orion_assets.sources.synthetic.market import Market
+from orion_assets.sources.synthetic.vendor.server import FakeVendor
+from orion_assets.sources.synthetic.vendor.truth import large_market
 from orion_assets.store.lake import Lake
 from orion_assets.store.opening import open_store
 
@@ -177,6 +183,27 @@ def undisturbed() -> Iterator[None]:
         for name in set(os.environ) - set(clean_environment()):
             patch.delenv(name)
         yield
+
+
+def recent_market(tickers: int, sessions: int) -> Market:
+    """Give a market of a vendor that ends with yesterday: what is due for another look goes by the clock of today."""
+    return large_market(tickers, sessions, SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=1))
+
+
+def on_vendor(folder: Path, vendor: FakeVendor, tickers: Iterable[str], start: object, **more: str) -> Deployment:
+    """Give a deployment that asks a fake vendor, as fast as it answers, and keeps all that it makes in one folder."""
+    own = {
+        "ORION_SOURCE": "polygon",
+        "ORION_FILES_MAPPING": "",
+        "ORION_TICKERS": ",".join(tickers),
+        "ORION_POLYGON_BASE_URL": vendor.base_url,
+        "POLYGON_API_KEY": "a-key",
+        "ORION_POLYGON_PLAN": "advanced",
+        "ORION_CALLS_PER_MINUTE": "unlimited",
+        "ORION_FEATURES_URL": str(folder / "features"),
+        "ORION_REPORT_FOLDER": str(folder / "quality"),
+    }
+    return deployment(folder, "", start=str(start), **(own | more))
 
 
 def synthetic(folder: Path, tickers: tuple[str, ...]) -> Deployment:

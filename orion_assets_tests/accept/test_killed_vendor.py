@@ -2,17 +2,13 @@
 
 import random
 from contextlib import contextmanager
-from datetime import timedelta
 from subprocess import TimeoutExpired
 
 import pytest
 
-from orion_assets.calendars import NEW_YORK
-from orion_assets.clock import SystemClock
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.terms import PLANS, Terms
-from orion_assets.sources.synthetic.vendor.truth import large_market
-from orion_assets_tests.accept_runs import deployment, figure
+from orion_assets_tests.accept_runs import figure, on_vendor, recent_market
 from orion_assets_tests.servers import wait_until
 
 SESSIONS, KILLS = 20, 12
@@ -22,7 +18,7 @@ AGO = 40
 
 @pytest.fixture(scope="module")
 def market():
-    return large_market(14, SESSIONS + AGO + 20, SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=1))
+    return recent_market(14, SESSIONS + AGO + 20)
 
 
 @contextmanager
@@ -30,19 +26,8 @@ def deployed(folder, market):
     """Give a deployment that reads from a vendor of its own, that vendor, and the command that fills the range."""
     days = market.sessions["session"].to_list()
     with fake_vendor(market, terms=Terms(PLANS["advanced"])) as vendor:
-        made = deployment(
-            folder,
-            "",
-            start=str(days[0]),
-            ORION_SOURCE="polygon",
-            ORION_FILES_MAPPING="",
-            ORION_TICKERS="SAAA,SAAB,SAAC",
-            ORION_POLYGON_BASE_URL=vendor.base_url,
-            POLYGON_API_KEY="a-key",
-            ORION_POLYGON_PLAN="advanced",
-            # A kill costs what is under way
-            ORION_MAX_IN_FLIGHT="1",
-        )
+        # A kill costs what is under way
+        made = on_vendor(folder, vendor, ("SAAA", "SAAB", "SAAC"), days[0], ORION_MAX_IN_FLIGHT="1")
         yield made, vendor, ("backfill", "--from", days[-AGO - SESSIONS], "--to", days[-AGO])
 
 

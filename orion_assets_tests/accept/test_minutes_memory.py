@@ -15,7 +15,7 @@ from orion_assets.clock import SystemClock
 from orion_assets.schemas import CLEAN_MINUTE_BARS, RAW_MINUTE_BARS
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.truth import large_market
-from orion_assets_tests.accept_runs import deployment, figure, undisturbed
+from orion_assets_tests.accept_runs import figure, on_vendor, undisturbed
 
 pytestmark = pytest.mark.accept
 
@@ -28,21 +28,7 @@ def test_two_years_of_minutes_for_fifty_tickers_stay_under_two_gibibytes(tmp_pat
     days = calendars.sessions(end=today + timedelta(days=1))["session"].tail(SESSIONS)
     with undisturbed(), fake_vendor(large_market(TICKERS + 20, SESSIONS + 1, today)) as vendor:
         followed = vendor.truth.bars_on(days[0])["ticker"].head(TICKERS).to_list()
-        made = deployment(
-            tmp_path / "own",
-            "",
-            start=str(days[0]),
-            ORION_SOURCE="polygon",
-            ORION_FILES_MAPPING="",
-            ORION_DATASETS="minute",
-            ORION_TICKERS=",".join(followed),
-            ORION_POLYGON_BASE_URL=vendor.base_url,
-            POLYGON_API_KEY="any",
-            ORION_POLYGON_PLAN="advanced",
-            ORION_CALLS_PER_MINUTE="unlimited",
-            ORION_FEATURES_URL=str(tmp_path / "features"),
-            ORION_REPORT_FOLDER=str(tmp_path / "quality"),
-        )
+        made = on_vendor(tmp_path, vendor, followed, days[0], ORION_DATASETS="minute")
         begun = perf_counter()
         process = made.start("backfill", "--to", str(days[-1] + timedelta(days=1)))
         _, status, used = os.wait4(process.pid, 0)

@@ -1,41 +1,28 @@
 """`orion tickers discover` as a user calls it, against the fake vendor and sources that ask nobody."""
 
 import json
-from datetime import timedelta
 
 import pytest
 
 from orion_assets.calendars import NEW_YORK
 from orion_assets.clock import SystemClock
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
-from orion_assets.sources.synthetic.vendor.truth import large_market
 from orion_assets.store.state import State
-from orion_assets_tests.accept_runs import deployment, synthetic, undisturbed
+from orion_assets_tests.accept_runs import deployment, on_vendor, recent_market, synthetic, undisturbed
 
 KEY = "sk-never-seen-outside-a-header-7d1f"
 
 
 @pytest.fixture(scope="module")
 def vendor():
-    today = SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=1)
-    with undisturbed(), fake_vendor(large_market(2_500, 24, today)) as running:
+    with undisturbed(), fake_vendor(recent_market(2_500, 24)) as running:
         yield running
 
 
 @pytest.fixture
 def made(vendor, tmp_path):
     with undisturbed():
-        yield deployment(
-            tmp_path / "own",
-            "",
-            start="2024-01-02",
-            ORION_SOURCE="polygon",
-            ORION_FILES_MAPPING="",
-            ORION_TICKERS="SAAB",
-            ORION_POLYGON_BASE_URL=vendor.base_url,
-            POLYGON_API_KEY=KEY,
-            ORION_CALLS_PER_MINUTE="unlimited",
-        )
+        yield on_vendor(tmp_path, vendor, ("SAAB",), "2024-01-02", POLYGON_API_KEY=KEY)
 
 
 def followed(made) -> tuple[str, ...]:

@@ -9,14 +9,11 @@ import pytest
 import sqlalchemy as sa
 
 from orion_assets import calendars
-from orion_assets.calendars import NEW_YORK
-from orion_assets.clock import SystemClock
 from orion_assets.market_hours import sessions_of
 from orion_assets.markets import CRYPTO
 from orion_assets.schemas import RAW_DAILY_BARS
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
-from orion_assets.sources.synthetic.vendor.truth import large_market
-from orion_assets_tests.accept_runs import deployment, undisturbed
+from orion_assets_tests.accept_runs import on_vendor, recent_market, undisturbed
 
 FOLLOWED = ("SAAA", "SAAB", "SAAC")
 COIN, OTHER_COIN = "X:SYNUSD", "X:FAKUSD"
@@ -24,8 +21,7 @@ COIN, OTHER_COIN = "X:SYNUSD", "X:FAKUSD"
 
 @pytest.fixture
 def vendor():
-    today = SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=1)
-    with undisturbed(), fake_vendor(large_market(30, 24, today)) as running:
+    with undisturbed(), fake_vendor(recent_market(30, 24)) as running:
         yield running
 
 
@@ -41,26 +37,9 @@ def landed_on_its_evening(state_url: str, sessions: pl.DataFrame) -> None:
     engine.dispose()
 
 
-def deployed(vendor, tmp_path, start, tickers: str):
-    return deployment(
-        tmp_path / "own",
-        "",
-        start=str(start),
-        ORION_SOURCE="polygon",
-        ORION_FILES_MAPPING="",
-        ORION_TICKERS=tickers,
-        ORION_POLYGON_BASE_URL=vendor.base_url,
-        POLYGON_API_KEY="a-key",
-        ORION_POLYGON_PLAN="advanced",
-        ORION_CALLS_PER_MINUTE="unlimited",
-        ORION_FEATURES_URL=str(tmp_path / "features"),
-        ORION_REPORT_FOLDER=str(tmp_path / "quality"),
-    )
-
-
 def test_an_update_makes_the_calls_of_its_plan_and_the_next_one_none(vendor, tmp_path):
     sessions = vendor.truth.sessions["session"].to_list()
-    made = deployed(vendor, tmp_path, sessions[-8], ",".join(FOLLOWED))
+    made = on_vendor(tmp_path, vendor, FOLLOWED, sessions[-8])
     made.done("backfill", "--to", sessions[-1])
     landed_on_its_evening(made.settings["ORION_STATE_URL"], calendars.sessions(sessions[-8], sessions[-1]))
     before = len(vendor.journal)
@@ -90,7 +69,7 @@ def test_an_update_makes_the_calls_of_its_plan_and_the_next_one_none(vendor, tmp
 def test_an_update_asks_again_for_another_market_by_its_own_days(vendor, tmp_path):
     last = vendor.truth.sessions["session"].to_list()[-1]
     start = last - timedelta(days=7)
-    made = deployed(vendor, tmp_path, start, COIN)
+    made = on_vendor(tmp_path, vendor, (COIN,), start)
     made.done("backfill", "--datasets", "daily", "--to", last)
     landed_on_its_evening(made.settings["ORION_STATE_URL"], sessions_of(CRYPTO, start, last))
     before = len(vendor.journal)
@@ -118,7 +97,7 @@ def test_an_update_asks_again_for_another_market_by_its_own_days(vendor, tmp_pat
 
 def test_a_limit_on_tickers_holds_for_another_market_too(vendor, tmp_path):
     last = vendor.truth.sessions["session"].to_list()[-1]
-    made = deployed(vendor, tmp_path, last - timedelta(days=7), f"{COIN},{OTHER_COIN}")
+    made = on_vendor(tmp_path, vendor, (COIN, OTHER_COIN), last - timedelta(days=7))
 
     said = made.orion("backfill", "--datasets", "daily", "--max-tickers", 1)
 

@@ -10,36 +10,21 @@ from orion_assets.clock import SystemClock
 from orion_assets.sources.limiter import budget_of
 from orion_assets.sources.routes import Floor
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
-from orion_assets.sources.synthetic.vendor.truth import large_market
 from orion_assets.store.floors import StoredFloors
-from orion_assets_tests.accept_runs import deployment, undisturbed
+from orion_assets_tests.accept_runs import on_vendor, recent_market, undisturbed
 
 FOLLOWED = "SAAA,SAAB,SAAC"
 
 
 @pytest.fixture
 def vendor():
-    today = SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=1)
-    with undisturbed(), fake_vendor(large_market(14, 24, today)) as running:
+    with undisturbed(), fake_vendor(recent_market(14, 24)) as running:
         yield running
 
 
 @pytest.fixture
 def made(vendor, tmp_path):
-    return deployment(
-        tmp_path / "own",
-        "",
-        start=str(vendor.truth.sessions["session"][-4]),
-        ORION_SOURCE="polygon",
-        ORION_FILES_MAPPING="",
-        ORION_TICKERS=FOLLOWED,
-        ORION_POLYGON_BASE_URL=vendor.base_url,
-        POLYGON_API_KEY="anything",
-        ORION_POLYGON_PLAN="advanced",
-        ORION_CALLS_PER_MINUTE="unlimited",
-        ORION_FEATURES_URL=str(tmp_path / "features"),
-        ORION_REPORT_FOLDER=str(tmp_path / "quality"),
-    )
+    return on_vendor(tmp_path, vendor, FOLLOWED.split(","), vendor.truth.sessions["session"][-4])
 
 
 def routes(vendor) -> list[str]:
@@ -109,7 +94,10 @@ def test_a_ticker_is_followed_though_a_vendor_lists_nobody(made):
 def test_a_floor_found_a_week_ago_is_looked_for_again_before_it_is_planned_by(made, vendor):
     sessions = vendor.truth.sessions["session"]
     today = SystemClock().now().astimezone(NEW_YORK).date()
-    floors, budget = StoredFloors(f"sqlite:///{made.folder / 'state.db'}"), budget_of("polygon", "anything")
+    floors, budget = (
+        StoredFloors(f"sqlite:///{made.folder / 'state.db'}"),
+        budget_of("polygon", made.settings["POLYGON_API_KEY"]),
+    )
     floors.record(budget, "raw_daily_bars", Floor(sessions[5], today - timedelta(days=7), is_rolling=True))
 
     said = made.orion("backfill", "--to", sessions[-2])

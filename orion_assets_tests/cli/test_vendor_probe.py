@@ -17,9 +17,8 @@ from orion_assets.sources.polygon.source import PolygonSource, Reach, polygon_tr
 from orion_assets.sources.routes import Floor
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.terms import PLANS, Plan, Terms
-from orion_assets.sources.synthetic.vendor.truth import large_market
 from orion_assets.store.floors import StoredFloors
-from orion_assets_tests.accept_runs import deployment, undisturbed
+from orion_assets_tests.accept_runs import deployment, on_vendor, recent_market, undisturbed
 from orion_assets_tests.far_sides import limited
 
 KEY = "sk-not-to-be-seen"
@@ -33,7 +32,7 @@ OPEN = (
 
 @pytest.fixture
 def market():
-    return large_market(14, 620, SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=1))
+    return recent_market(14, 620)
 
 
 @pytest.fixture
@@ -44,17 +43,8 @@ def probed(market, tmp_path):
         with undisturbed(), fake_vendor(market, terms=terms or Terms(PLANS[plan])) as vendor:
             for name, more in faults:
                 vendor.faults.add(name, **more)
-            made = deployment(
-                tmp_path / "own",
-                "",
-                start="2025-01-02",
-                ORION_SOURCE="polygon",
-                ORION_FILES_MAPPING="",
-                ORION_TICKERS="SAAA",
-                ORION_POLYGON_BASE_URL=vendor.base_url,
-                POLYGON_API_KEY=KEY,
-                ORION_POLYGON_PLAN=plan,
-                ORION_CALLS_PER_MINUTE="unlimited",
+            made = on_vendor(
+                tmp_path / "own", vendor, ("SAAA",), "2025-01-02", POLYGON_API_KEY=KEY, ORION_POLYGON_PLAN=plan
             )
             probe.made = made
             said = made.orion("vendor", "probe", "--ticker", "SAAA", *arguments)

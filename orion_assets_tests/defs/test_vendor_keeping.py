@@ -1,44 +1,25 @@
 """What the sensor does for a ticker that was added where a vendor is asked; on the fake vendor."""
 
-from datetime import timedelta
-
 import dagster as dg
 import pytest
 
-from orion_assets.calendars import NEW_YORK
-from orion_assets.clock import SystemClock
 from orion_assets.definitions import build_definitions
 from orion_assets.schemas import SECURITIES
 from orion_assets.settings import load
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
-from orion_assets.sources.synthetic.vendor.truth import large_market
 from orion_assets.store.state import State
 from orion_assets.transforms.identity import UNKNOWN
-from orion_assets_tests.accept_runs import deployment, undisturbed
+from orion_assets_tests.accept_runs import on_vendor, recent_market, undisturbed
 
 
 @pytest.fixture
 def vendor():
-    today = SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=1)
-    with undisturbed(), fake_vendor(large_market(14, 24, today)) as running:
+    with undisturbed(), fake_vendor(recent_market(14, 24)) as running:
         yield running
 
 
 def test_a_ticker_added_is_asked_about_then_filled_derived_and_written(vendor, tmp_path):
-    made = deployment(
-        tmp_path,
-        "",
-        start=str(vendor.truth.sessions["session"][-4]),
-        ORION_SOURCE="polygon",
-        ORION_FILES_MAPPING="",
-        ORION_TICKERS="SAAA",
-        ORION_POLYGON_BASE_URL=vendor.base_url,
-        POLYGON_API_KEY="anything",
-        ORION_POLYGON_PLAN="advanced",
-        ORION_CALLS_PER_MINUTE="unlimited",
-        ORION_FEATURES_URL=str(tmp_path / "features"),
-        ORION_REPORT_FOLDER=str(tmp_path / "quality"),
-    )
+    made = on_vendor(tmp_path, vendor, ("SAAA",), vendor.truth.sessions["session"][-4])
     made.done("backfill")
     made.done("tickers", "add", "SAAB")
     definitions = build_definitions(load(made.env))

@@ -9,7 +9,7 @@ import pytest
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.terms import ManualClock
 from orion_assets.store.opening import open_store
-from orion_assets_tests.accept_runs import deployment, undisturbed
+from orion_assets_tests.accept_runs import on_vendor, undisturbed
 
 COIN, PAIR, INDEX, OPTION, OTC = "X:SYNUSD", "C:SYNUSD", "I:SYN", "O:SAAA240315P00040000", "SOTCF"
 # Clocks change on Sunday 10 March, the option expires on Friday 15 March, the exchange is shut on Good Friday, 29 March
@@ -26,20 +26,12 @@ def vendor():
 
 
 def orion_of(vendor, folder, tickers: str, start: str = SPRING[0], **more: str):
-    return deployment(
+    return on_vendor(
         folder,
-        "",
-        start=start,
-        ORION_SOURCE="polygon",
-        ORION_FILES_MAPPING="",
-        ORION_TICKERS=tickers,
-        ORION_POLYGON_BASE_URL=vendor.base_url,
-        POLYGON_API_KEY="a-key",
-        ORION_POLYGON_PLAN="advanced",
-        ORION_CALLS_PER_MINUTE="unlimited",
+        vendor,
+        tickers.split(","),
+        start,
         ORION_DATASETS="daily,minute,vix,news,actions",
-        ORION_FEATURES_URL=str(folder / "features"),
-        ORION_REPORT_FOLDER=str(folder / "quality"),
         **more,
     )
 

@@ -5,15 +5,11 @@ The tests read one story: a range whose answers are refused or torn in part, the
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 
 import pytest
 
-from orion_assets.calendars import NEW_YORK
-from orion_assets.clock import SystemClock
 from orion_assets.sources.synthetic.vendor.server import FakeVendor, fake_vendor
-from orion_assets.sources.synthetic.vendor.truth import large_market
-from orion_assets_tests.accept_runs import Deployment, Said, deployment, undisturbed
+from orion_assets_tests.accept_runs import Deployment, Said, on_vendor, recent_market, undisturbed
 from orion_assets_tests.faults.world import KEY
 from orion_assets_tests.leaks import leaked
 
@@ -38,12 +34,11 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory) -> Iterator[Story]:
-    today = SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=1)
     folder = tmp_path_factory.mktemp("story") / "own"
     with (
         undisturbed(),
         pytest.MonkeyPatch.context() as patch,
-        fake_vendor(large_market(14, 24, today)) as vendor,
+        fake_vendor(recent_market(14, 24)) as vendor,
     ):
         # The run exports it, and it must not outlive the test
         patch.setenv("DAGSTER_HOME", str(folder / "home"))
@@ -60,19 +55,12 @@ def story(tmp_path_factory) -> Iterator[Story]:
 
 def deployed(vendor, folder, *, start) -> Deployment:
     """Give a deployment that asks the fake vendor for three tickers and keeps all that it makes in one folder."""
-    return deployment(
+    return on_vendor(
         folder,
-        "",
-        start=str(start),
-        ORION_SOURCE="polygon",
-        ORION_FILES_MAPPING="",
-        ORION_TICKERS="SAAA,SAAB,SAAC",
-        ORION_POLYGON_BASE_URL=vendor.base_url,
+        vendor,
+        ("SAAA", "SAAB", "SAAC"),
+        start,
         POLYGON_API_KEY=KEY,
-        ORION_POLYGON_PLAN="advanced",
-        ORION_CALLS_PER_MINUTE="unlimited",
-        ORION_FEATURES_URL=str(folder / "features"),
-        ORION_REPORT_FOLDER=str(folder / "quality"),
         ORION_LOG_LEVEL="DEBUG",
         DAGSTER_HOME=str(folder / "home"),
     )

@@ -6,14 +6,11 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from orion_assets.calendars import NEW_YORK
-from orion_assets.clock import SystemClock
 from orion_assets.schemas import TICKER_BARS
 from orion_assets.sources.synthetic.market import figi
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
-from orion_assets.sources.synthetic.vendor.truth import large_market
 from orion_assets.store.history import HistoryFiles
-from orion_assets_tests.accept_runs import deployment, undisturbed
+from orion_assets_tests.accept_runs import on_vendor, recent_market, undisturbed
 
 OLD, NEW, REUSED = "SAAF", "RAAF", "SAAI"
 TICKERS = (NEW, OLD, REUSED)
@@ -22,24 +19,10 @@ TICKERS = (NEW, OLD, REUSED)
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
     """A deployment that follows a renamed company and a ticker of two, filled by the command line, and its vendor."""
-    today = SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=1)
     folder = tmp_path_factory.mktemp("identity")
-    with undisturbed(), fake_vendor(large_market(14, 24, today)) as vendor:
+    with undisturbed(), fake_vendor(recent_market(14, 24)) as vendor:
         sessions = vendor.truth.sessions["session"]
-        made = deployment(
-            folder / "own",
-            "",
-            start=str(sessions[0]),
-            ORION_SOURCE="polygon",
-            ORION_FILES_MAPPING="",
-            ORION_TICKERS=",".join(TICKERS),
-            ORION_POLYGON_BASE_URL=vendor.base_url,
-            POLYGON_API_KEY="k",
-            ORION_POLYGON_PLAN="advanced",
-            ORION_CALLS_PER_MINUTE="unlimited",
-            ORION_FEATURES_URL=str(folder / "features"),
-            ORION_REPORT_FOLDER=str(folder / "quality"),
-        )
+        made = on_vendor(folder, vendor, TICKERS, sessions[0])
         said = made.orion("backfill", "--from", sessions[0], "--to", sessions[-1] + timedelta(days=1))
         assert said.code == 0, said.err
         wrote = made.orion("history")

@@ -7,13 +7,10 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ClientError
 
-from orion_assets.calendars import NEW_YORK
-from orion_assets.clock import SystemClock
 from orion_assets.schemas import CLEAN_MINUTE_BARS, RAW_MINUTE_BARS
 from orion_assets.sources.synthetic.vendor import flatfiles
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
-from orion_assets.sources.synthetic.vendor.truth import large_market
-from orion_assets_tests.accept_runs import Deployment, deployment, undisturbed
+from orion_assets_tests.accept_runs import Deployment, on_vendor, recent_market, undisturbed
 from orion_assets_tests.faults.world import KEY
 from orion_assets_tests.s3_gate import gate_before
 from orion_assets_tests.servers import s3_server  # noqa: F401
@@ -24,28 +21,13 @@ SECRET = "s3-secret-never-seen-4b1d"
 
 @pytest.fixture
 def vendor():
-    today = SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=1)
-    with undisturbed(), fake_vendor(large_market(24, 24, today)) as running:
+    with undisturbed(), fake_vendor(recent_market(24, 24)) as running:
         yield running
 
 
 def opened(folder, vendor, tickers=FOLLOWED, **more) -> tuple[Deployment, tuple[str, ...]]:
     sessions = vendor.truth.sessions["session"]
-    made = deployment(
-        folder / "own",
-        "",
-        start=str(sessions[-4]),
-        ORION_SOURCE="polygon",
-        ORION_FILES_MAPPING="",
-        ORION_TICKERS=",".join(tickers),
-        ORION_POLYGON_BASE_URL=vendor.base_url,
-        POLYGON_API_KEY=KEY,
-        ORION_POLYGON_PLAN="advanced",
-        ORION_CALLS_PER_MINUTE="unlimited",
-        ORION_FEATURES_URL=str(folder / "features"),
-        ORION_REPORT_FOLDER=str(folder / "quality"),
-        **more,
-    )
+    made = on_vendor(folder, vendor, tickers, sessions[-4], POLYGON_API_KEY=KEY, **more)
     return made, ("--from", str(sessions[-4]), "--to", str(sessions[-1]))
 
 
