@@ -19,19 +19,16 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
-# The examples and the UI share one Dagster instance, so that `make dev` shows what `make real` materialized
-real real-all real-2014 dev: export DAGSTER_HOME := $(CURDIR)/.dagster
-
 demo: $(READY) ## The whole graph on a synthetic market, and a look at what came of it; no key needed
 	@$(BIN)/orion demo
 
-real: $(READY) .dagster/dagster.yaml ## Run the main job on half a year of real bars, no key needed
+real: $(READY) ## Run the main job on half a year of real bars, no key needed
 	@$(BIN)/python -m examples.real_2000_2013.run
 
-real-all: $(READY) .dagster/dagster.yaml ## The same on all of them, 2000 to 2013
+real-all: $(READY) ## The same on all of them, 2000 to 2013
 	@$(BIN)/python -m examples.real_2000_2013.run --all
 
-real-2014: $(READY) .dagster/dagster.yaml ## The main job on data of your own; EXAMPLE_DATA names its folder
+real-2014: $(READY) ## The main job on data of your own; EXAMPLE_DATA names its folder
 	@test -n "$(EXAMPLE_DATA)" || { echo "make real-2014: EXAMPLE_DATA is not set; name the folder that holds the files:" \
 		"make real-2014 EXAMPLE_DATA=path/to/folder" >&2; exit 2; }
 	@test -d "$(EXAMPLE_DATA)" || { echo "make real-2014: EXAMPLE_DATA is $(EXAMPLE_DATA), which is not a folder" >&2; exit 2; }
@@ -70,9 +67,10 @@ check-spelling: $(READY)
 accept: $(READY) ## What takes longer than a test run may: rebuilds of a year
 	$(BIN)/python -m pytest $(TESTS) $(WORKERS) -m accept
 
-dev: $(READY) .dagster/dagster.yaml ## Dagster's UI on http://127.0.0.1:3000: your .env, else what `make demo` or `make real` built
-	@if [ ! -f .env ]; then set -a; if [ -f data/demo/orion.env ]; then . data/demo/orion.env; \
-		else . examples/real_2000_2013/.env; fi; set +a; fi; exec $(BIN)/dg dev --host 127.0.0.1
+dev: $(READY) ## Dagster's UI on http://127.0.0.1:3000: your settings, else what `make demo` or `make real` built
+	@if [ -f .env ] || env | grep -qE '^(ORION_[A-Z_]+|(POLYGON|MASSIVE)_API_KEY)='; then exec $(BIN)/orion dev; \
+		elif [ -f data/demo/orion.env ]; then exec $(BIN)/orion --env-file data/demo/orion.env dev; \
+		else exec $(BIN)/orion --env-file examples/real_2000_2013/.env dev; fi
 
 up: ## Start the stack in containers (docker compose); the UI is on http://127.0.0.1:3000
 	$(COMPOSE) up --build --detach --wait
@@ -102,6 +100,3 @@ $(READY): requirements.lock pyproject.toml scripts/bootstrap
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) was not found; install Python 3.11 or newer," \
 		"or name it: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) scripts/bootstrap
-
-.dagster/dagster.yaml: dagster.yaml
-	@mkdir -p .dagster && cp dagster.yaml $@

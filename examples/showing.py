@@ -1,9 +1,22 @@
-"""What the examples print of prices around a split; the rest is the package's."""
+"""What the examples share: settings of their own, and what they print of prices around a split."""
 
+import os
+
+from orion_assets.cli.home import make_home
 from orion_assets.cli.output import OUT, frame
-from orion_assets.settings import Settings
+from orion_assets.settings import HOME, Settings
 from orion_assets.store.opening import open_store
 from orion_assets.store.protocols import FeatureReader
+
+
+def alone() -> None:
+    """Forget the settings of whoever runs an example, and remember its runs in `.dagster` here, where `make dev` looks.
+
+    The environment comes before an example's file: else its bars would land in a lake of one's own.
+    """
+    for name in [name for name in os.environ if name.startswith("ORION_") or name == "DAGSTER_HOME"]:
+        del os.environ[name]
+    make_home(HOME)
 
 
 def split(store: FeatureReader, ticker: str, start: str, end: str) -> None:

@@ -28,7 +28,14 @@ SAY_ALL: Final = frozenset({"files", SYNTHETIC})
 _OF_CONTAINERS: Final = ("ORION_FILES_DIR",)
 _PASSWORD: Final = re.compile(r"(://[^:/@]*):.*@")
 _POSTGRES: Final = re.compile(r"[\w+]+://([^:/@]*(:[^@]*)?@)?(\[[^]@]*\]|[^]:/?@[]*)(:\d*)?(/[^?@]*)?(\?.*)?")
+# Where runs are remembered, if it stands where a command is run
+HOME: Final = Path(".dagster")
 _KEY: Final = re.compile("[!-~]+")
+
+
+def _home_here() -> Path | None:
+    home = HOME.absolute()
+    return home if home.is_dir() else None
 
 
 class Settings(BaseSettings):
@@ -75,7 +82,7 @@ class Settings(BaseSettings):
     aws_access_key_id: SecretStr | None = Field(default=None, alias="AWS_ACCESS_KEY_ID")
     aws_secret_access_key: SecretStr | None = Field(default=None, alias="AWS_SECRET_ACCESS_KEY")
     aws_region: str = Field(default="us-east-1", alias="AWS_REGION")
-    dagster_home: Path | None = Field(default=None, alias="DAGSTER_HOME")
+    dagster_home: Path | None = Field(default_factory=_home_here, alias="DAGSTER_HOME")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
 
@@ -84,7 +91,7 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("files_root", mode="before")
+    @field_validator("files_root", "dagster_home", mode="before")
     @classmethod
     def _blank_is_none(cls, value: object) -> object:
         return value or None
@@ -104,6 +111,16 @@ class Settings(BaseSettings):
     @classmethod
     def _is_at_home(cls, value: Path | None) -> Path | None:
         return value and value.expanduser()
+
+    @field_validator("dagster_home")
+    @classmethod
+    def _is_absolute(cls, value: Path | None) -> Path | None:
+        # Dagster reads it too, from the environment and from `.env`, and refuses any other
+        if value is not None and not value.is_absolute():
+            raise ValueError(
+                "write a path from the root; where it is unset, .dagster of the folder is taken if there is one"
+            )
+        return value
 
     @field_validator("state_url", "store_url")
     @classmethod
@@ -213,6 +230,31 @@ def load(env_file: Path | None = None) -> Settings:
     except ValidationError as e:
         lines = "; ".join(_fault(error) for error in e.errors())
         raise SettingsError(f"settings: {lines}. Correct it in the environment or .env") from e
+
+
+def exported(settings: Settings, env_file: Path | None = None) -> dict[str, str]:
+    """Give the environment in which a process reads these settings wherever it stands, told of no file.
+
+    Args:
+        settings: What was read here.
+        env_file: Whence, as for `load`.
+
+    Returns:
+        The environment, what the file says where the environment says nothing, and every place as a whole path.
+    """
+    said = dict(dotenv_values(env_file or ".env")) | dict(os.environ)
+    places = {
+        "files_mapping": ",".join(str(path.absolute()) for path in settings.files_mapping),
+        "files_root": settings.files_root.absolute() if settings.files_root else "",
+        "report_folder": settings.report_folder.absolute(),
+    }
+    for name in ("lake_url", "features_url", "archive_url", "store_url", "state_url"):
+        scheme, mark, path = getattr(settings, name).rpartition(":///")
+        is_local = scheme in {"", "sqlite", "duckdb"} and "://" not in path
+        places[name] = f"{scheme}{mark}{Path(path).absolute() if is_local else path}"
+    return {name: value for name, value in said.items() if value is not None} | {
+        f"ORION_{name.upper()}": str(value) for name, value in places.items()
+    }
 
 
 def unread(env_file: Path | None = None) -> dict[str, str]:

@@ -141,6 +141,10 @@ def deployment(folder: Path, mapping: Path | str, *, root: Path | None = None, s
         "ORION_ARCHIVE_URL": str(folder / "archive"),
         "ORION_STORE_URL": f"duckdb:///{folder / 'store.duckdb'}",
         "ORION_STATE_URL": f"sqlite:///{folder / 'state.db'}",
+        "ORION_FEATURES_URL": str(folder / "features"),
+        "ORION_REPORT_FOLDER": str(folder / "quality"),
+        # Runs are forgotten, whatever stands where the tests are run
+        "DAGSTER_HOME": "",
         **more,
     }
     made = Deployment(folder)
@@ -200,8 +204,6 @@ def on_vendor(folder: Path, vendor: FakeVendor, tickers: Iterable[str], start: o
         "POLYGON_API_KEY": "a-key",
         "ORION_POLYGON_PLAN": "advanced",
         "ORION_CALLS_PER_MINUTE": "unlimited",
-        "ORION_FEATURES_URL": str(folder / "features"),
-        "ORION_REPORT_FOLDER": str(folder / "quality"),
     }
     return deployment(folder, "", start=str(start), **(own | more))
 
@@ -209,5 +211,4 @@ def on_vendor(folder: Path, vendor: FakeVendor, tickers: Iterable[str], start: o
 def synthetic(folder: Path, tickers: tuple[str, ...]) -> Deployment:
     """Give a deployment on three months of the synthetic market."""
     more = {"ORION_SOURCE": "synthetic", "ORION_TICKERS": ",".join(tickers), "ORION_FILES_MAPPING": ""}
-    own = {"ORION_FEATURES_URL": str(folder / "features"), "ORION_REPORT_FOLDER": str(folder / "quality")}
-    return deployment(folder, "", start="2024-10-01", **more, **own)
+    return deployment(folder, "", start="2024-10-01", **more)

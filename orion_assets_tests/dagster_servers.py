@@ -64,7 +64,7 @@ def run_dagster(folder: Path, settings: Mapping[str, str], *, with_daemon: bool 
     home = folder / "home"
     home.mkdir(exist_ok=True)
     (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
-    environment = bare_environment(DAGSTER_HOME=str(home), **settings)
+    environment = bare_environment(**{**settings, "DAGSTER_HOME": str(home)})
     port = free_port()
     location = ("-m", "orion_assets.definitions")
     commands = {"webserver": [BIN / "dagster-webserver", *location, "--host", "127.0.0.1", "--port", str(port)]}

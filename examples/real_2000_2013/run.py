@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 
 def main(arguments: list[str]) -> None:
     """Fill the range, then show what came of it."""
+    showing.alone()
     if data := os.environ.get("EXAMPLE_DATA"):
         os.environ["ORION_FILES_ROOT"] = data
         os.environ["ORION_FILES_MAPPING"] = f"{HERE / 'mapping.toml'},{HERE / 'vix.toml'}"

@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     """Fill 2014, then show what came of it."""
+    showing.alone()
     env = str(HERE / ".env")
     app(["--env-file", env, "backfill", "--from", "2014-01-02", "--to", "2015-01-01"], standalone_mode=False)
     found = settings.load(HERE / ".env")

@@ -15,6 +15,7 @@ from orion_assets.cli import market, quality, store, tickers, vendor
 from orion_assets.cli.backfill import backfill
 from orion_assets.cli.context import Call
 from orion_assets.cli.demo import demo
+from orion_assets.cli.dev import dev
 from orion_assets.cli.doctor import doctor
 from orion_assets.cli.fake_vendor import fake_vendor
 from orion_assets.cli.fetch import fetch
@@ -37,7 +38,7 @@ app = typer.Typer(
         " environment or .env; .env.example lists them."
     ),
 )
-for each in (demo, doctor, plan, fetch, backfill, update, status, features, bars, history, fake_vendor):
+for each in (demo, doctor, plan, fetch, backfill, update, status, features, bars, history, dev, fake_vendor):
     app.command()(each)
 app.add_typer(tickers.app, name="tickers")
 app.add_typer(market.app, name="market")

@@ -10,12 +10,12 @@ from typing import Annotated, Any, Final
 import polars as pl
 import typer
 
-import orion_assets
 from orion_assets import calendars
 from orion_assets.cli import showing
 from orion_assets.cli.context import Call
 from orion_assets.cli.filling import fill
 from orion_assets.cli.history import write
+from orion_assets.cli.home import make_home
 from orion_assets.cli.launch import Launch, Outcome
 from orion_assets.cli.output import OUT, Exit, frame, refuse
 from orion_assets.cli.report import called
@@ -35,7 +35,6 @@ SETTINGS_FILE: Final = "orion.env"
 _OWN: Final = re.compile(r"lake|archive|features|quality|dagster|orion\.env|\.?(store\.duckdb|state\.db)([.-].*)?")
 _CORRECTED: Final = ("DUNE", date(2024, 11, 12))
 _MARK: Final = "# Written by `orion demo`, which empties this folder each time"
-_TELEMETRY_OFF: Final = "telemetry:\n  enabled: false\n"
 
 Folder = Annotated[
     Path, typer.Option("--folder", metavar="DIR", help="Where to build it; what a demo left there goes first.")
@@ -92,9 +91,7 @@ def _prepared(folder: Path, start: date) -> Settings:
     lines = [f'{name}="{value}"' for name, value in named.items()]
     # First of all: it says whose folder this is
     (folder / SETTINGS_FILE).write_text("\n".join([_MARK, *lines]) + "\n")
-    home.mkdir()
-    shared = Path(orion_assets.__file__).parents[1] / "dagster.yaml"
-    (home / "dagster.yaml").write_text(shared.read_text() if shared.is_file() else _TELEMETRY_OFF)
+    make_home(home)
     return fixed(**told, dagster_home=home)
 
 
@@ -185,9 +182,7 @@ def _planted(planted: pl.DataFrame, outcome: Outcome, days: list[date]) -> bool:
 
 def _next(folder: Path) -> None:
     env = folder / SETTINGS_FILE
-    # The Makefile knows the usual folder alone
-    shown = "make dev, which shows in Dagster's UI what was built" if folder == FOLDER else "look around, with"
-    OUT.print(f"next: {shown}")
+    OUT.print(f"next: {called()} --env-file {env} dev, which shows in Dagster's UI what was built")
     OUT.print(f"      {called()} --env-file {env} features AURA --as-of 2024-11-13")
     OUT.print("      make real, the same on real prices; your own files: ORION_FILES_MAPPING, as")
     OUT.print("      docs/reference/files-mapping.md says")

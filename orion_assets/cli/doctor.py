@@ -107,7 +107,7 @@ def _s3_client(settings: Settings) -> Any:  # noqa: ANN401 - boto3 makes its cli
 def _of_automation(settings: Settings) -> Iterator[Finding]:
     """Tell which schedules and sensors are switched on, and whether a daemon looks after them."""
     if settings.dagster_home is None or not (settings.dagster_home / "dagster.yaml").is_file():
-        told = "DAGSTER_HOME names no instance; runs of the command line are forgotten with it"
+        told = "no DAGSTER_HOME, and no .dagster here: runs of the command line are forgotten, their data is not"
         yield Finding("automation", "ok", told)
         return
     from orion_assets.cli.run import instance  # noqa: PLC0415 - Dagster takes seconds to load
@@ -125,5 +125,5 @@ def _of_automation(settings: Settings) -> Iterator[Finding]:
             "automation",
             "fault",
             f"on: {', '.join(running)}, and no daemon does {', '.join(dead).lower()}",
-            "make dev, or make up",
+            "orion dev, or make up",
         )

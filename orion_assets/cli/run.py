@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster import DagsterInstance
 from rich.progress import TaskID
 
+from orion_assets.cli.home import make_home
 from orion_assets.cli.launch import Finding, Launch, Outcome, merged
 from orion_assets.cli.live import Board, Tally, board
 from orion_assets.definitions import build_definitions
@@ -21,11 +21,10 @@ from orion_assets.settings import Settings, export_dagster_home
 
 
 def instance(settings: Settings) -> AbstractContextManager[DagsterInstance]:
-    """Give the Dagster instance: DAGSTER_HOME's, else one that is forgotten with the process."""
+    """Give the instance of DAGSTER_HOME, which may be `.dagster` here, else one that is forgotten with the process."""
     if settings.dagster_home is None:
         return forgetful_instance()
-    home = Path(settings.dagster_home).resolve()
-    home.mkdir(parents=True, exist_ok=True)
+    home = make_home(settings.dagster_home)
     export_dagster_home(home)
     return DagsterInstance.from_config(str(home))
 

@@ -25,6 +25,7 @@ from orion_assets.errors import (
     SourceUnavailable,
 )
 from orion_assets.ingest.ahead import Ahead, lanes
+from orion_assets.ingest.expectation import MOST_MISSING
 from orion_assets.ingest.hearing import Hearing
 from orion_assets.ingest.holes import (
     ASKED_DAILY,
@@ -129,8 +130,8 @@ def fill(
     does one that it cannot answer now; after two in a row, or when it refuses the key, no further one is made.
 
     Raises:
-        KeyRefused, SourceUnavailable, SettingsError: Some calls, or all further ones, were in vain; their cells are
-            failed, and what was landed stays.
+        KeyRefused, SourceUnavailable, SettingsError: More than a few calls, or all further ones, were in vain; their
+            cells are failed, and what was landed stays.
     """
     routes = source.routes(moment.now.astimezone(NEW_YORK).date())
     if not routes:
@@ -196,7 +197,7 @@ class _Filling:
 
     def _landed(self, calls: Sequence[Call], hearing: Hearing, ahead: Ahead) -> Iterator[Landed]:
         objects = Objects(hearing.read, self.desk.state.objects, self.moment)
-        unanswered: SourceUnavailable | None = None
+        unanswered: list[SourceUnavailable] = []
         is_silent = False
         for number, call in enumerate(calls, 1):
             try:
@@ -205,14 +206,18 @@ class _Filling:
                 if is_silent or not isinstance(e, SourceUnavailable):
                     self._give_up(calls[number - 1 :], e)
                     raise
-                unanswered, is_silent = e, True
+                unanswered.append(e)
+                is_silent = True
             else:
                 is_silent = False
                 LOG.info("%s: call %d of %d, %d versions", self.table.name, number, len(calls), landed.rows)
                 yield landed
             tell(Progress("landed", self.table.name, label_of(self._ask(call)), call.requests))
-        if unanswered is not None:
-            raise unanswered
+        # One ticker of hundreds that stays broken must not keep the others from those who wait for them
+        if len(unanswered) > MOST_MISSING * len(calls):
+            raise unanswered[-1]
+        for each in unanswered:
+            LOG.warning("%s: %s. The rest is landed; it is asked for again with the next run", self.table.name, each)
 
     def _made(self, call: Call, hearing: Hearing, objects: Objects, ahead: Ahead) -> Landed:
         ask = self._ask(call)

@@ -14,7 +14,17 @@ from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.withdrawals import MOST_GONE
 from orion_assets.market_hours import sessions_for
 from orion_assets.markets import market_named_in
-from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_NEWS, RAW_VIX, TABLES, WHOLE_MARKET, table_of
+from orion_assets.schemas import (
+    RAW_COVERAGE,
+    RAW_DAILY_BARS,
+    RAW_DIVIDENDS,
+    RAW_NEWS,
+    RAW_SPLITS,
+    RAW_VIX,
+    TABLES,
+    WHOLE_MARKET,
+    table_of,
+)
 from orion_assets.sources.protocols import Answer, Ask
 from orion_assets.store.lake import Lake
 from orion_assets.tables import Table
@@ -25,6 +35,8 @@ MOST_MISSING: Final = 0.05
 # How far around a session of the market another one is looked for, to compare with
 AROUND: Final = timedelta(days=7)
 _EVERY_SESSION: Final = (RAW_VIX.name, RAW_NEWS.name)
+# A market of thousands never goes so many sessions without one; in fewer, none is a usual answer
+_SELDOM_NONE: Final = {RAW_SPLITS.name: 20, RAW_DIVIDENDS.name: 4}
 _CELL: Final = ["ticker", "session"]
 _CELLS: Final = pl.Schema({"ticker": pl.String(), "session": pl.Date()})
 
@@ -85,25 +97,29 @@ def expectation(lake: Lake, ask: Ask, answer: Answer) -> Expectation:
         cells = unsaid
     else:
         names, beside = _around(lake, ask.start, daily)
-        cells = _crossed(days, names)
-        cells = cells.join(_empty(told, ask.dataset), on=_CELL, how="anti")
+        traded = _crossed(days, names)
+        cells = traded.join(_empty(told, ask.dataset), on=_CELL, how="anti")
+        # That all of them were told absent is what is in doubt
+        cells = traded if cells.is_empty() else cells
     is_intraday = TABLES[ask.dataset].is_intraday
     if is_intraday:
         # Of whom the day's bars say that nobody traded: not listed yet, halted, no longer listed
         cells = cells.join(_empty(told, daily.name), on=_CELL, how="anti")
-    # A range without a split is a usual answer
-    is_told = is_by_ticker(ask.dataset) or ask.dataset in _EVERY_SESSION
-    is_silence_told = is_told and not (cells if is_intraday else unsaid).is_empty()
+    if ask.dataset in _SELDOM_NONE:
+        is_silence_told = not answer.tickers and days.height >= _SELDOM_NONE[ask.dataset]
+    else:
+        is_told = is_by_ticker(ask.dataset) or ask.dataset in _EVERY_SESSION
+        is_silence_told = is_told and not (cells if is_intraday else unsaid).is_empty()
     return Expectation(cells, 0 if is_each else MOST_MISSING * cells.height, is_silence_told, beside)
 
 
-def told_markets(lake: Lake, bars: Table, start: date, end: date) -> list[date]:
-    """List the sessions of [start, end) of which an answer about the whole market has told bars."""
+def _told_markets(lake: Lake, bars: Table, start: date, end: date, states: Sequence[str]) -> list[date]:
+    """List the sessions of [start, end) of which an answer about the whole market has told bars, or that none are."""
     told = lake.read(RAW_COVERAGE, start=start, end=end, tickers=[WHOLE_MARKET]).filter(
         (pl.col("dataset") == bars.name) & (pl.col("cutoff") == "close") & pl.col("is_market")
     )
     last = told.sort("ts_known").unique("session", keep="last")
-    return last.filter(pl.col("state") == "data")["session"].sort().to_list()
+    return last.filter(pl.col("state").is_in(states))["session"].sort().to_list()
 
 
 def _around(lake: Lake, session: date, bars: Table) -> tuple[list[str], Mapping[date, int]]:
@@ -113,14 +129,16 @@ def _around(lake: Lake, session: date, bars: Table) -> tuple[list[str], Mapping[
     """
     start, end = session - AROUND, session + AROUND
     held = visible(lake.read(bars, start=start, end=end), bars.key).filter(pl.col("problem").is_null())
-    told = told_markets(lake, bars, start, end)
+    told = _told_markets(lake, bars, start, end, ["data"])
     if session in told:
         return held.filter(pl.col("session") == session)["ticker"].unique().to_list(), {}
     # Where no market was told, who was asked for by name is better than nobody
     others = [day for day in told or held["session"].unique() if day != session]
     near = min(others, key=lambda day: (abs(day - session), day), default=session)
     names = held.filter(pl.col("session").is_in([near, session]))["ticker"].unique().to_list()
-    sides = [day for day in told if day < session][-1:] + [day for day in told if day > session][:1]
+    # One that was told before all others, and empty, was believed for want of any to compare with
+    answered = _told_markets(lake, bars, start, end, ["data", "empty_confirmed"])
+    sides = [day for day in answered if day < session][-1:] + [day for day in answered if day > session][:1]
     return names, {day: held.filter(pl.col("session") == day).height for day in sides}
 
 

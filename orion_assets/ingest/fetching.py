@@ -21,6 +21,7 @@ from orion_assets.markets import EQUITIES, market_of
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS, RAW_SPLITS, TABLES
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Adjusting, Answer, Ask, Source, said_schema
 from orion_assets.sources.routes import Route
+from orion_assets.transforms.actions import told_twice
 from orion_assets.transforms.adjust import back_adjusted
 from orion_assets.transforms.resample import MINUTES, VALUES, Timeframe, from_days, from_minutes
 
@@ -205,7 +206,7 @@ def _last_words(told: Sequence[tuple[Ask, Answer]], dataset: str) -> pl.DataFram
 
 
 def _in_todays_units(bars: pl.DataFrame, splits: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """Adjust bars for the splits that have come by today; a split told twice alike counts once.
+    """Adjust bars for the splits that have come by today; a split told twice, of one date or of two, counts once.
 
     Bars before a split that cannot be believed are in units that nobody knows: they get a problem.
     """
@@ -222,8 +223,9 @@ def _in_todays_units(bars: pl.DataFrame, splits: pl.DataFrame, now: datetime) ->
         problem=pl.coalesce("problem", pl.when(is_unknown).then("_doubt"))
     )
     once = told.filter(pl.col("problem").is_null()).unique(["ticker", "ex_date"], keep="last", maintain_order=True)
-    actions = once.select(
-        "ex_date", "shares_after", "shares_before", security_id="ticker", kind=pl.lit("split"), cash_amount=pl.lit(0.0)
+    named = once.with_columns(security_id="ticker", kind=pl.lit("split"), _told=pl.coalesce(TS_STATED, TS_ASSUMED))
+    actions = named.join(told_twice(named), on="event_id", how="anti").select(
+        "ex_date", "shares_after", "shares_before", "security_id", "kind", cash_amount=pl.lit(0.0)
     )
     is_readable = pl.col("problem").is_null()
     named = marked.filter(is_readable).with_columns(security_id="ticker")

@@ -73,7 +73,7 @@ class Hearing:
         So does one that would withdraw a row that is held: nothing is taken back by one answer alone.
 
         Raises:
-            AnswerDistrusted: Both leave out a part of a market that traded in the session beside it.
+            AnswerDistrusted: Both leave out a part of a market that traded in the session beside it, or all of it.
             OrionError: As `Source.read`.
         """
         answer, self.outgrown = self._read(ask), []
@@ -117,15 +117,15 @@ class Hearing:
         return replace(whole, rows=rows, yields_to=tuple(dict.fromkeys([*first.yields_to, *second.yields_to])))
 
     def _tell(self, ask: Ask, expected: Expectation, answer: Answer) -> None:
-        """Say what two answers lack; of a market that is there in part, refuse the part."""
+        """Say what two answers lack; a market of which much is gone, or all, is refused."""
         missing, cells = expected.missing(answer), expected.cells.height
         if missing.is_empty():
             return
         told = f"{missing.height} of {cells} cells that should have rows, the first {missing.row(0)}"
         LOG.warning("%s: two answers lack %s", ask.dataset, told)
         is_market = is_by_ticker(ask.dataset) and not answer.tickers
-        # A few of a small market may well have ended on one day
-        if is_market and answer.rows.height and missing.height > max(MOST_GONE, expected.tolerated):
+        # A few of a small market may well have ended on one day; all of it does not while the calendar has a session
+        if is_market and (answer.rows.is_empty() or missing.height > max(MOST_GONE, expected.tolerated)):
             names = ", ".join(missing["ticker"].head(3))
             raise AnswerDistrusted(
                 f"{self._source.name}: {ask.dataset} of {ask.start}: two answers lack {missing.height} of"

@@ -18,13 +18,14 @@ from orion_assets.ingest.ledger import covered_cells, failed_cells, ledger_cells
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.pieces import pieces
 from orion_assets.market_hours import sessions_for
-from orion_assets.schemas import ANSWERED, IN_OTHER_MARKETS, RAW_COVERAGE, RAW_TICKERS, TABLES
+from orion_assets.schemas import ANSWERED, IN_OTHER_MARKETS, RAW_COVERAGE, RAW_SPLITS, RAW_TICKERS, TABLES
 from orion_assets.settings import SYNTHETIC
 from orion_assets.sources.protocols import Answer, Ask, Source
 from orion_assets.store.archive import Archive
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
 from orion_assets.tables import Table
+from orion_assets.transforms.actions import ONE_SPLIT_WITHIN
 
 LOG: Final = logging.getLogger(__name__)
 # How far an edit may move an article's publication and still be seen as the same row
@@ -146,7 +147,7 @@ def land(
         _cells(desk, ask, table, not_due, moment, appended.with_columns(evidence=pl.lit(answer.evidence)))
     )
     LOG.info("%s: %d versions landed for %d sessions", table.name, appended.height, sessions.height)
-    first_change = _first_touched(appended, held) if appended.height else None
+    first_change = _first_touched(desk, table, appended, held) if appended.height else None
     return Landed(table, appended, first_change, tuple(not_due))
 
 
@@ -269,7 +270,7 @@ def _mark(desk: Desk, table: Table, appended: pl.DataFrame, held: pl.DataFrame, 
         # No daily feature and no file of a ticker holds anything of a minute
         mark_touched(desk.state, appended["session"].unique().to_list(), moment)
         return
-    mark_stale(desk.state, _first_touched(appended, held), moment)
+    mark_stale(desk.state, _first_touched(desk, table, appended, held), moment)
     mark_histories(desk.state, desk.lake, appended, moment)
 
 
@@ -292,12 +293,22 @@ def span(lake: Lake, table: Table, ask: Ask, answer: Answer) -> tuple[date, date
     return min([ask.start, *homes]), max([ask.end, *(home + timedelta(days=1) for home in homes)])
 
 
-def _first_touched(rows: pl.DataFrame, held: pl.DataFrame) -> date:
+def _first_touched(desk: Desk, table: Table, rows: pl.DataFrame, held: pl.DataFrame) -> date:
     """Find the first session that rows bear upon: a moved ex-date was, or is, elsewhere than where they are filed."""
-    days = [rows["session"]]
+    parts = [rows.select(day="session")]
     if "ex_date" in rows.columns:
-        days += [rows["ex_date"], held.join(rows, on="event_id", how="semi")["ex_date"]]
-    return pl.concat([each.alias("day") for each in days]).sort().to_list()[0]
+        dated = pl.concat([rows, held.join(rows, on="event_id", how="semi")]).select("ticker", day="ex_date")
+        parts.append(dated.select("day"))
+        if table.name == RAW_SPLITS.name:
+            parts.append(_twins(desk.lake, dated))
+    return pl.concat(parts)["day"].sort().to_list()[0]
+
+
+def _twins(lake: Lake, dated: pl.DataFrame) -> pl.DataFrame:
+    """Give the `day` of each split that is held near one of `dated`: which of two counts may have changed for both."""
+    near = dated.join(lake.read(RAW_SPLITS).select("ticker", "ex_date"), on="ticker")
+    is_near = (pl.col("ex_date") - pl.col("day")).is_between(-ONE_SPLIT_WITHIN, ONE_SPLIT_WITHIN)
+    return near.filter(is_near).select(day="ex_date")
 
 
 def _coverage(lake: Lake, table: Table, ask: Ask) -> pl.DataFrame:

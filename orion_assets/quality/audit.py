@@ -148,7 +148,7 @@ def audit(read: Read, sessions: pl.DataFrame, span: tuple[date, date], followed:
             CORPORATE_ACTIONS.name,
             ONE_EVENT,
             ONE_EVENT_TEXT,
-            passed_over(of(RAW_SPLITS), of(RAW_DIVIDENDS), tables[SECURITIES]),
+            passed_over(tables[RAW_SPLITS], tables[RAW_DIVIDENDS], tables[SECURITIES]).filter(_within(span)),
             is_idle=of(RAW_SPLITS).is_empty() and of(RAW_DIVIDENDS).is_empty(),
         ),
         *_of_minutes(read, tables[RAW_COVERAGE], span),

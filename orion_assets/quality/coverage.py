@@ -7,6 +7,7 @@ import polars as pl
 
 from orion_assets.schemas import CORPORATE_ACTIONS, SECURITIES
 from orion_assets.settings import SAY_ALL
+from orion_assets.transforms.actions import told_twice
 from orion_assets.transforms.identity import UNKNOWN, identified
 from orion_assets.transforms.versions import visible
 
@@ -59,13 +60,20 @@ def unborne(actions: pl.DataFrame, told: Sequence[pl.DataFrame], securities: pl.
 
 
 ONE_EVENT: Final = "one_event"
-ONE_EVENT_TEXT: Final = "No event is passed over for another of the same security, ex-date and kind"
+ONE_EVENT_TEXT: Final = (
+    "No event is passed over for another of the same security: of its ex-date and kind, or the same split told again"
+)
+_ACTION: Final = ("security_id", "ex_date", "kind")
+_SAID: Final = ("shares_after", "shares_before", "cash_amount")
+_ACCUSED: Final = ("ticker", "session", "ex_date", "kind", "event_id", "found", "remedy")
 
 
 def passed_over(splits: pl.DataFrame, dividends: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:
-    """Find the events that say otherwise than the one that counts for their security, ex-date and kind.
+    """Find the events that give way to another one of their security.
 
-    A regular and a special dividend of one day are two events of one kind: one alone enters the series.
+    They say otherwise than the one that counts for their ex-date and kind: a regular and a special dividend of one day
+    are two events of one kind, and one alone enters the series. Or they are a split that the source tells again, under
+    another id, for a date close by.
 
     Args:
         splits: RAW_SPLITS rows, all versions.
@@ -75,16 +83,19 @@ def passed_over(splits: pl.DataFrame, dividends: pl.DataFrame, securities: pl.Da
     Returns:
         `ticker`, `session`, `ex_date`, `kind`, `event_id`, `found`, `remedy`, sorted.
     """
-    values = ("shares_after", "shares_before", "cash_amount")
     kinds = {"split": visible(splits, ("event_id",)), "dividend": visible(dividends, ("event_id",))}
     events = pl.concat([rows.with_columns(kind=pl.lit(kind)) for kind, rows in kinds.items()], how="diagonal")
     named = identified(events, visible(securities, SECURITIES.key), "ex_date")
-    key = ["security_id", "ex_date", "kind"]
     # As corporate_actions chooses: known last, then the greatest id
-    ordered = named.sort(*key, "ts_known", "event_id", descending=[False, False, False, True, True])
-    others = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"_{name}")) for name in values)
-    counts = ordered.unique(key, keep="first", maintain_order=True)
-    both = ordered.join(counts.select(*key, *(pl.col(name).alias(f"_{name}") for name in values)), on=key)
+    ordered = named.sort(*_ACTION, "ts_known", "event_id", descending=[False, False, False, True, True])
+    counts = ordered.unique(_ACTION, keep="first", maintain_order=True)
+    found = pl.concat([_of_one_day(ordered, counts), _told_again(counts)])
+    return found.sort("ticker", "ex_date", "kind", "event_id")
+
+
+def _of_one_day(ordered: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
+    others = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"_{name}")) for name in _SAID)
+    both = ordered.join(counts.select(*_ACTION, *(pl.col(name).alias(f"_{name}") for name in _SAID)), on=_ACTION)
     told = (
         pl.when(pl.col("kind") == "split")
         .then(pl.format("{} for {}", "shares_after", "shares_before"))
@@ -93,12 +104,25 @@ def passed_over(splits: pl.DataFrame, dividends: pl.DataFrame, securities: pl.Da
     remedy = (
         "if both hold, say them as one event: the sum of two dividends, the product of two splits; else withdraw it"
     )
-    return (
-        both.filter(others)
-        .with_columns(found=told, remedy=pl.lit(remedy))
-        .select("ticker", "session", "ex_date", "kind", "event_id", "found", "remedy")
-        .sort("ticker", "ex_date", "kind", "event_id")
+    return both.filter(others).with_columns(found=told, remedy=pl.lit(remedy)).select(_ACCUSED)
+
+
+def _told_again(counts: pl.DataFrame) -> pl.DataFrame:
+    is_ratio = pl.all_horizontal(pl.col("shares_after", "shares_before") > 0)
+    pairs = told_twice(counts.filter(is_ratio, pl.col("problem").is_null()).with_columns(_told="ts_known"))
+    is_taken = ~pl.col("event_id_rival").is_in(pairs["event_id"].implode())
+    # In a chain the one that counts, where it is among those to which this one gives way
+    last = pairs.sort(is_taken, "_told_rival", "ex_date_rival").unique("event_id", keep="last", maintain_order=True)
+    taken = pl.when(is_taken).then(pl.lit("taken")).otherwise(pl.lit("told again too"))
+    found = pl.format(
+        "{} for {}, told again for {}, which is {}", "shares_after", "shares_before", "ex_date_rival", taken
     )
+    remedy = pl.format(
+        "withdraw the one whose date is wrong, {} or {}; if both took place, say them as one event: their product",
+        "event_id",
+        "event_id_rival",
+    )
+    return last.with_columns(found=found, remedy=remedy).select(_ACCUSED)
 
 
 def behind(

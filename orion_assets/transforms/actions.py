@@ -1,5 +1,6 @@
 """Raw splits and dividends to de-duplicated corporate actions. Factors made of them live in adjust.py."""
 
+from datetime import timedelta
 from typing import Final
 
 import polars as pl
@@ -28,7 +29,10 @@ _DIVIDEND_RULES: Final = (
     ),
 )
 RULES: Final = (*_SPLIT_RULES, *(rule for rule in _DIVIDEND_RULES if rule is not UNREADABLE))
+# How far apart the dates are that a source tells of one split: those of record, announcement and execution
+ONE_SPLIT_WITHIN: Final = timedelta(days=14)
 _KEY: Final = ("security_id", "ex_date", "kind")
+_RIVAL: Final = "_rival"
 
 
 def corporate_actions(
@@ -45,7 +49,7 @@ def corporate_actions(
     Returns:
         CORPORATE_ACTIONS rows, filed by the session of their ex-date, and QUARANTINE rows. Where a source lists an
         event twice, the id known last counts, among equals the greatest id; an event withdrawn leaves the other
-        standing.
+        standing. Of splits that `told_twice` pairs the weaker one is withdrawn for as long as the other stands.
     """
     good_splits, held_splits = screen(RAW_SPLITS, splits, _SPLIT_RULES)
     good_dividends, held_dividends = screen(RAW_DIVIDENDS, dividends, _DIVIDEND_RULES)
@@ -53,9 +57,8 @@ def corporate_actions(
         [good_splits.with_columns(kind=pl.lit("split")), good_dividends.with_columns(kind=pl.lit("dividend"))],
         how="diagonal",
     )
-    rows = change_points(
-        _picked(_identified(events, securities)), _KEY, ("ticker", "shares_after", "shares_before", "cash_amount")
-    )
+    picked = _picked(_identified(events, securities))
+    rows = change_points(_told_once(picked), _KEY, ("ticker", "shares_after", "shares_before", "cash_amount"))
     held = pl.concat([QUARANTINE.empty(), held_splits, held_dividends])
     filed = (
         rows.drop("session")
@@ -71,10 +74,38 @@ def corporate_actions(
     return Cleaned(filed.select(CORPORATE_ACTIONS.names).sort(*_KEY, "ts_known"), held)
 
 
+def told_twice(standing: pl.DataFrame) -> pl.DataFrame:
+    """Pair the splits of one security and ratio whose ex-dates lie at most `ONE_SPLIT_WITHIN` apart: one told twice.
+
+    Of two the one told last counts, among equals the later ex-date: the earlier is usually that of the record or of the
+    announcement. What counts does not depend on a third: of three dates in a chain each but the last gives way.
+
+    Args:
+        standing: `security_id`, `ex_date`, `kind`, `shares_after`, `shares_before` and `_told` (UTC, when the source
+            said so), less the withdrawn, whatever else; rows of other kinds are in no pair.
+
+    Returns:
+        One row a split that gives way and one to which it does, whose columns end in `_rival`; unsorted.
+    """
+    splits = standing.filter(pl.col("kind") == "split").with_columns(
+        _ratio=pl.col("shares_after") / pl.col("shares_before")
+    )
+    pairs = splits.join(splits, on=["security_id", "_ratio"], suffix=_RIVAL)
+    own, other = pl.col("ex_date"), pl.col(f"ex_date{_RIVAL}")
+    is_stronger = (pl.col(f"_told{_RIVAL}") > pl.col("_told")) | (
+        (pl.col(f"_told{_RIVAL}") == pl.col("_told")) & (other > own)
+    )
+    # Two of one date are of one key, of which one alone stands
+    return pairs.filter(own != other, (other - own).is_between(-ONE_SPLIT_WITHIN, ONE_SPLIT_WITHIN), is_stronger)
+
+
 def _identified(events: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:
-    """Cut each version of an event where another security bears its ticker on the ex-date: `_from`, `_until`, id."""
+    """Cut each version of an event where another security bears its ticker on the ex-date.
+
+    Adds `security_id`, `_from`, `_until` and `_told`, when the source said so, which no cut changes.
+    """
     dated = events.sort("kind", "event_id", "ts_known").with_columns(
-        _until=pl.col("ts_known").shift(-1).over("kind", "event_id")
+        _told="ts_known", _until=pl.col("ts_known").shift(-1).over("kind", "event_id")
     )
     changes = securities.select("ticker", _from="ts_known").unique()
     is_within = (pl.col("_from") > pl.col("ts_known")) & (
@@ -103,3 +134,29 @@ def _picked(events: pl.DataFrame) -> pl.DataFrame:
     # The standing before the withdrawn, the latest known before the older, then the greatest id
     chosen = known.sort([pl.col("is_deleted"), pl.col("ts_known"), pl.col("event_id")], descending=[False, True, True])
     return chosen.unique([*_KEY, "_at"], keep="first", maintain_order=True).with_columns(ts_known="_at").drop("_at")
+
+
+def _told_once(picked: pl.DataFrame) -> pl.DataFrame:
+    """Withdraw each split from the instant at which a stronger one stands beside it until the last such one is gone."""
+    part = [*_KEY, "ts_known"]
+    dated = picked.sort(part).with_columns(_until=pl.col("ts_known").shift(-1).over(_KEY))
+    losses = _losses(dated).select(*part, "_since", "_over")
+    if losses.is_empty():
+        return picked
+    cuts = [dated.select(*part, _at="ts_known"), *(losses.select(*part, _at=edge) for edge in ("_since", "_over"))]
+    # What begins at the end of a part is the next part's
+    is_within = (pl.col("_at") < pl.col("_until")).fill_null(value=True)
+    pieces = pl.concat(cuts).drop_nulls("_at").unique().join(dated, on=part).filter(is_within)
+    has_lost = (pl.col("_since") <= pl.col("_at")) & (pl.col("_at") < pl.col("_over")).fill_null(value=True)
+    lost = pieces.join(losses, on=part).filter(has_lost).select(*_KEY, "_at", _is_lost=True).unique()
+    is_lost = pl.col("_is_lost").fill_null(value=False)
+    told = pieces.join(lost, on=[*_KEY, "_at"], how="left")
+    return told.with_columns(is_deleted=pl.col("is_deleted") | is_lost, ts_known="_at").drop("_at", "_is_lost")
+
+
+def _losses(dated: pl.DataFrame) -> pl.DataFrame:
+    """Find when two that are one stand at once: rows of `told_twice` with `_since` and `_over`, null for no end."""
+    pairs = told_twice(dated.filter(~pl.col("is_deleted"))).with_columns(
+        _since=pl.max_horizontal("ts_known", f"ts_known{_RIVAL}"), _over=pl.min_horizontal("_until", f"_until{_RIVAL}")
+    )
+    return pairs.filter((pl.col("_since") < pl.col("_over")).fill_null(value=True))

@@ -1,16 +1,16 @@
 """The demo as a stranger runs it: from nothing, in a process of its own, with somebody's settings lying about."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 import time
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import pytest
-import time_machine
 
-from orion_assets.clock import SystemClock
 from orion_assets.schemas import TICKER_BARS, TICKER_FEATURES
 from orion_assets.store.duckdb import DuckDBStore
 from orion_assets.store.history import HistoryFiles
@@ -148,19 +148,61 @@ def test_the_history_of_every_ticker_is_written(demo):
     assert before[2] == pytest.approx(before[1] / 3)
 
 
-@pytest.mark.accept
-def test_another_path_zone_locale_and_clock_give_the_same_bytes(demo, tmp_path, monkeypatch):
-    _, first = demo
-    with monkeypatch.context() as elsewhere:
-        elsewhere.setenv("TZ", "Pacific/Kiritimati")
-        elsewhere.setenv("LC_ALL", "de_DE.UTF-8")
-        time.tzset()
-        # The clock of the process, Dagster's too
-        with time_machine.travel(SystemClock().now() + timedelta(days=1690, hours=7), tick=True):
-            said = orion("demo", "--folder", tmp_path / "elsewhere")
-    time.tzset()
+# Python reads the locale as it starts. The clock is Dagster's too; who travels takes the zone of where he goes to
+ELSEWHERE = """
+import json, locale, os, sys, time
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+import time_machine
+from orion_assets.cli.app import main
+from orion_assets.clock import SystemClock
 
-    assert said.code == 0, said.err
-    assert hash_of(said.out) == hash_of(first.stdout)
+locale.setlocale(locale.LC_ALL, "")
+then = (SystemClock().now() + timedelta(days=1690, hours=7)).astimezone(ZoneInfo(os.environ["TZ"]))
+with time_machine.travel(then, tick=True):
+    here = {"zone": time.tzname[0], "encoding": locale.getpreferredencoding(False), "point": f"{0.5:n}"[1]}
+    print(json.dumps({**here, "now": SystemClock().now().timestamp()}), file=sys.stderr)
+    main(sys.argv[1:])
+"""
+
+
+def foreign(folder: Path) -> dict[str, str]:
+    """Give the environment of somebody with another decimal point and encoding, as far as this machine knows any.
+
+    A locale is made where glibc's sources of them stand, else taken from those installed; where all of these are C's
+    and English, only the encoding is another.
+    """
+    made = folder / "de_DE.ISO-8859-1"
+    if shutil.which("localedef"):
+        subprocess.run(["localedef", "-i", "de_DE", "-f", "ISO-8859-1", made], capture_output=True, check=False)
+    if made.is_dir():
+        return {"LC_ALL": made.name, "LANG": made.name, "LC_NUMERIC": made.name, "LOCPATH": str(folder)}
+    listed = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=False).stdout.split()
+    others = [name for name in listed if not name.startswith(("C", "POSIX", "en_"))]
+    name = others[0] if others else "POSIX"
+    return {"LC_ALL": name, "LANG": name, "LC_NUMERIC": name, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.accept
+def test_another_path_zone_locale_and_clock_give_the_same_bytes(demo, tmp_path):
+    _, first = demo
+    place = foreign(tmp_path)
+
+    said = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, "demo", "--folder", tmp_path / "elsewhere"],
+        env=bare_environment(TZ="Pacific/Kiritimati", **place),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=300,
+        check=False,
+    )
+
+    assert said.returncode == 0, said.stderr
+    there = json.loads(said.stderr.splitlines()[0])
+    assert (there["zone"], there["now"] - time.time() > 1689 * 86400) == ("+14", True)
+    assert there["encoding"].upper() != "UTF-8"
+    assert there["point"] == "," or place["LC_ALL"] == "POSIX"
+    assert hash_of(said.stdout) == hash_of(first.stdout)
     with DuckDBStore(tmp_path / "elsewhere/store.duckdb") as store:
-        assert store.content_hash() == hash_of(said.out)
+        assert store.content_hash() == hash_of(said.stdout)

@@ -13,10 +13,12 @@ from orion_assets.ingest.runner import Landed
 from orion_assets.schemas import QUARANTINE, RAW_DAILY_BARS
 from orion_assets.sources.routes import Rights
 from orion_assets.sources.synthetic.vendor.terms import ManualClock, Plan, Terms
+from orion_assets.sources.synthetic.vendor.truth import Truth, large_market
 from orion_assets.transforms.bars import clean_daily_bars
 from orion_assets.transforms.versions import visible
 from orion_assets_tests.faults.world import (
     DAY_S,
+    LAST,
     NOW,
     RATE,
     assert_cells,
@@ -190,20 +192,22 @@ def test_half_a_market_does_not_take_back_what_was_landed(worlds, truth):
     assert made.rows().equals(before)
 
 
-def test_a_session_without_any_row_counts_as_empty_by_two_answers(worlds, truth):
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_session_of_nobody_is_not_believed_beside_those_that_traded(worlds, whole, truth, nth):
     made = worlds(RAW_DAILY_BARS)
-    session = truth.sessions["session"][-2]
+    session = truth.sessions["session"][-nth]
     made.vendor.faults.add("empty", "grouped", match=str(session))
 
     outcome = made.run()
 
     cells = made.cells().filter(session=session)
     assert isinstance(outcome, Landed)
-    assert cells["state"].unique().to_list() == ["empty_confirmed"]
-    (evidence,) = cells["evidence"].unique()
-    assert len(set(evidence.split())) == 2
-    assert [made.desk.archive.has(each) for each in evidence.split()] == [True, True]
-    assert made.calls() == 4
+    assert cells["state"].unique().to_list() == ["quarantined"]
+    assert_one_line(made.details(), "tickers that traded in the session beside it")
+    # What was told before there was anything beside it is asked for once more
+    assert made.calls() == (6 if nth == 1 else 4)
+    made.heal()
+    whole(made, at_most=7)
 
 
 def test_a_ticker_that_traded_around_is_empty_by_two_answers(worlds, whole, truth):
@@ -253,6 +257,23 @@ def test_a_row_that_is_told_twice_alike_is_one(worlds, whole):
     made.run()
 
     whole(made, at_most=3)
+
+
+def test_one_ticker_of_many_that_stays_broken_does_not_fail_the_others(worlds, whole, caplog):
+    truth = Truth(large_market(30, 40, LAST))
+    listed = truth.daily_bars.filter(session=truth.sessions["session"][-1])["ticker"].sort().head(20).to_list()
+    made = worlds(RAW_DAILY_BARS, truth=truth, tickers=listed, sessions=30)
+    made.vendor.faults.add("html", "range", match=f"/{listed[7]}/")
+
+    outcome = made.run()
+
+    cells = made.cells()
+    assert isinstance(outcome, Landed)
+    assert cells.filter(state="failed")["ticker"].unique().to_list() == [listed[7]]
+    assert set(cells.filter(pl.col("ticker") != listed[7])["state"]) <= {"data", "empty_confirmed"}
+    assert "asked for again with the next run" in caplog.text
+    made.heal()
+    whole(made)
 
 
 def test_a_bad_last_page_fails_its_cells_alone(worlds, whole):

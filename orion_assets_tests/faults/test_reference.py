@@ -110,7 +110,6 @@ def test_a_list_that_stays_broken_lands_nothing_and_heals(paged, whole, fault, d
     whole(made)
 
 
-# A range without a split or a dividend is a usual answer, which nothing around it belies
 @pytest.mark.parametrize("dataset", [RAW_VIX.name, RAW_NEWS.name])
 def test_a_false_empty_is_asked_for_again(paged, whole, dataset):
     made = paged(dataset)
@@ -118,6 +117,20 @@ def test_a_false_empty_is_asked_for_again(paged, whole, dataset):
 
     made.run()
 
+    whole(made)
+
+
+@pytest.mark.parametrize(("dataset", "sessions"), [(RAW_SPLITS.name, 20), (RAW_DIVIDENDS.name, 4)])
+def test_a_false_empty_of_actions_is_asked_for_again_where_none_would_be_odd(worlds, whole, dataset, sessions):
+    """Of a range that is shorter, none is a usual answer, which nothing around it belies."""
+    truth = Truth(large_market(60, 40, LAST))
+    made, short = (worlds(TABLES[dataset], truth=truth, sessions=length) for length in (sessions, sessions - 1))
+    for each in (made, short):
+        each.vendor.faults.add("empty", ROUTES[dataset], nth=[1])
+        each.run()
+
+    assert (made.calls(), short.calls()) == (2, 1)
+    assert short.rows().is_empty()
     whole(made)
 
 

@@ -301,5 +301,40 @@ def test_the_example_shows_every_setting():
     }
     shown = set(re.findall(r"^# ([A-Z0-9_]+)=", (Path(__file__).parents[2] / ".env.example").read_text(), re.MULTILINE))
 
-    # Where Dagster lies is Dagster's to say
-    assert named - {"DAGSTER_HOME"} <= shown
+    assert named <= shown
+
+
+def test_runs_are_remembered_in_the_folder_where_there_is_a_place_for_them(tmp_path, monkeypatch):
+    before = settings.load().dagster_home
+    (tmp_path / ".dagster").mkdir()
+
+    assert before is None
+    assert settings.load().dagster_home == tmp_path / ".dagster"
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    assert settings.load().dagster_home is None
+    monkeypatch.setenv("DAGSTER_HOME", ".dagster")
+    with pytest.raises(SettingsError, match=r"DAGSTER_HOME is '.dagster': write a path from the root"):
+        settings.load()
+
+
+def test_what_is_exported_is_read_alike_from_any_folder_and_whatever_lies_there(tmp_path, monkeypatch):
+    (tmp_path / "mine.env").write_text(
+        "ORION_FILES_MAPPING=one.toml,/two.toml\nORION_LAKE_URL=s3://bucket/lake\nORION_TICKERS=ACME\n"
+    )
+    monkeypatch.setenv("ORION_START", "2020-01-02")
+    here = settings.load(tmp_path / "mine.env")
+
+    told = settings.exported(here, tmp_path / "mine.env")
+
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".env").write_text("ORION_TICKERS=ZZZZ\nORION_START=1999-01-04\n")
+    monkeypatch.chdir(tmp_path / "home")
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    there = settings.load()
+    changed = {name for name in Settings.model_fields if getattr(here, name) != getattr(there, name)}
+    places = {"files_mapping", "features_url", "report_folder", "store_url", "state_url", "archive_url"}
+    assert changed == places
+    assert there.files_mapping == (tmp_path / "one.toml", Path("/two.toml"))
+    assert there.state_url == f"sqlite:///{tmp_path}/data/state.db"
+    assert there.store_url == f"duckdb:///{tmp_path}/data/store.duckdb"

@@ -90,7 +90,8 @@ def test_a_plan_is_what_is_asked_and_a_second_run_asks_nothing(desk, source, ven
     landed, calls = filled(desk, source, vendor, one)
     again, none = filled(desk, source, vendor, one)
 
-    assert len(calls) == work.calls > 0
+    # Of a market as small as this one an empty answer is asked for a second time, in the same words
+    assert len({call.path for call in calls}) == work.calls > 0
     assert {call.status for call in calls} == {200}
     assert (again.rows, len(none)) == (0, 0)
     cells = desk.state.cells(table.name)

@@ -144,6 +144,22 @@ def test_a_split_that_moves_to_an_earlier_ex_date_bears_upon_the_sessions_from_t
     assert told(published, "session", "state") == [(MON, "data"), (TUE, "not_yet"), (WED, "not_yet")]
 
 
+@pytest.mark.parametrize(("ticker", "first"), [("AAA", MON), ("BBB", WED)])
+def test_a_split_near_one_that_is_held_bears_upon_that_one_too(desk, ticker, first):
+    """Of two dates that are told of one split one counts: the day on which nothing happens any more changes as well."""
+
+    def split(number, day, of):
+        clocks = {"ts_event": utc(day, 13, 30), TS_ASSUMED: utc(day, 13, 30), "session": day, "ex_date": day}
+        return {"event_id": number, "ticker": of, "shares_after": 2, "shares_before": 1, **clocks}
+
+    held = split("1", MON, "AAA")
+    asked(desk, Teller([held]), table=RAW_SPLITS, end=THU)
+
+    landed = asked(desk, Teller([held, split("2", WED, ticker)]), YEARS_LATER + HOUR, table=RAW_SPLITS, end=THU)
+
+    assert landed.first_change == first
+
+
 def test_a_split_that_moves_a_year_is_still_one(desk):
     clocks = {"ts_event": utc(WED, 13, 30), TS_ASSUMED: utc(WED, 13, 30), "session": WED, "ex_date": WED}
     split = {"event_id": "1", "ticker": "AAA", "shares_after": 2, "shares_before": 1, **clocks}

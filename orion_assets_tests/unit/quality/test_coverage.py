@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
@@ -168,3 +168,59 @@ def test_files_before_a_vendor_still_say_whose_their_actions_are():
     assert unborne(CORPORATE_ACTIONS.empty(), raw, SECURITIES.empty()).is_empty()
     # Raw of no session of the page is no word of anybody who says all
     assert unborne(known, [RAW_SPLITS.empty(), RAW_DIVIDENDS.empty()], SECURITIES.empty()).is_empty()
+
+
+FORTNIGHT = MON + timedelta(days=14)
+
+
+def again(*splits: tuple) -> list[tuple]:
+    """Judge splits given as event id, ex-date, shares after and whatever else; all are for one share."""
+    event = {"ticker": "AAA", "shares_before": 1}
+    rows_of = (event | {"event_id": e, "ex_date": d, "shares_after": n, **more} for e, d, n, more in splits)
+    found = passed_over(rows(RAW_SPLITS, *rows_of), RAW_DIVIDENDS.empty(), SECURITIES.empty())
+    return told(found, "ticker", "ex_date", "event_id", "found", "remedy")
+
+
+def test_a_split_that_is_told_again_for_another_date_is_named_with_both_dates_and_the_one_that_was_taken():
+    [(ticker, ex_date, event, found, remedy)] = again(("a", MON, 10, {}), ("b", FORTNIGHT, 10, {}))
+
+    assert (ticker, ex_date, event) == ("AAA", MON, "a")
+    assert found == "10 for 1, told again for 2014-06-16, which is taken"
+    assert (
+        remedy
+        == "withdraw the one whose date is wrong, a or b; if both took place, say them as one event: their product"
+    )
+
+
+def test_of_two_tellings_the_one_known_first_is_named_whatever_its_date():
+    late = {"ts_known": close_cutoff(FORTNIGHT) + HOUR}
+
+    assert [row[1:3] for row in again(("a", MON, 10, late), ("b", TUE, 10, {}))] == [(TUE, "b")]
+
+
+def test_of_a_chain_of_dates_all_but_the_last_are_named():
+    named = again(("a", MON, 10, {}), ("b", FORTNIGHT, 10, {}), ("c", FORTNIGHT + timedelta(days=14), 10, {}))
+
+    assert [(event, found) for _, _, event, found, _ in named] == [
+        ("a", "10 for 1, told again for 2014-06-16, which is told again too"),
+        ("b", "10 for 1, told again for 2014-06-30, which is taken"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("b", TUE, 5, {}),
+        ("b", FORTNIGHT + timedelta(days=1), 10, {}),
+        ("b", TUE, 10, {"ticker": "BBB"}),
+        ("b", TUE, 10, {"is_deleted": True}),
+        ("b", TUE, 10, {"problem": "no date"}),
+    ],
+    ids=["another ratio", "15 days apart", "another ticker", "withdrawn", "unreadable"],
+)
+def test_a_split_beside_what_is_not_the_same_one_is_not_named(other):
+    assert again(("a", MON, 10, {}), other) == []
+
+
+def test_splits_without_a_ratio_are_not_told_twice():
+    assert again(("a", MON, 0, {}), ("b", TUE, 0, {})) == []

@@ -1,17 +1,30 @@
 """The gate against look-ahead: silent on honest features, loud on each way to cheat that people fall for."""
 
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 
 from orion_assets import calendars
 from orion_assets.ingest.moment import Moment
 from orion_assets.quality.leaks import ROW, Scope, leaks, probes, sample, spot_check
-from orion_assets.schemas import FEATURE_MATRIX, RAW_TICKERS, RAW_UNIVERSE
+from orion_assets.schemas import (
+    FEATURE_INDICATORS,
+    FEATURE_MARKET,
+    FEATURE_MATRIX,
+    FEATURE_SENTIMENT,
+    RAW_TICKERS,
+    RAW_UNIVERSE,
+)
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.transforms import bars, daily, news
 from orion_assets.transforms.pipeline import derive, kin
+from orion_assets_tests.accept_runs import Deployment, synthetic, undisturbed
 from orion_assets_tests.pipeline import World, at, universe_of
 
 CALENDAR = calendars.sessions()
@@ -19,6 +32,8 @@ SPAN = (date(2024, 10, 1), date(2024, 11, 23))
 TICKERS = ("DUNE", "IRIS", "LYNX", "NOVA")
 SCOPE = Scope(TICKERS, *SPAN)
 KEY = ["ticker", "session", "cutoff"]
+# What is honest is looked at as closely as what cheats
+PROBES = 20
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +55,14 @@ def raw() -> dict[str, pl.DataFrame]:
     }
 
 
-def found(raw, how=derive, count=6) -> pl.DataFrame:
+def found(raw, how=derive, count=PROBES) -> pl.DataFrame:
     """What the gate says of a store that was filled in this way."""
     filled = how(raw, CALENDAR, *SPAN)[FEATURE_MATRIX.name]
     return leaks(raw, lambda instant: at(filled, instant), CALENDAR, probes(raw, CALENDAR, SCOPE, count), SCOPE, how)
 
 
 def test_honest_features_do_not_leak(raw):
-    assert found(raw, count=8).is_empty()
+    assert found(raw).is_empty()
 
 
 def test_probes_are_cut_offs_and_instants_before_what_came_late(raw):
@@ -91,24 +106,39 @@ def only_survivors(rows: pl.DataFrame, _) -> pl.DataFrame:
     return rows.join(rows.filter(session=last).select("ticker").unique(), on="ticker", how="semi")
 
 
-CHEATS = {
-    "centred window": over_sessions(pl.col("close").rolling_mean(5, center=True)),
-    "shift(-1)": over_sessions(pl.col("close").shift(-1)),
-    "full-sample scaling": over_sessions(pl.col("close") / pl.col("close").mean()),
-    "same-session close in the open row": cheating(same_session),
-    "future universe member": cheating(only_survivors),
-    "VIX joined by equality": cheating(by_equality),
+# What the search must name, and where it first stands
+Accused = Mapping[tuple[str, date], frozenset[str]]
+
+
+def everywhere(feature: str, session: date = SPAN[0]) -> Accused:
+    return {(ticker, session): frozenset({feature}) for ticker in TICKERS}
+
+
+CHEATS: dict[str, tuple[Callable, Accused]] = {
+    # A centred window of five has its first value on the third session
+    "centred window": (
+        over_sessions(pl.col("close").rolling_mean(5, center=True)),
+        everywhere("sma_5", date(2024, 10, 3)),
+    ),
+    "shift(-1)": (over_sessions(pl.col("close").shift(-1)), everywhere("sma_5")),
+    "full-sample scaling": (over_sessions(pl.col("close") / pl.col("close").mean()), everywhere("sma_5")),
+    "same-session close in the open row": (cheating(same_session), everywhere("sma_5")),
+    # IRIS is delisted on 2024-11-15
+    "future universe member": (cheating(only_survivors), {("IRIS", SPAN[0]): frozenset({ROW})}),
+    "VIX joined by equality": (cheating(by_equality), everywhere("vix_close")),
 }
 
 
-@pytest.mark.parametrize("name", CHEATS)
-def test_what_is_made_of_the_whole_sample_is_caught(raw, name):
-    told = found(raw, CHEATS[name])
+def accused(told: pl.DataFrame) -> Accused:
+    where = told.group_by("ticker", "session").agg("feature").iter_rows()
+    return {(ticker, session): frozenset(features) for ticker, session, features in where}
 
-    assert not told.is_empty()
-    feature = {"future universe member": ROW, "VIX joined by equality": "vix_close"}.get(name, "sma_5")
-    assert set(told["feature"]) == {feature}
-    assert told["session"].is_between(*SPAN).all()
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_what_is_made_of_the_whole_sample_is_caught_and_nothing_else(raw, name):
+    cheat, expected = CHEATS[name]
+
+    assert accused(found(raw, cheat)) == expected
 
 
 def unlimited(versions, limits):
@@ -136,27 +166,62 @@ def restated(raw, sessions):
 news_sessions, clean = news._with_sessions, bars.clean_daily_bars
 
 
-@pytest.mark.parametrize(
-    ("module", "name", "cheat"),
-    [
-        (daily, "_before", unlimited),
-        (news, "_with_sessions", by_publication),
-        (bars, "clean_daily_bars", before_the_close),
-        (bars, "clean_daily_bars", restated),
-    ],
-    ids=["future split", "news by publication", "unfinished bar", "restated value"],
+MOOD = frozenset(
+    {
+        *("news_count", "story_count", "sentiment", "sentiment_decayed"),
+        *("sentiment_positive_ratio", "sentiment_negative_ratio"),
+    }
 )
-def test_what_was_not_known_yet_is_caught(raw, monkeypatch, module, name, cheat):
-    monkeypatch.setattr(module, name, cheat)
+# What the close and the high of a bar enter, of those that stand on a short history
+RELATIVE = frozenset(
+    {
+        *("ret_simple", "ret_log", "roc_1", "roc_5", "roc_20", "realized_vol_20"),
+        *("sma_5", "sma_10", "sma_20", "ema_12", "ema_26", "macd_12_26", "macd_signal_12_26_9", "macd_hist_12_26_9"),
+        *("bb_lower_20_2", "bb_middle_20_2", "bb_upper_20_2", "bb_width_20_2", "bb_percent_b_20_2"),
+        *("rsi_14", "stoch_k_14", "stoch_d_14_3", "atr_14", "vwap_20"),
+    }
+)
+OF_PRICES = RELATIVE | {"close", "sma_50"}
+OF_VOLUME = frozenset({"obv", "vwap_20"})
+# Corrections of the synthetic market: a volume after a week, a close and a high the next morning
+NOVA, DUNE = ("NOVA", date(2024, 10, 28)), ("DUNE", date(2024, 11, 12))
 
-    told = found(raw, count=20)
 
-    assert not told.is_empty()
-    assert set(told["ticker"]) <= set(TICKERS)
+@dataclass(frozen=True)
+class Plant:
+    """A cheat in place of a function, and what the search must name of it."""
+
+    module: Any
+    name: str
+    cheat: Callable
+    expected: Accused
+
+
+PLANTS = {
+    # Too short a history for fifty sessions; the close is as traded
+    "future split": Plant(
+        daily, "_before", unlimited, {("LYNX", date(2024, 10, 21)): RELATIVE | {"split_factor", "obv"}}
+    ),
+    "news by publication": Plant(
+        news, "_with_sessions", by_publication, {(ticker, SPAN[0]): MOOD for ticker in TICKERS}
+    ),
+    "unfinished bar": Plant(
+        bars, "clean_daily_bars", before_the_close, {NOVA: OF_VOLUME | {ROW}, DUNE: OF_PRICES | {ROW}}
+    ),
+    "restated value": Plant(bars, "clean_daily_bars", restated, {NOVA: OF_VOLUME, DUNE: OF_PRICES}),
+}
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_what_was_not_known_yet_is_caught_and_nothing_else(raw, monkeypatch, name):
+    plant = PLANTS[name]
+    monkeypatch.setattr(plant.module, plant.name, plant.cheat)
+
+    assert accused(found(raw)) == plant.expected
 
 
 def test_it_names_the_first_bad_row_and_both_values(raw):
-    told = found(raw, CHEATS["shift(-1)"], count=4).sort("as_of").row(0, named=True)
+    told = found(raw, CHEATS["shift(-1)"][0], count=4).sort("as_of").row(0, named=True)
 
     assert told["cutoff"] in {"open", "close"}
     assert told["stored"] != told["rebuilt"]
@@ -226,3 +291,48 @@ def test_where_nothing_is_known_yet_no_row_is_said_to_be_compared(evening):
     scope = Scope(TICKERS, run.date(), run.date() + timedelta(days=1))
 
     assert spot_check(lambda _: raw, FEATURE_MATRIX.empty(), CALENDAR, scope, run - timedelta(hours=8)).rows == 0
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory):
+    """Two tickers of the synthetic market, filled by the command; who bends the store bends it back."""
+    with undisturbed():
+        made = synthetic(tmp_path_factory.mktemp("leaks") / "deployed", ("DUNE", "LYNX"))
+        made.backfill("2024-11-11", "2024-11-15")
+        yield made
+
+
+def searched(deployed: Deployment) -> tuple[int, dict]:
+    said = deployed.orion("quality", "leaks", "--instants", 4, "--json")
+    return said.code, json.loads(said.out)
+
+
+def test_the_command_compares_every_feature_of_an_honest_store_and_finds_nothing(deployed):
+    clocks = {*KEY, "bar_session", "ts_event", "ts_known", "known_until", "is_deleted"}
+    registered = {
+        column for table in (FEATURE_INDICATORS, FEATURE_SENTIMENT, FEATURE_MARKET) for column in table.names
+    } - clocks
+
+    code, told = searched(deployed)
+
+    assert (code, told["leaks"], told["tickers"]) == (0, [], ["DUNE", "LYNX"])
+    assert told["features"] == len(registered)
+    # Four sessions of two tickers at two cut-offs, less the open of the first, as the newest instant shows them
+    assert told["rows"] >= 14
+
+
+def test_the_command_names_what_was_bent_in_the_published_store(deployed):
+    def bend(by: float) -> None:
+        with duckdb.connect(deployed.folder / "store.duckdb") as store:
+            where = "ticker = 'LYNX' AND session = '2024-11-13' AND cutoff = 'close'"
+            store.execute(f"UPDATE feature_matrix SET vix_close = vix_close + {by} WHERE {where}")
+
+    bend(0.5)
+    code, told = searched(deployed)
+    bend(-0.5)
+
+    (leak,) = told["leaks"]
+    assert (code, leak["feature"], leak["ticker"]) == (1, "vix_close", "LYNX")
+    assert (leak["session"], leak["cutoff"]) == ("2024-11-13", "close")
+    assert float(leak["stored"]) - float(leak["rebuilt"]) == pytest.approx(0.5)
+    assert searched(deployed)[0] == 0

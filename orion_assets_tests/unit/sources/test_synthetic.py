@@ -1,5 +1,6 @@
 """The synthetic market: always the same, shaped like a real one, and every fault in it found by a check."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -8,16 +9,20 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from orion_assets import calendars, schemas
-from orion_assets.quality import anomalies, rules
-from orion_assets.quality.coverage import unborne
-from orion_assets.quality.quarantine import standing
+from orion_assets.ingest.moment import Moment
+from orion_assets.quality.audit import Checked, audit
+from orion_assets.quality.verdicts import OF_RUNS
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Ask
 from orion_assets.sources.synthetic import paths
 from orion_assets.sources.synthetic.cast import CAST
 from orion_assets.sources.synthetic.market import Market
 from orion_assets.sources.synthetic.source import SyntheticSource
-from orion_assets.transforms import actions, adjust, bars, identity, news, securities
+from orion_assets.tables import Table
+from orion_assets.transforms import actions, bars, news, securities
+from orion_assets.transforms.pipeline import derive
+from orion_assets.transforms.versions import visible
 from orion_assets_tests.contracts.source_contract import SourceContract
+from orion_assets_tests.pipeline import World, universe_of
 
 CALENDAR = calendars.sessions()
 
@@ -164,42 +169,133 @@ def test_a_late_split_is_told_three_sessions_after_its_ex_date(synthetic):
     assert split[TS_ASSUMED].item() == datetime(2024, 10, 21, 13, 30, tzinfo=UTC)
 
 
-def test_every_planted_fault_is_found_and_nobody_else_accused(synthetic):
-    planted = synthetic.planted()
-    # Those of raw and store need a run: tests of the demo hold them to the list
-    pure = planted.filter(~pl.col("check").is_in(["complete", "followed_up_to_date"]))
+# Checks that rows of three years cannot be asked, and why
+OF_A_RUN = {
+    ("feature_indicators", "reconciles"): "nobody else tells of this market; unit/quality/test_reconciliation.py",
+    ("feature_matrix", "leaks"): "derives the past anew, which takes minutes; unit/quality/test_leaks.py",
+    ("ticker_bars", "equals_sessions"): "judges files that a run writes; the demo",
+    ("ticker_features", "equals_sessions"): "judges files that a run writes; the demo",
+}
+OF_MINUTES = dict.fromkeys(
+    (
+        ("raw_minute_bars", "complete"),
+        *(("clean_minute_bars", name) for name in ("prices_in_order", "traded", "vwap_in_range", "no_minute_lost")),
+        ("clean_minute_bars", "quarantine"),
+    ),
+    "the market has no minutes",
+)
+# Checks that nothing is planted for, which must leave the whole market in peace
+WITHOUT_A_PLANT = {
+    *((name, "complete") for name in ("raw_vix", "raw_news", "raw_splits", "raw_dividends")),
+    *((name, "quarantine") for name in ("securities", "clean_vix", "clean_news", "corporate_actions")),
+    *((f"feature_{name}", "sound") for name in ("indicators", "sentiment", "market", "matrix")),
+    ("corporate_actions", "one_event"),
+    ("feature_store", "bars_have_features"),
+}
 
-    assert accusations(synthetic) == set(pure.select("asset", "check", "ticker", "session").iter_rows())
-    assert planted.height >= 30
 
-
-def accusations(synthetic: SyntheticSource) -> set[tuple]:
-    """What every check accuses of the whole market, when all of it is known."""
-    raw = {name: landed(synthetic, name) for name in synthetic.datasets}
-    masters = securities.securities(raw["raw_tickers"], CALENDAR).rows
-    clean = bars.clean_daily_bars(raw["raw_daily_bars"], CALENDAR)
-    events = actions.corporate_actions(raw["raw_splits"], raw["raw_dividends"], masters, CALENDAR)
-    series = adjust.split_factors(*identity.latest(clean.rows, events.rows, masters))
-    first = CALENDAR["session"][0]
-    found = {
-        ("clean_daily_bars", "quarantine"): standing(clean.quarantine, {schemas.RAW_DAILY_BARS: raw["raw_daily_bars"]}),
-        ("corporate_actions", "borne"): unborne(events.rows, [raw["raw_splits"], raw["raw_dividends"]], masters),
-        ("feature_indicators", "suspected_missing_split"): anomalies.suspected_splits(series, first),
-        ("feature_indicators", "plausible"): anomalies.implausible(series, masters, CALENDAR, first),
+@pytest.fixture(scope="module")
+def tables(synthetic) -> dict[str, pl.DataFrame]:
+    """Every table of the whole market by name, landed and derived, when all of it is known."""
+    days = synthetic.market.sessions["session"]
+    span = days[0], days[-1] + timedelta(days=1)
+    followed = synthetic.listed_tickers()
+    world = World({name: synthetic.said(name) for name in synthetic.datasets}, followed, *span)
+    world.land(Moment(datetime(2026, 1, 1, tzinfo=UTC)))
+    raw = {
+        **world.held,
+        "raw_tickers": landed(synthetic, "raw_tickers"),
+        "raw_coverage": pl.concat(world.coverage.values()),
+        "raw_universe": universe_of(followed),
     }
-    of_tables = {
-        "clean_daily_bars": (rules.BARS, clean.rows),
-        "clean_vix": (rules.VIX, bars.clean_vix(raw["raw_vix"]).rows),
-        "clean_news": (rules.NEWS, news.clean_news(raw["raw_news"], CALENDAR, first).rows),
-        "securities": (rules.SECURITY, masters),
-        "raw_tickers": (rules.REFERENCE, raw["raw_tickers"]),
-    }
-    found |= {(name, each.name): each.accused(rows) for name, (finders, rows) in of_tables.items() for each in finders}
+    made = derive(raw, CALENDAR, *span)
+    cleaned = (
+        securities.securities(raw["raw_tickers"], CALENDAR),
+        bars.clean_daily_bars(raw["raw_daily_bars"], CALENDAR),
+        bars.clean_vix(raw["raw_vix"]),
+        news.clean_news(raw["raw_news"], CALENDAR, CALENDAR["session"][0]),
+        actions.corporate_actions(raw["raw_splits"], raw["raw_dividends"], made["securities"], CALENDAR),
+    )
+    return {**raw, **made, "quarantine": pl.concat(each.quarantine for each in cleaned)}
+
+
+def audited(synthetic: SyntheticSource, tables: Mapping[str, pl.DataFrame]) -> list[Checked]:
+    days = synthetic.market.sessions["session"]
+
+    def read(table: Table, since: date | None, until: date | None = None, /) -> pl.DataFrame:
+        return tables.get(table.name, table.empty())
+
+    return audit(read, CALENDAR, (days[0], days[-1] + timedelta(days=1)), synthetic.listed_tickers())
+
+
+def accusations(checked: Iterable[Checked]) -> set[tuple]:
     return {
-        (*check, row.get("ticker"), row.get("session"))
-        for check, rows in found.items()
-        for row in rows.iter_rows(named=True)
+        (each.asset, each.check, row.get("ticker"), row.get("session"))
+        for each in checked
+        for row in each.accused.iter_rows(named=True)
     }
+
+
+def test_every_planted_fault_is_found_and_nobody_else_accused(synthetic, tables):
+    planted = synthetic.planted()
+
+    checked = audited(synthetic, tables)
+
+    listed = list(planted.select("asset", "check", "ticker", "session").iter_rows())
+    assert accusations(checked) == set(listed)
+    assert len(listed) >= 30
+    assert sum(each.accused.height for each in checked) == len(listed)
+
+
+def test_every_check_there_is_has_judged_the_market_or_says_why_not(synthetic, tables):
+    checked = audited(synthetic, tables)
+
+    judged = {(each.asset, each.check) for each in checked if not each.is_idle}
+    # unit/quality/test_report.py holds these to the graph's own
+    every = {(each.asset, each.check) for each in (*checked, *OF_RUNS)}
+    assert judged | OF_A_RUN.keys() | OF_MINUTES.keys() == every
+    assert judged.isdisjoint(OF_A_RUN.keys() | OF_MINUTES.keys())
+    planted = set(synthetic.planted().select("asset", "check").iter_rows())
+    assert judged - planted == WITHOUT_A_PLANT
+
+
+def test_checks_that_leave_the_market_in_peace_accuse_it_once_it_is_bent(synthetic, tables):
+    bent = dict(tables)
+    for name in ("raw_vix", "raw_news", "raw_splits", "raw_dividends"):
+        bent[name] = pl.concat([tables[name], withdrawn(tables[name])])
+    for name in ("raw_tickers", "raw_vix", "raw_news", "raw_dividends"):
+        bent["quarantine"] = pl.concat([bent["quarantine"], held_back(tables, name)])
+    for name in ("indicators", "sentiment", "market", "matrix"):
+        rows = tables[f"feature_{name}"]
+        early = rows.tail(1).with_columns(ts_known=pl.col("ts_event") - timedelta(microseconds=1))
+        bent[f"feature_{name}"] = pl.concat([rows.head(-1), early])
+    other = pl.col("cash_amount") * 2, pl.lit("another").alias("event_id")
+    bent["raw_dividends"] = pl.concat([bent["raw_dividends"], tables["raw_dividends"].head(1).with_columns(*other)])
+    is_lost = (pl.col("ticker") == "AURA") & (pl.col("session") == date(2023, 3, 1)) & (pl.col("cutoff") == "close")
+    bent["feature_matrix"] = bent["feature_matrix"].filter(~is_lost)
+
+    before, after = (
+        {(each.asset, each.check): each.accused.height for each in audited(synthetic, rows)} for rows in (tables, bent)
+    )
+
+    assert {check: after[check] - count for check, count in before.items() if after[check] != count} == dict.fromkeys(
+        WITHOUT_A_PLANT, 1
+    )
+
+
+def withdrawn(rows: pl.DataFrame) -> pl.DataFrame:
+    last = rows.sort("ts_known").tail(1)
+    return last.with_columns(is_deleted=pl.lit(value=True), ts_known=pl.col("ts_known") + timedelta(days=1))
+
+
+def held_back(tables: Mapping[str, pl.DataFrame], name: str) -> pl.DataFrame:
+    """Hold back the first row of a table that its source has not said otherwise since."""
+    table = schemas.TABLES[name]
+    first = visible(tables[name], table.key).head(1).with_columns(row_key=bars.key_text(table), origin=pl.lit(name))
+    told = {"ticker": "*", "rule": "bent", "found": "", "remedy": ""}
+    filled = first.with_columns(pl.lit(text).alias(column) for column, text in told.items())
+    session = pl.lit(date(2022, 1, 3)) if "session" not in filled.columns else pl.col("session")
+    return schemas.QUARANTINE.conform(filled.with_columns(session=session).select(schemas.QUARANTINE.names))
 
 
 def landed(synthetic: SyntheticSource, name: str) -> pl.DataFrame:
