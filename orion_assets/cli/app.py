@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -78,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: What follows the command's name; those of the process when None.
     """
+    # A locale that lacks a character of a text gets a question mark for it, and the rest
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
         app(arguments)
     except ValueError as e:

@@ -47,7 +47,7 @@ def frame(rows: pl.DataFrame, *, as_json: bool, title: str = "") -> None:
     if title:
         OUT.print(Text(title, "italic"))
     OUT.print(Text(_line(rows.columns, widths, to_right), "bold"))
-    OUT.print("─" * (sum(widths[:shown]) + _GAP * (shown - 1)))
+    OUT.print(("-" if OUT.options.ascii_only else "─") * (sum(widths[:shown]) + _GAP * (shown - 1)))
     for row in texts:
         OUT.print(_line(row, widths, to_right))
     OUT.print()

@@ -1,13 +1,18 @@
 """What `--json` prints: one document, whatever the values are."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, date, datetime
+
+import pytest
 
 from orion_assets.cli.context import Call
 from orion_assets.cli.launch import Finding, Launch, Outcome
 from orion_assets.cli.output import document
 from orion_assets.cli.report import Report
 from orion_assets_tests import own_market
+from orion_assets_tests.own_market import bare_environment
 
 
 def test_numbers_that_json_does_not_know_are_told_all_the_same(capsys):
@@ -41,3 +46,21 @@ def test_a_run_that_found_an_infinite_value_is_one_document(tmp_path, capsys):
 
 def refuse(name):
     raise AssertionError(f"{name} is no JSON")
+
+
+@pytest.mark.parametrize(("encoding", "rule"), [("latin-1", "---"), ("ascii", "---"), ("utf-8", "───")])
+def test_tables_and_texts_are_printed_in_any_encoding(encoding, rule):
+    """A German machine or a bare container: what its encoding lacks must not cost the answer."""
+    script = (
+        "import polars as pl; from orion_assets.cli import app, output\n"
+        "app.app = lambda _: output.frame(pl.DataFrame({'title': ['caf\\u00e9 \\u2019 \\u2013']}), as_json=False)\n"
+        "app.main([])"
+    )
+    environment = bare_environment(PYTHONIOENCODING=encoding)
+
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.decode(encoding).split("\n")
+    assert said[1].startswith(rule)
+    assert said[2] == "café ’ –".encode(encoding, "replace").decode(encoding)
