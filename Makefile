@@ -64,12 +64,14 @@ check-deploy: $(READY)
 check-spelling: $(READY)
 	$(BIN)/typos
 
+# Workers of tests get a thread each; what is accepted runs as it does for its users
+accept: export POLARS_MAX_THREADS ?= 2
 accept: $(READY) ## What takes longer than a test run may: rebuilds of a year
 	$(BIN)/python -m pytest $(TESTS) $(WORKERS) -m accept
 
 dev: $(READY) ## Dagster's UI on http://127.0.0.1:3000: your settings, else what `make demo` or `make real` built
-	@if [ -f .env ] || env | grep -qE '^(ORION_[A-Z_]+|(POLYGON|MASSIVE)_API_KEY)='; then exec $(BIN)/orion dev; \
-		elif [ -f data/demo/orion.env ]; then exec $(BIN)/orion --env-file data/demo/orion.env dev; \
+	@if [ -f .env ] || env | grep -qE '^(ORION_[A-Z0-9_]+|(POLYGON|MASSIVE)_API_KEY)='; then exec $(BIN)/orion dev; fi; \
+		unset DAGSTER_HOME; if [ -f data/demo/orion.env ]; then exec $(BIN)/orion --env-file data/demo/orion.env dev; \
 		else exec $(BIN)/orion --env-file examples/real_2000_2013/.env dev; fi
 
 up: ## Start the stack in containers (docker compose); the UI is on http://127.0.0.1:3000

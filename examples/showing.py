@@ -1,10 +1,8 @@
 """What the examples share: settings of their own, and what they print of prices around a split."""
 
-import os
-
 from orion_assets.cli.home import make_home
 from orion_assets.cli.output import OUT, frame
-from orion_assets.settings import HOME, Settings
+from orion_assets.settings import HOME, Settings, forget
 from orion_assets.store.opening import open_store
 from orion_assets.store.protocols import FeatureReader
 
@@ -14,8 +12,7 @@ def alone() -> None:
 
     The environment comes before an example's file: else its bars would land in a lake of one's own.
     """
-    for name in [name for name in os.environ if name.startswith("ORION_") or name == "DAGSTER_HOME"]:
-        del os.environ[name]
+    forget()
     make_home(HOME)
 
 

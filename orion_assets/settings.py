@@ -205,7 +205,10 @@ class _Fixed(Settings):
 
 
 def fixed(**values: Any) -> Settings:  # noqa: ANN401 - whatever the fields take
-    """Give settings that follow neither the environment nor `.env`: what is not said here has its default."""
+    """Give settings that follow neither the environment nor `.env`: what is not said here has its default.
+
+    Of these `dagster_home` alone goes by the working folder.
+    """
     return _Fixed(**values)
 
 
@@ -250,11 +253,22 @@ def exported(settings: Settings, env_file: Path | None = None) -> dict[str, str]
     }
     for name in ("lake_url", "features_url", "archive_url", "store_url", "state_url"):
         scheme, mark, path = getattr(settings, name).rpartition(":///")
-        is_local = scheme in {"", "sqlite", "duckdb"} and "://" not in path
+        is_local = scheme.partition("+")[0] in {"", "sqlite", "duckdb"} and "://" not in path
         places[name] = f"{scheme}{mark}{Path(path).absolute() if is_local else path}"
     return {name: value for name, value in said.items() if value is not None} | {
         f"ORION_{name.upper()}": str(value) for name, value in places.items()
     }
+
+
+def forget() -> None:
+    """Take every setting out of this process's environment, so that a file alone is read from here on."""
+    aliases = [field.validation_alias for field in Settings.model_fields.values()]
+    given = {
+        str(one) for each in aliases if each for one in (each.choices if isinstance(each, AliasChoices) else [each])
+    }
+    for name in list(os.environ):
+        if name.upper().startswith("ORION_") or name.upper() in given:
+            del os.environ[name]
 
 
 def unread(env_file: Path | None = None) -> dict[str, str]:

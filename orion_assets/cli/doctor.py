@@ -106,9 +106,12 @@ def _s3_client(settings: Settings) -> Any:  # noqa: ANN401 - boto3 makes its cli
 
 def _of_automation(settings: Settings) -> Iterator[Finding]:
     """Tell which schedules and sensors are switched on, and whether a daemon looks after them."""
-    if settings.dagster_home is None or not (settings.dagster_home / "dagster.yaml").is_file():
+    if settings.dagster_home is None:
         told = "no DAGSTER_HOME, and no .dagster here: runs of the command line are forgotten, their data is not"
         yield Finding("automation", "ok", told)
+        return
+    if not (settings.dagster_home / "dagster.yaml").is_file():
+        yield Finding("automation", "ok", f"nothing was run yet that {settings.dagster_home} would remember")
         return
     from orion_assets.cli.run import instance  # noqa: PLC0415 - Dagster takes seconds to load
 

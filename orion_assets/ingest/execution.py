@@ -197,7 +197,7 @@ class _Filling:
 
     def _landed(self, calls: Sequence[Call], hearing: Hearing, ahead: Ahead) -> Iterator[Landed]:
         objects = Objects(hearing.read, self.desk.state.objects, self.moment)
-        unanswered: list[SourceUnavailable] = []
+        unanswered: list[tuple[Call, SourceUnavailable]] = []
         is_silent = False
         for number, call in enumerate(calls, 1):
             try:
@@ -206,17 +206,17 @@ class _Filling:
                 if is_silent or not isinstance(e, SourceUnavailable):
                     self._give_up(calls[number - 1 :], e)
                     raise
-                unanswered.append(e)
+                unanswered.append((call, e))
                 is_silent = True
             else:
                 is_silent = False
                 LOG.info("%s: call %d of %d, %d versions", self.table.name, number, len(calls), landed.rows)
                 yield landed
             tell(Progress("landed", self.table.name, label_of(self._ask(call)), call.requests))
-        # One ticker of hundreds that stays broken must not keep the others from those who wait for them
-        if len(unanswered) > MOST_MISSING * len(calls):
-            raise unanswered[-1]
-        for each in unanswered:
+        # One ticker of many that stays broken must not keep the others from those who wait for them; a market must
+        if len(unanswered) > MOST_MISSING * len(calls) or not all(call.tickers for call, _ in unanswered):
+            raise unanswered[-1][1]
+        for _, each in unanswered:
             LOG.warning("%s: %s. The rest is landed; it is asked for again with the next run", self.table.name, each)
 
     def _made(self, call: Call, hearing: Hearing, objects: Objects, ahead: Ahead) -> Landed:

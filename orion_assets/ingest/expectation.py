@@ -97,10 +97,8 @@ def expectation(lake: Lake, ask: Ask, answer: Answer) -> Expectation:
         cells = unsaid
     else:
         names, beside = _around(lake, ask.start, daily)
-        traded = _crossed(days, names)
-        cells = traded.join(_empty(told, ask.dataset), on=_CELL, how="anti")
-        # That all of them were told absent is what is in doubt
-        cells = traded if cells.is_empty() else cells
+        cells = _crossed(days, names)
+        cells = cells.join(_empty(told, ask.dataset), on=_CELL, how="anti")
     is_intraday = TABLES[ask.dataset].is_intraday
     if is_intraday:
         # Of whom the day's bars say that nobody traded: not listed yet, halted, no longer listed
@@ -113,13 +111,13 @@ def expectation(lake: Lake, ask: Ask, answer: Answer) -> Expectation:
     return Expectation(cells, 0 if is_each else MOST_MISSING * cells.height, is_silence_told, beside)
 
 
-def _told_markets(lake: Lake, bars: Table, start: date, end: date, states: Sequence[str]) -> list[date]:
-    """List the sessions of [start, end) of which an answer about the whole market has told bars, or that none are."""
+def _told_markets(lake: Lake, bars: Table, start: date, end: date) -> list[date]:
+    """List the sessions of [start, end) of which an answer about the whole market has told bars."""
     told = lake.read(RAW_COVERAGE, start=start, end=end, tickers=[WHOLE_MARKET]).filter(
         (pl.col("dataset") == bars.name) & (pl.col("cutoff") == "close") & pl.col("is_market")
     )
     last = told.sort("ts_known").unique("session", keep="last")
-    return last.filter(pl.col("state").is_in(states))["session"].sort().to_list()
+    return last.filter(pl.col("state") == "data")["session"].sort().to_list()
 
 
 def _around(lake: Lake, session: date, bars: Table) -> tuple[list[str], Mapping[date, int]]:
@@ -129,16 +127,14 @@ def _around(lake: Lake, session: date, bars: Table) -> tuple[list[str], Mapping[
     """
     start, end = session - AROUND, session + AROUND
     held = visible(lake.read(bars, start=start, end=end), bars.key).filter(pl.col("problem").is_null())
-    told = _told_markets(lake, bars, start, end, ["data"])
+    told = _told_markets(lake, bars, start, end)
     if session in told:
         return held.filter(pl.col("session") == session)["ticker"].unique().to_list(), {}
     # Where no market was told, who was asked for by name is better than nobody
     others = [day for day in told or held["session"].unique() if day != session]
     near = min(others, key=lambda day: (abs(day - session), day), default=session)
     names = held.filter(pl.col("session").is_in([near, session]))["ticker"].unique().to_list()
-    # One that was told before all others, and empty, was believed for want of any to compare with
-    answered = _told_markets(lake, bars, start, end, ["data", "empty_confirmed"])
-    sides = [day for day in answered if day < session][-1:] + [day for day in answered if day > session][:1]
+    sides = [day for day in told if day < session][-1:] + [day for day in told if day > session][:1]
     return names, {day: held.filter(pl.col("session") == day).height for day in sides}
 
 

@@ -7,13 +7,13 @@ was landed around it, and from the calendar. No writing here, and no judgement o
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
-from typing import Final
+from datetime import date, datetime, time, timedelta
+from typing import Final, NoReturn
 
 import polars as pl
 
 from orion_assets.calendars import NEW_YORK
-from orion_assets.errors import AnswerDistrusted, NotEntitled
+from orion_assets.errors import AnswerDistrusted, NotEntitled, NotYet
 from orion_assets.ingest.expectation import AROUND, Expectation, expectation
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.moment import Moment
@@ -44,6 +44,8 @@ _RULES: Final[Mapping[str, Sequence[Rule]]] = {
     },
     RAW_VIX.name: VIX_RULES,
 }
+# Until then a vendor may not have got round to a session
+_SOON: Final = timedelta(days=2)
 HELD_BACK: Final = {**HOLES, "problem": pl.String(), "evidence": pl.String()}
 
 
@@ -74,6 +76,7 @@ class Hearing:
 
         Raises:
             AnswerDistrusted: Both leave out a part of a market that traded in the session beside it, or all of it.
+            NotYet: Both leave out all of it, and the session is of today or yesterday.
             OrionError: As `Source.read`.
         """
         answer, self.outgrown = self._read(ask), []
@@ -124,13 +127,24 @@ class Hearing:
         told = f"{missing.height} of {cells} cells that should have rows, the first {missing.row(0)}"
         LOG.warning("%s: two answers lack %s", ask.dataset, told)
         is_market = is_by_ticker(ask.dataset) and not answer.tickers
-        # A few of a small market may well have ended on one day; all of it does not while the calendar has a session
-        if is_market and (answer.rows.is_empty() or missing.height > max(MOST_GONE, expected.tolerated)):
+        if is_market and answer.rows.is_empty():
+            self._refuse_silence(ask, cells)
+        # A few of a small market may well have ended on one day
+        if is_market and missing.height > max(MOST_GONE, expected.tolerated):
             names = ", ".join(missing["ticker"].head(3))
             raise AnswerDistrusted(
                 f"{self._source.name}: {ask.dataset} of {ask.start}: two answers lack {missing.height} of"
                 f" {cells} tickers that traded in the session beside it ({names}). Nothing of it is landed"
             )
+
+    def _refuse_silence(self, ask: Ask, traded: int) -> NoReturn:
+        told = (
+            f"{self._source.name}: {ask.dataset} of {ask.start}: two answers have no row of anybody, and"
+            f" {traded} tickers traded in the session beside it"
+        )
+        if ask.now - datetime.combine(ask.start, time(), NEW_YORK) < _SOON:
+            raise NotYet(told)
+        raise AnswerDistrusted(f"{told}. If the exchange was shut, a newer pandas-market-calendars says so")
 
     def _from_the_floor(self, ask: Ask, expected: Expectation, answer: Answer) -> Answer:
         """Leave unsaid what lies before the first row, where the vendor gives nobody's rows that early."""

@@ -19,6 +19,7 @@ from orion_assets.ingest.runner import Desk, Landed, refuse_mixture
 from orion_assets.schemas import RAW_DIVIDENDS, RAW_SPLITS, RAW_TICKERS, SECURITIES
 from orion_assets.sources.protocols import ENDED, EVENTS, LISTED, TS_ASSUMED, TS_STATED, Answer, Ask, Source
 from orion_assets.tables import UTC_US
+from orion_assets.transforms.actions import ONE_SPLIT_WITHIN
 from orion_assets.transforms.identity import identified
 from orion_assets.transforms.versions import change_points, visible
 
@@ -166,12 +167,22 @@ def mark_reassigned(desk: Desk, securities: pl.DataFrame, moment: Moment) -> Non
 
 
 def _moved_actions(desk: Desk, before: pl.DataFrame, after: pl.DataFrame) -> list[date]:
-    """Give the ex-dates of actions that another security bears now."""
-    events = [desk.lake.read(table).select("ticker", "ex_date") for table in (RAW_SPLITS, RAW_DIVIDENDS)]
-    told = pl.concat(events).unique()
+    """Give the ex-dates of actions that another security bears now, and of splits that have, or had, such a twin."""
+    parts = [
+        desk.lake.read(table).select("ticker", "ex_date", is_split=pl.lit(table == RAW_SPLITS))
+        for table in (RAW_SPLITS, RAW_DIVIDENDS)
+    ]
+    told = pl.concat(parts).unique()
     sides = (identified(told, visible(rows, SECURITIES.key), "ex_date") for rows in (before, after))
     one, other = (side["security_id"] for side in sides)
-    return told.filter(one != other)["ex_date"].to_list()
+    named = told.with_columns(before=one, after=other)
+    moved, splits = named.filter(one != other), named.filter("is_split")
+    days = [moved["ex_date"]]
+    for side in ("before", "after"):
+        pairs = moved.filter("is_split").join(splits, on=side, suffix="_twin")
+        apart = pl.col("ex_date_twin") - pl.col("ex_date")
+        days.append(pairs.filter(apart.is_between(-ONE_SPLIT_WITHIN, ONE_SPLIT_WITHIN))["ex_date_twin"])
+    return pl.concat([each.rename("ex_date") for each in days]).to_list()
 
 
 def _moved_bars(before: pl.DataFrame, after: pl.DataFrame) -> list[date]:

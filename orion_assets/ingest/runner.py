@@ -26,6 +26,7 @@ from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
 from orion_assets.tables import Table
 from orion_assets.transforms.actions import ONE_SPLIT_WITHIN
+from orion_assets.transforms.pipeline import kin
 
 LOG: Final = logging.getLogger(__name__)
 # How far an edit may move an article's publication and still be seen as the same row
@@ -270,8 +271,11 @@ def _mark(desk: Desk, table: Table, appended: pl.DataFrame, held: pl.DataFrame, 
         # No daily feature and no file of a ticker holds anything of a minute
         mark_touched(desk.state, appended["session"].unique().to_list(), moment)
         return
-    mark_stale(desk.state, _first_touched(desk, table, appended, held), moment)
-    mark_histories(desk.state, desk.lake, appended, moment)
+    first = _first_touched(desk, table, appended, held)
+    mark_stale(desk.state, first, moment)
+    # A split bears upon its twin, which may be published where it is not
+    told = appended.with_columns(session=pl.lit(first)) if table.name == RAW_SPLITS.name else appended
+    mark_histories(desk.state, desk.lake, told, moment)
 
 
 def landing_of(table: Table, ask: Ask, answer: Answer, moment: Moment) -> Landing:
@@ -305,10 +309,14 @@ def _first_touched(desk: Desk, table: Table, rows: pl.DataFrame, held: pl.DataFr
 
 
 def _twins(lake: Lake, dated: pl.DataFrame) -> pl.DataFrame:
-    """Give the `day` of each split that is held near one of `dated`: which of two counts may have changed for both."""
-    near = dated.join(lake.read(RAW_SPLITS).select("ticker", "ex_date"), on="ticker")
+    """Give the `day` of each split that is held near one of `dated`: which of two counts may have changed for both.
+
+    Of all who share a series with one of them: a renamed company's split may be told under both names.
+    """
+    tickers = kin(lake.read(RAW_TICKERS), dated["ticker"].unique().to_list())
+    held = lake.read(RAW_SPLITS).filter(pl.col("ticker").is_in(tickers)).select("ex_date").unique()
     is_near = (pl.col("ex_date") - pl.col("day")).is_between(-ONE_SPLIT_WITHIN, ONE_SPLIT_WITHIN)
-    return near.filter(is_near).select(day="ex_date")
+    return dated.select("day").unique().join(held, how="cross").filter(is_near).select(day="ex_date")
 
 
 def _coverage(lake: Lake, table: Table, ask: Ask) -> pl.DataFrame:

@@ -85,6 +85,9 @@ def passed_over(splits: pl.DataFrame, dividends: pl.DataFrame, securities: pl.Da
     """
     kinds = {"split": visible(splits, ("event_id",)), "dividend": visible(dividends, ("event_id",))}
     events = pl.concat([rows.with_columns(kind=pl.lit(kind)) for kind, rows in kinds.items()], how="diagonal")
+    # What is held back counts for nothing
+    is_ratio = pl.all_horizontal(pl.col("shares_after", "shares_before") > 0) | (pl.col("kind") != "split")
+    events = events.filter(is_ratio, pl.col("problem").is_null())
     named = identified(events, visible(securities, SECURITIES.key), "ex_date")
     # As corporate_actions chooses: known last, then the greatest id
     ordered = named.sort(*_ACTION, "ts_known", "event_id", descending=[False, False, False, True, True])
@@ -108,8 +111,7 @@ def _of_one_day(ordered: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _told_again(counts: pl.DataFrame) -> pl.DataFrame:
-    is_ratio = pl.all_horizontal(pl.col("shares_after", "shares_before") > 0)
-    pairs = told_twice(counts.filter(is_ratio, pl.col("problem").is_null()).with_columns(_told="ts_known"))
+    pairs = told_twice(counts.with_columns(_told="ts_known"))
     is_taken = ~pl.col("event_id_rival").is_in(pairs["event_id"].implode())
     # In a chain the one that counts, where it is among those to which this one gives way
     last = pairs.sort(is_taken, "_told_rival", "ex_date_rival").unique("event_id", keep="last", maintain_order=True)

@@ -1,5 +1,6 @@
 """`orion dev` in a folder that is no clone: the UI shows what the command line did there, and nothing else."""
 
+import os
 import signal
 import subprocess
 import urllib.error
@@ -15,7 +16,6 @@ from orion_assets_tests.servers import free_port, wait_until
 SETTINGS = "ORION_SOURCE=synthetic\nORION_START=2024-12-27\nORION_TICKERS=AURA,LYNX\n"
 SEEN = """{
   assetsOrError { ... on AssetConnection { nodes { key { path } assetMaterializations(limit: 1) { partition } } } }
-  instance { daemonHealth { allDaemonStatuses { daemonType healthy } } }
 }"""
 
 
@@ -30,6 +30,7 @@ def opened(folder, *arguments):
             env=bare_environment(),
             stdout=out,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     dagster = Dagster(port, (log,))
     try:
@@ -39,7 +40,15 @@ def opened(folder, *arguments):
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
-    assert not answers(dagster)
+    wait_until(lambda: not is_any_left(process.pid), "all that it began to end", deadline_s=60)
+
+
+def is_any_left(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def answers(dagster) -> bool:

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from orion_assets.errors import SourceUnavailable
 from orion_assets.ingest.execution import fill
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Landed
@@ -192,7 +193,7 @@ def test_half_a_market_does_not_take_back_what_was_landed(worlds, truth):
     assert made.rows().equals(before)
 
 
-@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize("nth", [2, 3])
 def test_a_session_of_nobody_is_not_believed_beside_those_that_traded(worlds, whole, truth, nth):
     made = worlds(RAW_DAILY_BARS)
     session = truth.sessions["session"][-nth]
@@ -203,11 +204,27 @@ def test_a_session_of_nobody_is_not_believed_beside_those_that_traded(worlds, wh
     cells = made.cells().filter(session=session)
     assert isinstance(outcome, Landed)
     assert cells["state"].unique().to_list() == ["quarantined"]
-    assert_one_line(made.details(), "tickers that traded in the session beside it")
-    # What was told before there was anything beside it is asked for once more
-    assert made.calls() == (6 if nth == 1 else 4)
+    assert_one_line(made.details(), "no row of anybody")
+    assert made.calls() == 4
     made.heal()
-    whole(made, at_most=7)
+    whole(made, at_most=5)
+
+
+def test_a_session_of_yesterday_that_nobody_has_yet_is_waited_for(worlds, whole, truth):
+    made = worlds(RAW_DAILY_BARS)
+    *before, session = truth.sessions["session"][-3:]
+    made.span = (before[0], session)
+    made.run()
+    made.span = (before[0], session + timedelta(days=1))
+    made.vendor.faults.add("empty", "grouped", match=str(session))
+
+    made.run()
+
+    assert made.cells().filter(session=session)["state"].unique().to_list() == ["not_yet"]
+    assert made.calls() == 4
+    made.vendor.faults.clear()
+    made.run()
+    whole(made, at_most=5)
 
 
 def test_a_ticker_that_traded_around_is_empty_by_two_answers(worlds, whole, truth):
@@ -259,19 +276,34 @@ def test_a_row_that_is_told_twice_alike_is_one(worlds, whole):
     whole(made, at_most=3)
 
 
-def test_one_ticker_of_many_that_stays_broken_does_not_fail_the_others(worlds, whole, caplog):
+@pytest.mark.parametrize(("broken", "sessions"), [(1, 30), (2, 30)])
+def test_one_call_of_twenty_about_a_ticker_may_stay_broken_without_failing_the_others(worlds, whole, broken, sessions):
     truth = Truth(large_market(30, 40, LAST))
     listed = truth.daily_bars.filter(session=truth.sessions["session"][-1])["ticker"].sort().head(20).to_list()
-    made = worlds(RAW_DAILY_BARS, truth=truth, tickers=listed, sessions=30)
-    made.vendor.faults.add("html", "range", match=f"/{listed[7]}/")
+    made = worlds(RAW_DAILY_BARS, truth=truth, tickers=listed, sessions=sessions)
+    in_vain = listed[7 : 7 + 3 * broken : 3]
+    for ticker in in_vain:
+        made.vendor.faults.add("html", "range", match=f"/{ticker}/")
 
     outcome = made.run()
 
     cells = made.cells()
-    assert isinstance(outcome, Landed)
-    assert cells.filter(state="failed")["ticker"].unique().to_list() == [listed[7]]
-    assert set(cells.filter(pl.col("ticker") != listed[7])["state"]) <= {"data", "empty_confirmed"}
-    assert "asked for again with the next run" in caplog.text
+    assert isinstance(outcome, Landed if broken == 1 else SourceUnavailable)
+    assert cells.filter(state="failed")["ticker"].unique().sort().to_list() == in_vain
+    assert set(cells.filter(~pl.col("ticker").is_in(in_vain))["state"]) <= {"data", "empty_confirmed"}
+    made.heal()
+    whole(made)
+
+
+def test_one_session_of_the_market_of_many_that_stays_broken_fails_the_run(worlds, whole, truth):
+    made = worlds(RAW_DAILY_BARS, sessions=21)
+    session = truth.sessions["session"][-9]
+    made.vendor.faults.add("html", "grouped", match=str(session))
+
+    outcome = made.run()
+
+    assert isinstance(outcome, SourceUnavailable)
+    assert made.cells().filter(state="failed")["session"].unique().to_list() == [session]
     made.heal()
     whole(made)
 

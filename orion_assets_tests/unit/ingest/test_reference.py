@@ -116,6 +116,21 @@ def borne(security_id: str, ticker: str, begins, ends=None, *, known=utc(MON, 12
 KO, LATER = borne("files:KO", "KO", MON), {"known": utc(WED, 12)}
 
 
+def test_a_split_whose_twin_another_security_bears_now_awaits_derivation_too(desk):
+    """Told under the old name and under the new one: which of the two counts changes with who bears them."""
+    events = [
+        {"event_id": name, "ticker": name, "session": day, "ex_date": day} for name, day in (("FB", MON), ("META", WED))
+    ]
+    desk.lake.append(RAW_SPLITS, lambda _: rows(RAW_SPLITS, *events), start=MON, end=THU)
+    before = borne("BBG1", "FB", MON, WED, starts=True)
+    desk.lake.overwrite(SECURITIES, rows(SECURITIES, before, borne("files:META", "META", WED, starts=True)))
+    settle(desk.state, MON, THU, Moment(NOW, run="first"))
+
+    mark_reassigned(desk, rows(SECURITIES, before, borne("BBG1", "META", WED, starts=True)), Moment(NOW))
+
+    assert told(cells_now(desk.state), "session", "state") == [(day, "not_yet") for day in (MON, TUE, WED)]
+
+
 @pytest.mark.parametrize(
     ("told", "first_stale"),
     [
