@@ -182,7 +182,8 @@ def _planted(planted: pl.DataFrame, outcome: Outcome, days: list[date]) -> bool:
 
 def _next(folder: Path) -> None:
     env = folder / SETTINGS_FILE
-    OUT.print(f"next: {called()} --env-file {env} dev, which shows in Dagster's UI what was built")
-    OUT.print(f"      {called()} --env-file {env} features AURA --as-of 2024-11-13")
+    OUT.print(f"next: {called()} --env-file {env} features AURA --as-of 2024-11-13")
+    OUT.print(f"      {called()} --env-file {env} dev")
+    OUT.print("      which opens Dagster's UI on what was built;")
     OUT.print("      make real, the same on real prices; your own files: ORION_FILES_MAPPING, as")
     OUT.print("      docs/reference/files-mapping.md says")

@@ -86,12 +86,13 @@ def test_it_shows_a_correction_with_its_clocks_and_a_leak_that_was_caught(demo):
 
 def test_the_next_command_reads_what_was_built(demo):
     here, done = demo
-    command = next(line.split("orion ", 1)[1].split() for line in done.stdout.splitlines() if "--env-file" in line)
+    told = [line.split("orion ", 1)[1].split() for line in done.stdout.splitlines() if "--env-file" in line]
 
-    said = called(*command, cwd=here)
+    said, shown = called(*told[0], cwd=here), called(*told[1], "--help", cwd=here)
 
-    assert said.returncode == 0, said.stderr
+    assert (said.returncode, shown.returncode) == (0, 0), said.stderr + shown.stderr
     assert "AURA" in said.stdout
+    assert "Open Dagster's UI" in shown.stdout
 
 
 LOOKS = {
