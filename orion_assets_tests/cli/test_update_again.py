@@ -48,10 +48,14 @@ def test_an_update_makes_the_calls_of_its_plan_and_the_next_one_none(vendor, tmp
     planned = json.loads(made.done("plan", "--json"))
 
     said = made.orion("update")
-    calls = len(vendor.journal) - before
+    fresh = vendor.journal.entries[before:]
+    calls, after = len({entry.path for entry in fresh}), len(vendor.journal)
     again = made.orion("update")
 
     assert said.code == 0, said.err
+    # In a market as small as this one days without a dividend are asked for a second time, in the same words
+    asked = [entry.path for entry in fresh]
+    assert {entry.route for entry in fresh if asked.count(entry.path) > 1} <= {"dividends"}
     told = [int(each.replace(",", "")) for each in re.findall(r"^([\d,]+) calls for", said.err, re.MULTILINE)]
     assert sum(told) == calls == planned["calls"] > 0
     assert planned["asked_again"] > 0
@@ -59,7 +63,7 @@ def test_an_update_makes_the_calls_of_its_plan_and_the_next_one_none(vendor, tmp
     versions = made.of_lake(RAW_DAILY_BARS.name).filter(ticker="SAAB", session=sessions[-2])
     assert versions.height == 2
     assert versions["close"][1] == pytest.approx(versions["close"][0] * 1.25)
-    assert len(vendor.journal) - before == calls
+    assert len(vendor.journal) == after
     assert again.code == 0
     assert again.out.startswith("up to date")
     report = json.loads(made.done("quality", "report", "--json"))
