@@ -19,7 +19,7 @@ from orion_assets.ingest.runner import Desk, Landed, refuse_mixture
 from orion_assets.schemas import RAW_DIVIDENDS, RAW_SPLITS, RAW_TICKERS, SECURITIES
 from orion_assets.sources.protocols import ENDED, EVENTS, LISTED, TS_ASSUMED, TS_STATED, Answer, Ask, Source
 from orion_assets.tables import UTC_US
-from orion_assets.transforms.actions import ONE_SPLIT_WITHIN
+from orion_assets.transforms.actions import is_one_split
 from orion_assets.transforms.identity import identified
 from orion_assets.transforms.versions import change_points, visible
 
@@ -180,8 +180,7 @@ def _moved_actions(desk: Desk, before: pl.DataFrame, after: pl.DataFrame) -> lis
     days = [moved["ex_date"]]
     for side in ("before", "after"):
         pairs = moved.filter("is_split").join(splits, on=side, suffix="_twin")
-        apart = pl.col("ex_date_twin") - pl.col("ex_date")
-        days.append(pairs.filter(apart.is_between(-ONE_SPLIT_WITHIN, ONE_SPLIT_WITHIN))["ex_date_twin"])
+        days.append(pairs.filter(is_one_split(pl.col("ex_date"), pl.col("ex_date_twin")))["ex_date_twin"])
     return pl.concat([each.rename("ex_date") for each in days]).to_list()
 
 

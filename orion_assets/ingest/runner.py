@@ -25,7 +25,7 @@ from orion_assets.store.archive import Archive
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
 from orion_assets.tables import Table
-from orion_assets.transforms.actions import ONE_SPLIT_WITHIN
+from orion_assets.transforms.actions import is_one_split
 from orion_assets.transforms.pipeline import kin
 
 LOG: Final = logging.getLogger(__name__)
@@ -315,8 +315,8 @@ def _twins(lake: Lake, dated: pl.DataFrame) -> pl.DataFrame:
     """
     tickers = kin(lake.read(RAW_TICKERS), dated["ticker"].unique().to_list())
     held = lake.read(RAW_SPLITS).filter(pl.col("ticker").is_in(tickers)).select("ex_date").unique()
-    is_near = (pl.col("ex_date") - pl.col("day")).is_between(-ONE_SPLIT_WITHIN, ONE_SPLIT_WITHIN)
-    return dated.select("day").unique().join(held, how="cross").filter(is_near).select(day="ex_date")
+    both = dated.select("day").unique().join(held, how="cross")
+    return both.filter(is_one_split(pl.col("day"), pl.col("ex_date"))).select(day="ex_date")
 
 
 def _coverage(lake: Lake, table: Table, ask: Ask) -> pl.DataFrame:

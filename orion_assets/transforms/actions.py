@@ -74,6 +74,11 @@ def corporate_actions(
     return Cleaned(filed.select(CORPORATE_ACTIONS.names).sort(*_KEY, "ts_known"), held)
 
 
+def is_one_split(own: pl.Expr, other: pl.Expr) -> pl.Expr:
+    """Say whether two ex-dates lie so close that one split of one ratio may be told for both."""
+    return (other - own).is_between(-ONE_SPLIT_WITHIN, ONE_SPLIT_WITHIN)
+
+
 def told_twice(standing: pl.DataFrame) -> pl.DataFrame:
     """Pair the splits of one security and ratio whose ex-dates lie at most `ONE_SPLIT_WITHIN` apart: one told twice.
 
@@ -96,7 +101,7 @@ def told_twice(standing: pl.DataFrame) -> pl.DataFrame:
         (pl.col(f"_told{_RIVAL}") == pl.col("_told")) & (other > own)
     )
     # Two of one date are of one key, of which one alone stands
-    return pairs.filter(own != other, (other - own).is_between(-ONE_SPLIT_WITHIN, ONE_SPLIT_WITHIN), is_stronger)
+    return pairs.filter(own != other, is_one_split(own, other), is_stronger)
 
 
 def _identified(events: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from orion_assets.schemas import RAW_DAILY_BARS, RAW_SPLITS
 from orion_assets.sources.synthetic.vendor.terms import Plan, Terms
 from orion_assets.sources.synthetic.vendor.truth import Truth, large_market
 from orion_assets_tests.faults.test_worked_example import steady
-from orion_assets_tests.faults.world import DAY_S, LAST, NOW, assert_no_op
+from orion_assets_tests.faults.world import DAY_S, LAST, NOW, assert_no_op, assert_one_line
 
 MONTH_S = 35 * DAY_S
 
@@ -35,6 +35,68 @@ def one_of(rows: int, share: float) -> int:
         return sum(rng.random() < share for _ in range(rows))
 
     return next(seed for seed in range(999) if lacking(seed) == 1)
+
+
+@pytest.mark.parametrize("nth", [2, 3])
+def test_half_a_market_is_never_landed_as_a_whole_one(worlds, whole, truth, nth):
+    made = worlds(RAW_DAILY_BARS)
+    session = truth.sessions["session"][-nth]
+    made.vendor.faults.add("missing", "grouped", match=str(session), share=0.8)
+
+    outcome = made.run()
+
+    assert isinstance(outcome, Landed)
+    assert session not in set(made.rows()["session"])
+    assert made.cells().filter(session=session)["state"].unique().to_list() == ["quarantined"]
+    assert_one_line(made.details(), "tickers that traded in the session beside it")
+    made.heal()
+    whole(made, at_most=5)
+
+
+def test_half_a_market_does_not_take_back_what_was_landed(worlds, truth):
+    made = worlds(RAW_DAILY_BARS)
+    made.run()
+    before = made.rows()
+    made.desk.state.clear()
+    made.vendor.faults.add("missing", "grouped", share=0.8)
+
+    made.run()
+
+    assert made.rows().equals(before)
+
+
+@pytest.mark.parametrize("nth", [2, 3])
+def test_a_session_of_nobody_is_not_believed_beside_those_that_traded(worlds, whole, truth, nth):
+    made = worlds(RAW_DAILY_BARS)
+    session = truth.sessions["session"][-nth]
+    made.vendor.faults.add("empty", "grouped", match=str(session))
+
+    outcome = made.run()
+
+    cells = made.cells().filter(session=session)
+    assert isinstance(outcome, Landed)
+    assert cells["state"].unique().to_list() == ["quarantined"]
+    assert_one_line(made.details(), "no row of anybody")
+    assert made.calls() == 4
+    made.heal()
+    whole(made, at_most=5)
+
+
+def test_a_session_of_yesterday_that_nobody_has_yet_is_waited_for(worlds, whole, truth):
+    made = worlds(RAW_DAILY_BARS)
+    *before, session = truth.sessions["session"][-3:]
+    made.span = (before[0], session)
+    made.run()
+    made.span = (before[0], session + timedelta(days=1))
+    made.vendor.faults.add("empty", "grouped", match=str(session))
+
+    made.run()
+
+    assert made.cells().filter(session=session)["state"].unique().to_list() == ["not_yet"]
+    assert made.calls() == 4
+    made.vendor.faults.clear()
+    made.run()
+    whole(made, at_most=5)
 
 
 def test_half_a_market_is_not_believed_where_one_ticker_of_it_is_held(worlds, whole, truth):
