@@ -1,8 +1,8 @@
 """From a vendor's bytes to a validated frame, beside what the vendor's client and a bare reader make of the same bytes.
 
 `bars_json`: one answer of 50,000 minute bars, with the checks of its envelope, fields and range, beside the client's
-own objects. `flat_file`: one day of minutes as a flat file, gzip, 1.8 million rows (400,000 with --quick), beside a bare
-`pl.read_csv` with a schema. Bounds of price and volume, repeated pages and provenance come later, and are in neither.
+own objects. `flat_file`: one day of minutes as a flat file, gzip, 1.8 million rows (400,000 with --quick), beside
+a bare `pl.read_csv` with a schema. Bounds of price and volume, repeated pages and provenance come later, in neither.
 Rounds interleave the contestants; medians; the values must agree.
 """
 
