@@ -107,7 +107,20 @@ RAW_DIVIDENDS: Final = Table(
     "raw_dividends",
     "One cash dividend as the source said it.",
     ("event_id",),
-    (_EVENT_ID, _TICKER, _SESSION, _EX_DATE, _CASH, *_RAW),
+    (
+        _EVENT_ID,
+        _TICKER,
+        _SESSION,
+        _EX_DATE,
+        _CASH,
+        Column(
+            "dividend_type",
+            pl.String(),
+            "regular, special or another word of the source's; null where it tells none, which counts as regular",
+            is_nullable=True,
+        ),
+        *_RAW,
+    ),
 )
 RAW_TICKERS: Final = Table(
     "raw_tickers",

@@ -203,7 +203,11 @@ def _splits(rng: np.random.Generator, sessions: pl.DataFrame) -> list[dict]:
     return rows or [_no_action("split", {"shares_after": 1, "shares_before": 1})]
 
 
+_SPECIAL_TOO = 0.3
+
+
 def _dividends(rng: np.random.Generator, sessions: pl.DataFrame) -> list[dict]:
+    """A dividend, and in some worlds a special one beside it."""
     session, ts_open = sessions.select("session", "ts_open").row(int(rng.integers(0, sessions.height)))
     row = {
         "event_id": f"AAA:{session}:dividend",
@@ -211,10 +215,15 @@ def _dividends(rng: np.random.Generator, sessions: pl.DataFrame) -> list[dict]:
         "session": session,
         "ex_date": session,
         "cash_amount": 0.5,
+        "dividend_type": "regular",
         "ts_event": ts_open,
         TS_ASSUMED: ts_open,
     }
-    return _fate(rng, row, {"cash_amount": 0.6})
+    told = _fate(rng, row, {"cash_amount": 0.6})
+    if rng.random() < _SPECIAL_TOO:
+        special = row | {"event_id": f"AAA:{session}:special", "cash_amount": 2.0, "dividend_type": "special"}
+        told += _fate(rng, special, {"cash_amount": 2.5})
+    return told
 
 
 def _reference(rng: np.random.Generator, sessions: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,8 @@ import polars as pl
 
 from orion_assets.schemas import CORPORATE_ACTIONS, SECURITIES
 from orion_assets.settings import SAY_ALL
-from orion_assets.transforms.actions import told_twice
+from orion_assets.transforms.actions import ONE_EVENT as ONE_EVENT_KEY
+from orion_assets.transforms.actions import told_twice, typed
 from orion_assets.transforms.identity import UNKNOWN, identified
 from orion_assets.transforms.versions import visible
 
@@ -63,7 +64,6 @@ ONE_EVENT: Final = "one_event"
 ONE_EVENT_TEXT: Final = (
     "No event is passed over for another of the same security: of its ex-date and kind, or the same split told again"
 )
-_ACTION: Final = ("security_id", "ex_date", "kind")
 _SAID: Final = ("shares_after", "shares_before", "cash_amount")
 _ACCUSED: Final = ("ticker", "session", "ex_date", "kind", "event_id", "found", "remedy")
 
@@ -71,9 +71,9 @@ _ACCUSED: Final = ("ticker", "session", "ex_date", "kind", "event_id", "found", 
 def passed_over(splits: pl.DataFrame, dividends: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:
     """Find the events that give way to another one of their security.
 
-    They say otherwise than the one that counts for their ex-date and kind: a regular and a special dividend of one day
-    are two events of one kind, and one alone enters the series. Or they are a split that the source tells again, under
-    another id, for a date close by.
+    They say otherwise than the one that counts for their ex-date, kind and type: of two regular dividends of one day
+    one alone enters the series, whereas a regular and a special one are summed. Or they are a split that the source
+    tells again, under another id, for a date close by.
 
     Args:
         splits: RAW_SPLITS rows, all versions.
@@ -90,22 +90,26 @@ def passed_over(splits: pl.DataFrame, dividends: pl.DataFrame, securities: pl.Da
     events = events.filter(is_ratio, pl.col("problem").is_null())
     named = identified(events, visible(securities, SECURITIES.key), "ex_date")
     # As corporate_actions chooses: known last, then the greatest id
-    ordered = named.sort(*_ACTION, "ts_known", "event_id", descending=[False, False, False, True, True])
-    counts = ordered.unique(_ACTION, keep="first", maintain_order=True)
+    ranked = named.with_columns(typed()).sort("ts_known", "event_id", descending=True)
+    ordered = ranked.sort(*ONE_EVENT_KEY, maintain_order=True)
+    counts = ordered.unique(ONE_EVENT_KEY, keep="first", maintain_order=True)
     found = pl.concat([_of_one_day(ordered, counts), _told_again(counts)])
     return found.sort("ticker", "ex_date", "kind", "event_id")
 
 
 def _of_one_day(ordered: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
     others = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"_{name}")) for name in _SAID)
-    both = ordered.join(counts.select(*_ACTION, *(pl.col(name).alias(f"_{name}") for name in _SAID)), on=_ACTION)
+    both = ordered.join(
+        counts.select(*ONE_EVENT_KEY, *(pl.col(name).alias(f"_{name}") for name in _SAID)), on=ONE_EVENT_KEY
+    )
     told = (
         pl.when(pl.col("kind") == "split")
         .then(pl.format("{} for {}", "shares_after", "shares_before"))
         .otherwise(pl.col("cash_amount").cast(pl.String))
     )
     remedy = (
-        "if both hold, say them as one event: the sum of two dividends, the product of two splits; else withdraw it"
+        "if both hold, give each dividend its own dividend_type, and say two splits as one, their product; else"
+        " withdraw it"
     )
     return both.filter(others).with_columns(found=told, remedy=pl.lit(remedy)).select(_ACCUSED)
 

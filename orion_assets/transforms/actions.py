@@ -32,6 +32,9 @@ RULES: Final = (*_SPLIT_RULES, *(rule for rule in _DIVIDEND_RULES if rule is not
 # How far apart the dates are that a source tells of one split: those of record, announcement and execution
 ONE_SPLIT_WITHIN: Final = timedelta(days=14)
 _KEY: Final = ("security_id", "ex_date", "kind")
+# One event alone counts of each; dividends of one ex-date and of different types are all paid
+ONE_EVENT: Final = (*_KEY, "dividend_type")
+_REGULAR: Final = "regular"
 _RIVAL: Final = "_rival"
 
 
@@ -49,15 +52,16 @@ def corporate_actions(
     Returns:
         CORPORATE_ACTIONS rows, filed by the session of their ex-date, and QUARANTINE rows. Where a source lists an
         event twice, the id known last counts, among equals the greatest id; an event withdrawn leaves the other
-        standing. Of splits that `told_twice` pairs the weaker one is withdrawn for as long as the other stands.
+        standing. Dividends of one ex-date whose types differ, a regular and a special one, are one row: their sum. Of
+        splits that `told_twice` pairs the weaker one is withdrawn for as long as the other stands.
     """
     good_splits, held_splits = screen(RAW_SPLITS, splits, _SPLIT_RULES)
     good_dividends, held_dividends = screen(RAW_DIVIDENDS, dividends, _DIVIDEND_RULES)
     events = pl.concat(
         [good_splits.with_columns(kind=pl.lit("split")), good_dividends.with_columns(kind=pl.lit("dividend"))],
         how="diagonal",
-    )
-    picked = _picked(_identified(events, securities))
+    ).with_columns(typed())
+    picked = _summed(_picked(_identified(events, securities)))
     rows = change_points(_told_once(picked), _KEY, ("ticker", "shares_after", "shares_before", "cash_amount"))
     held = pl.concat([QUARANTINE.empty(), held_splits, held_dividends])
     filed = (
@@ -72,6 +76,11 @@ def corporate_actions(
         )
     )
     return Cleaned(filed.select(CORPORATE_ACTIONS.names).sort(*_KEY, "ts_known"), held)
+
+
+def typed() -> pl.Expr:
+    """Give `dividend_type` without nulls: a dividend of which no type is told is a regular one; splits have none."""
+    return pl.col("dividend_type").fill_null(_REGULAR)
 
 
 def is_one_split(own: pl.Expr, other: pl.Expr) -> pl.Expr:
@@ -128,17 +137,41 @@ def _identified(events: pl.DataFrame, securities: pl.DataFrame) -> pl.DataFrame:
 def _picked(events: pl.DataFrame) -> pl.DataFrame:
     """At each instant at which one of a key's events changes, take the event that counts then."""
     # An event whose next version names another key leaves this one without a withdrawal of its own
-    ends = events.filter(pl.col("_until").is_not_null()).select(*_KEY, _at="_until")
-    instants = pl.concat([events.select(*_KEY, _at="ts_known"), ends]).unique()
+    ends = events.filter(pl.col("_until").is_not_null()).select(*ONE_EVENT, _at="_until")
+    instants = pl.concat([events.select(*ONE_EVENT, _at="ts_known"), ends]).unique()
     is_over = (pl.col("_until") <= pl.col("_at")).fill_null(value=False)
     known = (
-        instants.join(events, on=_KEY)
+        instants.join(events, on=ONE_EVENT)
         .filter(pl.col("ts_known") <= pl.col("_at"))
         .with_columns(is_deleted=pl.col("is_deleted") | is_over)
     )
     # The standing before the withdrawn, the latest known before the older, then the greatest id
     chosen = known.sort([pl.col("is_deleted"), pl.col("ts_known"), pl.col("event_id")], descending=[False, True, True])
-    return chosen.unique([*_KEY, "_at"], keep="first", maintain_order=True).with_columns(ts_known="_at").drop("_at")
+    counts = chosen.unique([*ONE_EVENT, "_at"], keep="first", maintain_order=True)
+    return counts.with_columns(ts_known="_at").drop("_at")
+
+
+def _summed(picked: pl.DataFrame) -> pl.DataFrame:
+    """At each instant at which one of a key's types changes, sum the dividends that stand then."""
+    has_several = pl.col("dividend_type").n_unique() > 1
+    several = picked.group_by(_KEY).agg(has_several.alias("_has")).filter("_has")
+    if several.is_empty():
+        return picked
+    typed_apart = picked.join(several, on=_KEY, how="semi")
+    instants = typed_apart.select(*_KEY, _at="ts_known").unique()
+    known = instants.join(typed_apart, on=_KEY).filter(pl.col("ts_known") <= pl.col("_at")).sort("ts_known")
+    latest = known.unique([*_KEY, "_at", "dividend_type"], keep="last", maintain_order=True)
+    # The standing before the withdrawn, so that the first says whether any stands; floats add up in the types' order
+    ordered = latest.sort(*_KEY, "_at", "is_deleted", "dividend_type")
+    paid = pl.col("cash_amount").filter(~pl.col("is_deleted")).sum()
+    rest = [name for name in picked.columns if name not in {*_KEY, "cash_amount", "ts_known", "availability"}]
+    sums = ordered.group_by(*_KEY, "_at", maintain_order=True).agg(
+        pl.col(rest).first(),
+        pl.when(pl.col("is_deleted").all()).then(pl.col("cash_amount").first()).otherwise(paid).alias("cash_amount"),
+        pl.col("availability").sort_by("ts_known").last(),
+    )
+    told = sums.with_columns(ts_known="_at").select(picked.columns)
+    return pl.concat([picked.join(several, on=_KEY, how="anti"), told])
 
 
 def _told_once(picked: pl.DataFrame) -> pl.DataFrame:

@@ -259,15 +259,15 @@ class Alpaca:
             ("r1", "BRK.B", date(2025, 11, 28), date(2025, 11, 27), 1, 50),
         ]
         dividends = [
-            ("d1", "IBM", date(2025, 11, 26), date(2025, 11, 26), 1.68),
-            ("d2", "AAPL", date(2025, 12, 1), date(2025, 12, 1), 0.26),
+            ("d1", "IBM", date(2025, 11, 26), date(2025, 11, 26), 1.68, "regular"),
+            ("d2", "AAPL", date(2025, 12, 1), date(2025, 12, 1), 0.26, "regular"),
         ]
         action = ["event_id", "ticker", "session", "ex_date"]
         return {
             "raw_daily_bars": pl.DataFrame(bars).filter(pl.col("session").is_between(START, END, closed="left")),
             "raw_news": pl.DataFrame(news),
             "raw_splits": pl.DataFrame(splits, schema=[*action, "shares_after", "shares_before"], orient="row"),
-            "raw_dividends": pl.DataFrame(dividends, schema=[*action, "cash_amount"], orient="row"),
+            "raw_dividends": pl.DataFrame(dividends, schema=[*action, "cash_amount", "dividend_type"], orient="row"),
         }
 
 
@@ -301,7 +301,7 @@ class TestPolygon(NetworkSourceContract):
                 "article_id", "session", "ts_event", "title", "tickers"
             ),
             "raw_splits": self.inside(truth.splits, "ex_date").select(*actions, "shares_after", "shares_before"),
-            "raw_dividends": self.inside(truth.dividends, "ex_date").select(*actions, "cash_amount"),
+            "raw_dividends": self.inside(truth.dividends, "ex_date").select(*actions, "cash_amount", "dividend_type"),
         }
         vendor.faults.clear()
         headers, hosts = {"Authorization": f"Bearer {KEY}"}, ("api.massive.com", "api.polygon.io")

@@ -216,18 +216,19 @@ class DividendRow(_Options):
     ticker: str
     ex_date: date
     cash_amount: float = Field(gt=0, allow_inf_nan=False)
+    dividend_type: str | None = None
     event_id: str | None = None
     ts_known: datetime | None = None
     is_deleted: bool = False
 
 
 class Dividends(TickerBlock):
-    """`[[dividends]]`: cash per share as traded, per ticker and ex-date."""
+    """`[[dividends]]`: cash per share as traded, per ticker, ex-date and type, as `regular` and `special`."""
 
     rows: tuple[DividendRow, ...] = ()
 
     REQUIRED: ClassVar = ("ex_date", "cash_amount")
-    OPTIONAL: ClassVar = ("ticker", "event_id", *_VERSION_COLUMNS)
+    OPTIONAL: ClassVar = ("ticker", "dividend_type", "event_id", *_VERSION_COLUMNS)
 
 
 class Vix(Block):

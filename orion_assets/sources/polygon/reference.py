@@ -46,6 +46,8 @@ def splits(found: Sequence[Row], span: tuple[date, date]) -> pl.DataFrame:
 def dividends(found: Sequence[Row], span: tuple[date, date]) -> pl.DataFrame:
     """Give RAW_DIVIDENDS rows, without provenance; amounts are as paid, of the shares of the ex-date.
 
+    One that is not paid in US dollars has a problem: its amount is of no use beside a price in dollars.
+
     Args:
         found: Results of the dividends route.
         span: Ex-dates [start, end) that were asked for.
@@ -55,12 +57,12 @@ def dividends(found: Sequence[Row], span: tuple[date, date]) -> pl.DataFrame:
     """
     rows = [_action(row, "ex_dividend_date", span) for row in found]
     cash = [number_of(row.get("cash_amount")) for row in found]
-    told = [
-        None if paid is not None and paid > 0 else f"cash_amount: {row.get('cash_amount')!r} is no payment"
-        for row, paid in zip(found, cash, strict=True)
-    ]
+    told = [_no_payment(row, paid) for row, paid in zip(found, cash, strict=True)]
+    types = [_dividend_type(text_of(row, "distribution_type")) for row in found]
     frame = _dated(rows).with_columns(
-        cash_amount=pl.Series(cash, dtype=pl.Float64), problem=pl.Series(told, dtype=pl.String)
+        cash_amount=pl.Series(cash, dtype=pl.Float64),
+        dividend_type=pl.Series(types, dtype=pl.String),
+        problem=pl.Series(told, dtype=pl.String),
     )
     return _each_once(frame)
 
@@ -154,6 +156,7 @@ def events(result: Row, asked: str) -> pl.DataFrame:
     return _snapshots(rows)
 
 
+_DOLLARS: Final = "USD"
 _LISTED: Final = {"figi": "composite_figi", "name": "name", "type": "type", "exchange": "primary_exchange"}
 
 
@@ -192,6 +195,17 @@ def _action(row: Row, name: str, span: tuple[date, date]) -> tuple[str, str, dat
 def _dated(rows: Sequence[tuple[str, str, date]]) -> pl.DataFrame:
     schema = {"event_id": pl.String(), "ticker": pl.String(), "ex_date": pl.Date()}
     return filing.actions(pl.DataFrame(rows, schema=schema, orient="row").with_row_index("_row", 1))
+
+
+def _no_payment(row: Row, paid: float | None) -> str | None:
+    if paid is None or paid <= 0:
+        return f"cash_amount: {row.get('cash_amount')!r} is no payment"
+    currency = text_of(row, "currency") or _DOLLARS
+    return None if currency.upper() == _DOLLARS else f"currency: {currency}, not {_DOLLARS}"
+
+
+def _dividend_type(word: str | None) -> str | None:
+    return None if word in {None, "unknown"} else "regular" if word == "recurring" else word
 
 
 def _each_once(frame: pl.DataFrame) -> pl.DataFrame:

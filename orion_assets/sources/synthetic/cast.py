@@ -37,6 +37,7 @@ class Dividend:
 
     ex_date: date
     amount: float
+    type: str = "regular"
 
 
 @dataclass(frozen=True)

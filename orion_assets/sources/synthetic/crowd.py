@@ -62,7 +62,7 @@ def _special(plain: list[Listed], sessions: Sequence[date]) -> list[Listed]:
         replace(plain[0], name="Synthetic Market Fund", type="ETF", news=1.0),
         replace(plain[1], splits=(Split(at(0.5), 4, 1),)),
         replace(plain[2], splits=(Split(at(0.7), 1, 20),)),
-        replace(plain[3], dividends=(*_quarterly(0.4, sessions), Dividend(at(0.6), 5.0))),
+        replace(plain[3], dividends=_with_special(_quarterly(0.4, sessions), 5.0)),
         replace(plain[4], splits=(Split(at(0.25), 3, 2), Split(at(0.75), 2, 1)), dividends=_quarterly(0.1, sessions)),
         replace(renamed, renamed=(at(0.4), f"R{renamed.ticker[1:]}", "Synthetic Renamed Company")),
         replace(plain[6], since=at(0.3)),
@@ -85,6 +85,11 @@ def _drawn(listed: Listed, rng: np.random.Generator, sessions: Sequence[date]) -
     if pays < 1 / 3:
         listed = replace(listed, dividends=_quarterly(round(0.05 + amount, 4), sessions))
     return listed
+
+
+def _with_special(regular: tuple[Dividend, ...], amount: float) -> tuple[Dividend, ...]:
+    """Add a special dividend on the ex-date of a regular one in the middle."""
+    return (*regular, *(replace(each, amount=amount, type="special") for each in regular[len(regular) // 2 :][:1]))
 
 
 def _quarterly(amount: float, sessions: Sequence[date]) -> tuple[Dividend, ...]:

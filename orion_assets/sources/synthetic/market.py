@@ -92,11 +92,12 @@ class Market:
         """RAW_DIVIDENDS values and `ts_event`; an ex-date on a closed day moves to the next session."""
         rows = [
             {
-                "event_id": f"dividend-{number:02d}-{ex_date:%Y%m%d}",
+                "event_id": f"dividend-{number:02d}-{ex_date:%Y%m%d}{'-special' if dividend.type == 'special' else ''}",
                 "ticker": ticker_on(listed, ex_date),
                 "session": ex_date,
                 "ex_date": ex_date,
                 "cash_amount": dividend.amount,
+                "dividend_type": dividend.type,
                 "ts_event": new_york(ex_date, 9, 30),
             }
             for number, listed in enumerate(self.cast)

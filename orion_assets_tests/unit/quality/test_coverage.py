@@ -120,9 +120,11 @@ def over(*dividends: dict) -> list[tuple]:
 
 
 def test_a_special_dividend_beside_the_regular_one_is_no_silent_loss():
-    regular, special = dividend(TUE, 0.5, event_id="b"), dividend(TUE, 2.0, event_id="a")
+    regular = dividend(TUE, 0.5, event_id="b")
+    special, untyped = (dividend(TUE, 2.0, event_id="a", dividend_type=each) for each in ("special", None))
 
-    assert over(regular, special) == [("AAA", TUE, "a", "2.0")]
+    assert over(regular, special) == []
+    assert over(regular, untyped) == [("AAA", TUE, "a", "2.0")]
 
 
 @pytest.mark.parametrize(

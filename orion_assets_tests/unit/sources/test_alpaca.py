@@ -147,9 +147,9 @@ def test_the_vendors_own_corporate_actions_are_read_and_only_of_the_kinds_asked_
     paid = [rows.dividends(found, requests.DIVIDENDS, span) for found in (parts["cash_dividends"], one)]
 
     assert (forward.rows(), reverse.rows()) == ([("SRE", 2, 1)], [("MNTS", 1, 50)])
-    assert [each.select("ticker", "ex_date", "cash_amount").row(0) for each in paid] == [
-        ("FCF", date(2023, 5, 4), 0.125),
-        ("ZMTBY", date(2024, 8, 7), 0.086928),
+    assert [each.select("ticker", "ex_date", "cash_amount", "dividend_type").row(0) for each in paid] == [
+        ("FCF", date(2023, 5, 4), 0.125, "regular"),
+        ("ZMTBY", date(2024, 8, 7), 0.086928, "regular"),
     ]
     with pytest.raises(AnswerDistrusted, match="'cash_dividends', not asked for"):
         rows.splits(told, requests.SPLITS, span)

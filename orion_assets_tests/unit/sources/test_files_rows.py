@@ -312,6 +312,22 @@ def test_rows_in_the_mapping_name_the_mapping(tmp_path):
     assert dividend.rows["cash_amount"].to_list() == [0.47]
 
 
+def test_dividends_of_one_day_are_told_apart_by_their_type(tmp_path):
+    mapping = (
+        '[[dividends]]\nfiles = ["cash.csv"]\n'
+        'columns = { ticker = "t", ex_date = "d", cash_amount = "c", dividend_type = "k" }\n'
+    )
+    cash = "t,d,c,k\nA,2014-08-07,0.47,Regular\nA,2014-08-07,3.00,special\nB,2014-08-07,0.10,\n"
+
+    said = read(tmp_path, mapping, "raw_dividends", cash__csv=cash).rows
+
+    assert said.select("event_id", "cash_amount", "dividend_type").rows() == [
+        ("A:2014-08-07:dividend:regular", 0.47, "regular"),
+        ("A:2014-08-07:dividend:special", 3.0, "special"),
+        ("B:2014-08-07:dividend", 0.1, None),
+    ]
+
+
 def test_a_column_of_splits_that_is_not_there_is_named_as_the_mapping_has_it(tmp_path):
     (tmp_path / "bars.csv").write_text("ticker,date,open,high,low,close,volume\nAAPL,2014-06-02,1,1,1,1,1\n")
 

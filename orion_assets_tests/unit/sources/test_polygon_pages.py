@@ -263,6 +263,16 @@ class TestTheVendorsOwnSamples:
         assert newer.select("ticker", "ex_date", "shares_after").rows() == [("AAPL", date(2005, 2, 28), 2)]
         assert all(frame["problem"].null_count() == frame.height for frame in (news, listing, splits, dividends, newer))
 
+    def test_a_dividend_says_its_type_and_is_paid_in_dollars(self):
+        [told] = listed((SAMPLES / "openapi_examples/stocks_v1_dividends.200.json").read_bytes())[1]
+        others = {"distribution_type": "special"}, {"distribution_type": "unknown"}, {"currency": "JPY"}
+        span = date(2025, 8, 1), date(2025, 9, 1)
+
+        found = reference.dividends([told, *({**told, **other, "id": str(other)} for other in others)], span)
+
+        assert found["dividend_type"].to_list() == ["regular", "special", None, "regular"]
+        assert found["problem"].to_list() == [None, None, None, "currency: JPY, not USD"]
+
     @pytest.mark.parametrize("case", [0, 1, 2, 3, 4, 5, 6])
     def test_error_bodies_are_told_apart(self, case):
         told = json.loads((SAMPLES / "error_bodies.json").read_text())[case]

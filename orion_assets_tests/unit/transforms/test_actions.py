@@ -107,6 +107,52 @@ def test_the_withdrawal_of_one_twin_leaves_the_other_standing():
     ]
 
 
+def test_a_regular_and_a_special_dividend_of_one_day_are_both_paid():
+    found = made(
+        dividends=[
+            cash("d1", 0.5, dividend_type="regular"),
+            cash("d2", 2.0, T2, dividend_type="special"),
+            cash("d2", 3.0, T3, dividend_type="special"),
+            cash("d2", 3.0, T4, dividend_type="special", is_deleted=True),
+        ]
+    ).rows
+
+    assert told(found, "kind", "cash_amount", "ts_known", "is_deleted") == [
+        ("dividend", 0.5, T1, False),
+        ("dividend", 2.5, T2, False),
+        ("dividend", 3.5, T3, False),
+        ("dividend", 0.5, T4, False),
+    ]
+
+
+def test_a_dividend_of_which_no_type_is_told_is_a_regular_one():
+    found = made(dividends=[cash("d1", 0.5), cash("d2", 0.6, T2, dividend_type="regular")]).rows
+
+    assert told(found, "cash_amount", "ts_known") == [(0.5, T1), (0.6, T2)]
+
+
+def test_a_dividend_whose_type_is_corrected_is_not_paid_twice():
+    found = made(
+        dividends=[
+            cash("d1", 0.5, dividend_type="regular"),
+            cash("d2", 0.6, T2),
+            cash("d2", 0.6, T3, dividend_type="special"),
+        ]
+    ).rows
+
+    assert told(found, "cash_amount", "ts_known") == [(0.5, T1), (0.6, T2), (1.1, T3)]
+
+
+def test_when_all_dividends_of_a_day_are_withdrawn_the_action_is_gone():
+    both = [cash("d1", 0.5, dividend_type="regular"), cash("d2", 2.0, dividend_type="special")]
+    gone = [both[0] | {"ts_known": T2, "is_deleted": True}, both[1] | {"ts_known": T3, "is_deleted": True}]
+
+    found = made(dividends=[*both, *gone]).rows
+
+    assert told(found, "ts_known", "is_deleted") == [(T1, False), (T2, False), (T3, True)]
+    assert found["cash_amount"].to_list()[:2] == [2.5, 2.0]
+
+
 def test_when_both_twins_are_withdrawn_the_action_is_gone_until_one_returns():
     found = made(
         dividends=[

@@ -40,7 +40,6 @@ _NEW_DIVIDEND: Final = (
     *("id", "ticker", "record_date", "pay_date", "ex_dividend_date", "declaration_date", "cash_amount", "currency"),
     *("frequency", "distribution_type", "historical_adjustment_factor", "split_adjusted_cash_amount"),
 )
-_SPECIAL: Final = 5.0
 _MEMBER: Final = {"exchange": "primary_exchange"}
 Row = Mapping[str, Any]
 
@@ -206,7 +205,7 @@ class Reference:
 def _dividend(row: Row, splits: Sequence[tuple[int, date, float]]) -> Row:
     ex_date: date = row["ex_date"]
     factor = prod(ratio for number, at, ratio in splits if number == row["number"] and at > ex_date)
-    is_special = row["cash_amount"] >= _SPECIAL
+    is_special = row["dividend_type"] == "special"
     return {
         "id": row["event_id"],
         "ticker": row["ticker"],

@@ -166,7 +166,10 @@ class Truth:
 
     @cached_property
     def dividends(self) -> pl.DataFrame:
-        """`event_id`, `ticker`, `ex_date`, `cash_amount` (USD a share as traded), `number`; sorted by ex-date."""
+        """`event_id`, `ticker`, `ex_date`, `cash_amount` (USD a share as traded), `dividend_type`, `number`.
+
+        Sorted by ex-date.
+        """
         number = pl.col("event_id").str.split("-").list.get(1).cast(pl.Int64)
         return self.market.dividends.drop("session", "ts_event").sort("ex_date", "ticker").with_columns(number=number)
 
