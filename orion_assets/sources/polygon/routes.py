@@ -10,11 +10,11 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
+from orion_assets.markets import EQUITIES
 from orion_assets.sources.limiter import Rate
 from orion_assets.sources.routes import MARKET_CALL, Budget, Rights, Route
 
 FIRST_SESSION: Final = date(2003, 9, 10)
-EXTENDED_MINUTES: Final = 960
 BARS_PER_PAGE: Final = 50_000
 REFERENCE_PER_PAGE: Final = 1_000
 # Below that, ranges of single tickers take fewer bytes than the whole market's file
@@ -36,7 +36,7 @@ def polygon_routes(
     today: date,
     listed: Mapping[str, frozenset[date]] | None = None,
     *,
-    minutes: int = EXTENDED_MINUTES,
+    minutes: int = EQUITIES.minutes,
 ) -> tuple[Route, ...]:
     """Give the routes of a key, the best first.
 
