@@ -4,7 +4,6 @@ The only module that touches the calendar library (and with it pandas). A range 
 no answer follows the machine's date; XNYS is asked of `pandas_market_calendars`.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final, Literal
@@ -12,6 +11,9 @@ from zoneinfo import ZoneInfo
 
 import pandas_market_calendars
 import polars as pl
+
+from orion_assets.hours import Hours
+from orion_assets.markets import EQUITIES
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
 FIRST_DATE: Final = date(1990, 1, 1)
@@ -21,52 +23,10 @@ CLOSE_CUTOFF_AFTER: Final = timedelta(minutes=30)
 
 Cutoff = Literal["open", "close"]
 CUTOFFS: Final[tuple[Cutoff, ...]] = ("open", "close")
-_DAY: Final = timedelta(days=1)
 
 
-@dataclass(frozen=True)
-class Hours:
-    """When a session is traded at all, before and after its regular hours too, as New York clock times.
-
-    Attributes:
-        opens: First minute; at or after a `rolls` that is not midnight, on the evening before.
-        closes: First minute no longer traded.
-        rolls: When the next session's trading date begins; midnight where nobody trades overnight.
-    """
-
-    opens: time = time(4)
-    closes: time = time(20)
-    rolls: time = time(0)
-
-    def __post_init__(self) -> None:
-        """Refuse hours that end before they begin, or that fall between two minutes."""
-        if any(clock.second or clock.microsecond or clock.tzinfo for clock in (self.opens, self.closes, self.rolls)):
-            raise ValueError(f"hours {self}: state whole minutes without a zone, they are New York's")
-        first, last = self.window
-        if first >= last:
-            raise ValueError(
-                f"hours {self}: the session would end before it begins; opens must come before closes, counted from"
-                f" {self.rolls:%H:%M}, at which the trading date changes"
-            )
-
-    @property
-    def shift(self) -> timedelta:
-        """What to add to New York's clock so that its date is the trading date."""
-        return (_DAY - _since_midnight(self.rolls)) % _DAY
-
-    @property
-    def window(self) -> tuple[timedelta, timedelta]:
-        """The hours on that shifted clock, from the midnight that begins the trading date."""
-        first, last = ((_since_midnight(clock) + self.shift) % _DAY for clock in (self.opens, self.closes))
-        return first, last or _DAY
-
-
-def _since_midnight(clock: time) -> timedelta:
-    return timedelta(hours=clock.hour, minutes=clock.minute)
-
-
-# What vendors of minute bars serve today; one place to change when the exchanges trade 23 hours
-EXTENDED_HOURS: Final = Hours()
+# What vendors of minute bars of equities serve
+EXTENDED_HOURS: Final = EQUITIES.hours
 
 
 @lru_cache(maxsize=1)

@@ -1,8 +1,9 @@
 """Sessions of every market, in the columns of `calendars.sessions`, and when each is traded at all.
 
-Crypto has days of UTC. Currencies have the days of their trade: from 17:00 New York to 17:00, Monday's from Sunday's
-evening on; no exchange shuts them, so a holiday is a session, perhaps without quotes. Indices and options have the
-exchange's sessions. The open cut-off is 09:25 New York everywhere: until the next one a bar that lands was seen live.
+Crypto has days of UTC. Currencies have the days of their trade, by hours of their own (`Market.hours`): from 17:00 New
+York to 17:00, Monday's from Sunday's evening on; no exchange shuts them, so a holiday is a session, perhaps without
+quotes. Indices and options have the exchange's sessions. The open cut-off is 09:25 New York everywhere: until the next
+one a bar that lands was seen live.
 """
 
 from datetime import date, time, timedelta
@@ -12,13 +13,11 @@ from typing import Final
 import polars as pl
 
 from orion_assets import calendars
-from orion_assets.calendars import EXTENDED_HOURS, FIRST_DATE, LAST_DATE, NEW_YORK, Hours
+from orion_assets.calendars import FIRST_DATE, LAST_DATE, NEW_YORK
+from orion_assets.hours import Hours
 from orion_assets.markets import Market, market_named_in
 
 _DAY: Final = timedelta(days=1)
-# A session of currencies bears the date on which it ends
-FX_HOURS: Final = Hours(time(17), time(17), time(17))
-_WHOLE_DAY: Final = Hours(time(0), time(0))
 
 
 def sessions_of(market: Market, start: date | None = None, end: date | None = None) -> pl.DataFrame:
@@ -40,7 +39,7 @@ def sessions_of(market: Market, start: date | None = None, end: date | None = No
     if market.calendar == "exchange":
         later = pl.duration(minutes=market.closes_later_min)
         return known.with_columns(pl.col("ts_close", "ts_close_cutoff") + later) if market.closes_later_min else known
-    days = _days(market.calendar)
+    days = _days(market.calendar, market.hours)
     if start is not None:
         days = days.filter(pl.col("session") >= start)
     return days if end is None else days.filter(pl.col("session") < end)
@@ -55,7 +54,7 @@ def traded_in(market: Market, start: date, end: date) -> pl.DataFrame:
     """Give a market's sessions in [start, end) with `ts_first` and `ts_last`: all hours of each, [first, last), UTC."""
     sessions = sessions_of(market, start, end)
     if market.calendar == "exchange":
-        return calendars.traded(sessions, _exchange_hours(market))
+        return calendars.traded(sessions, market.hours)
     return sessions.with_columns(ts_first="ts_open", ts_last="ts_close")
 
 
@@ -63,27 +62,22 @@ def trading_dates(market: Market, instants: pl.Expr) -> pl.Expr:
     """Give the date of the session that instants (UTC) would fall into; not always that of a session."""
     if market.calendar == "utc_days":
         return instants.dt.date()
-    hours = FX_HOURS if market.calendar == "new_york_17" else _exchange_hours(market)
-    return calendars.trading_dates(instants, hours)
+    return calendars.trading_dates(instants, market.hours)
 
 
-def _exchange_hours(market: Market) -> Hours:
-    # Indices are computed at any hour
-    return EXTENDED_HOURS if market.has_volume else _WHOLE_DAY
-
-
-@lru_cache(maxsize=2)
-def _days(calendar: str) -> pl.DataFrame:
+@lru_cache(maxsize=8)
+def _days(calendar: str, hours: Hours) -> pl.DataFrame:
     days = pl.DataFrame({"session": pl.date_range(FIRST_DATE, LAST_DATE, eager=True)})
-    if calendar == "new_york_17":
-        days = days.filter(pl.col("session").dt.weekday() <= 5)
-        opens, closes = (_new_york(pl.col("session").dt.offset_by(before), FX_HOURS.closes) for before in ("-1d", "0d"))
+    if calendar == "weekdays":
+        days = calendars.traded(days.filter(pl.col("session").dt.weekday() <= 5), hours)
+        opens, closes = pl.col("ts_first"), pl.col("ts_last")
     else:
         opens, closes = (
             pl.col("session").dt.offset_by(after).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
             for after in ("0d", "1d")
         )
-    return days.with_columns(
+    return days.select(
+        "session",
         ts_open=opens,
         ts_close=closes,
         is_half_day=pl.lit(value=False),

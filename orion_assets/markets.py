@@ -6,11 +6,16 @@ Etfs and shares over the counter are equities: they have the exchange's sessions
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Final, Literal
 
-# By whose days a market trades: the exchange's sessions; days of UTC; days that begin and end at 17:00 New York
-Calendar = Literal["exchange", "utc_days", "new_york_17"]
+from orion_assets.hours import Hours
+
+# By whose days a market trades: the exchange's sessions; days of UTC; Monday to Friday, within the market's own hours
+Calendar = Literal["exchange", "utc_days", "weekdays"]
+# Nobody pauses, and the date changes at midnight
+_WHOLE_DAY: Final = Hours(time(0), time(0))
+_EXTENDED: Final = Hours(time(4), time(20))
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,8 @@ class Market:
         calendar: Whose sessions it has.
         price_unit: Of its prices.
         volume_unit: Of its volume; empty where it has none, and volume, vwap and trade count are null.
-        minutes: Most minute bars of a session.
+        hours: When a session is traded at all, and when the date rolls, as New York clock times; of days of UTC, UTC's.
+            All that depends on them follows: sessions, trading dates, the break, minutes of a session and of a call.
         closes_later_min: Minutes from its calendar's close to its last price of the session.
         is_quiet: Whether a ticker may well have no bar in a session in which it is listed.
         expires: Whether a ticker names the last date on which it trades, as options do.
@@ -38,10 +44,15 @@ class Market:
     calendar: Calendar = "exchange"
     price_unit: str = "USD"
     volume_unit: str = "shares"
-    minutes: int = 960
+    hours: Hours = _EXTENDED
     closes_later_min: int = 0
     is_quiet: bool = False
     expires: bool = False
+
+    @property
+    def minutes(self) -> int:
+        """Most minute bars of a session."""
+        return self.hours.minutes
 
     @property
     def has_volume(self) -> bool:
@@ -79,17 +90,18 @@ CRYPTO: Final = Market(
     "utc_days",
     price_unit="the currency quoted",
     volume_unit="units of the coin",
-    minutes=1_440,
+    hours=_WHOLE_DAY,
 )
 FX: Final = Market(
     "fx",
     "C:",
     "[A-Z]{6}",
     "C:EURUSD",
-    "new_york_17",
+    "weekdays",
     price_unit="the currency quoted",
     volume_unit="quotes",
-    minutes=1_440,
+    # A session bears the date on which it ends; Hours(time(18), time(17), time(17)) would be one with a daily break
+    hours=Hours(time(17), time(17), time(17)),
 )
 INDICES: Final = Market(
     "indices",
@@ -98,7 +110,8 @@ INDICES: Final = Market(
     "I:SPX",
     price_unit="points",
     volume_unit="",
-    minutes=1_440,
+    # Computed at any hour
+    hours=_WHOLE_DAY,
     closes_later_min=15,
 )
 OPTIONS: Final = Market(

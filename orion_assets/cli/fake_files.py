@@ -1,5 +1,6 @@
 """`orion fake-vendor --flat-files`: the fake vendor's objects, put into the bucket of an S3 server on this machine."""
 
+from datetime import timedelta
 from typing import Any, cast
 
 from boto3.session import Session
@@ -7,7 +8,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from orion_assets.cli.output import ERR, Exit, refuse
-from orion_assets.sources.synthetic.vendor.flatfiles import BUCKET, S3Client, put_sessions
+from orion_assets.sources.synthetic.vendor.flatfiles import BUCKET, FOLDERS, S3Client, put_days, put_sessions
 from orion_assets.sources.synthetic.vendor.truth import Truth
 from orion_assets.sources.transport import is_on_this_machine
 
@@ -15,7 +16,7 @@ _KEY = "anything"
 
 
 def put_flat_files(endpoint: str, truth: Truth, sessions: int) -> list[str]:
-    """Put the objects of the last sessions into the bucket, which is made where it is not there.
+    """Put the objects of the last sessions into the bucket, which is made where it is not there; of all markets.
 
     Args:
         endpoint: Of an S3 server on this machine that takes any key: a market that never was belongs nowhere else.
@@ -33,7 +34,12 @@ def put_flat_files(endpoint: str, truth: Truth, sessions: int) -> list[str]:
     try:
         if BUCKET not in [each["Name"] for each in client.list_buckets().get("Buckets", [])]:
             client.create_bucket(Bucket=BUCKET)
-        keys = put_sessions(cast("S3Client", client), truth, truth.sessions["session"].tail(sessions))
+        last = truth.sessions["session"].tail(sessions)
+        keys = put_sessions(cast("S3Client", client), truth, last)
+        # A session of currencies begins on the evening before
+        days = [last[0] + timedelta(days=number) for number in range(-1, (last[-1] - last[0]).days + 1)]
+        for market in FOLDERS:
+            keys += put_days(cast("S3Client", client), truth, market, days) if market != "stocks" else []
     except (BotoCoreError, ClientError) as e:
         refuse(f"--flat-files {endpoint}: {e}", Exit.FAILED)
     ERR.print(f"fake vendor: {len(keys)} objects in s3://{BUCKET}")

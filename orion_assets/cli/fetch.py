@@ -16,7 +16,9 @@ from orion_assets.cli.live import board
 from orion_assets.cli.options import From, MaxInFlight, Named, To
 from orion_assets.cli.output import ERR, Exit, counted, document_text, frame, refuse
 from orion_assets.ingest.fetching import Bars, Basis, Fetch, Wanted, fetched, prepared
+from orion_assets.markets import EQUITIES
 from orion_assets.settings import SourceName
+from orion_assets.store.market_bars import market_asked
 from orion_assets.transforms.resample import Timeframe
 
 Format = Literal["table", "csv", "json", "parquet"]
@@ -45,11 +47,18 @@ def fetch(
 ) -> None:
     """Fetch bars of some tickers from a source, once, and store nothing: a table, CSV, JSON or Parquet.
 
+    A ticker tells its market by its prefix, and with it whose sessions are meant: X:BTCUSD, C:EURUSD, I:SPX, O:...; all
+    are of one.
+
     Sessions run from --from up to, not including, --to: the last 30 days where neither is said. Weeks and months are
     whole ones that are over. The calls are planned and said first, and count against the same budget as all others.
     """
     # Whoever names a timeframe asks for it, whatever backfills ask for
     call: Call = ctx.obj.changed(source=source, max_in_flight=max_in_flight, datasets=_DATASETS)
+    market = market_asked(list(tickers), adjusted)
+    if market is not EQUITIES:
+        # And whatever markets they load
+        call = call.changed(markets=tuple(sorted({*call.settings.markets, market.name})))
     form = format_ or _BY_SUFFIX.get(output.suffix if output else "", "table")
     if form == "parquet" and output is None and sys.stdout.isatty():
         refuse("--format parquet: a terminal cannot show it; name a file with --output, or send it into a pipe")

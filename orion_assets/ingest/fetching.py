@@ -10,17 +10,18 @@ from typing import Literal
 
 import polars as pl
 
-from orion_assets import calendars
 from orion_assets.calendars import NEW_YORK
 from orion_assets.ingest.ahead import Ahead, lanes
 from orion_assets.ingest.ledger import planned_cells
 from orion_assets.ingest.plan import HOLES, Plan
 from orion_assets.ingest.planner import plan
 from orion_assets.ingest.progress import Progress, label_of, tell
-from orion_assets.markets import EQUITIES, market_of
-from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS, RAW_SPLITS, TABLES
+from orion_assets.market_hours import sessions_of
+from orion_assets.markets import EQUITIES, Market, market_of
+from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS, RAW_SPLITS, TABLES, table_of
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Adjusting, Answer, Ask, Source, said_schema
 from orion_assets.sources.routes import Route
+from orion_assets.store.market_bars import market_asked
 from orion_assets.transforms.actions import told_twice
 from orion_assets.transforms.adjust import back_adjusted
 from orion_assets.transforms.resample import MINUTES, VALUES, Timeframe, from_days, from_minutes
@@ -33,8 +34,8 @@ class Wanted:
     """What is to be looked at.
 
     Attributes:
-        tickers: Of whom; as the source spells them.
-        start: First session.
+        tickers: Of whom, all of one market; as the source spells them.
+        start: First session, of that market.
         end: First session no longer wanted.
         timeframe: Length of a bar.
         basis: `none`: prices as traded; `split`: in today's units.
@@ -47,18 +48,24 @@ class Wanted:
     basis: Basis
 
     @property
+    def market(self) -> Market:
+        """The market of the tickers."""
+        return market_of(self.tickers[0])
+
+    @property
     def dataset(self) -> str:
         """The raw table whose rows the bars are made of."""
-        return RAW_MINUTE_BARS.name if self.timeframe in MINUTES else RAW_DAILY_BARS.name
+        table = RAW_MINUTE_BARS if self.timeframe in MINUTES else RAW_DAILY_BARS
+        return table_of(table, self.market).name
 
     def closed(self, now: datetime) -> pl.DataFrame:
         """Give the sessions to ask for: closed by now, and of weeks and months that are over all of them."""
         if self.timeframe not in ("1w", "1mo"):
-            sessions = calendars.sessions(self.start, self.end)
+            sessions = sessions_of(self.market, self.start, self.end)
             return sessions.filter(pl.col("ts_close_cutoff") <= now)
         period = pl.col("session").dt.truncate(self.timeframe)
-        inside = calendars.sessions(self.start, self.end).select(period)
-        whole = calendars.sessions().filter(period.is_in(inside["session"].unique().to_list()))
+        inside = sessions_of(self.market, self.start, self.end).select(period)
+        whole = sessions_of(self.market).filter(period.is_in(inside["session"].unique().to_list()))
         return whole.filter((pl.col("ts_close_cutoff") <= now).all().over(period))
 
 
@@ -68,7 +75,7 @@ class Fetch:
 
     Attributes:
         wanted: What is to be looked at.
-        sessions: calendars.sessions() rows that are asked for.
+        sessions: market_hours.sessions_of() rows that are asked for.
         now: The time.
         asks: What a source is asked.
         work: The plan behind the asks; None where asking costs nothing, or one call a ticker.
@@ -100,11 +107,13 @@ def prepared(wanted: Wanted, source: Source, now: datetime) -> Fetch:
     """Find the calls that bring what is wanted; nothing is asked.
 
     Raises:
-        ValueError: The source does not tell it, or a ticker is of another market.
+        ValueError: The source does not tell it; the tickers are of several markets, not written as their market's are,
+            or expired before the first session; or bars of another market than equities are to be adjusted.
     """
-    _refuse_other_markets(wanted.tickers)
+    _refuse_tickers(wanted)
     sessions = wanted.closed(now)
     if wanted.dataset not in source.datasets:
+        _refuse_other_market(wanted, source)
         return _adjusted_by_vendor(wanted, source, sessions, now)
     asks = _asks(wanted, source, sessions, now)
     routes = _for_few(source.routes(now.astimezone(NEW_YORK).date()))
@@ -112,10 +121,11 @@ def prepared(wanted: Wanted, source: Source, now: datetime) -> Fetch:
         return Fetch(wanted, sessions, now, asks, None, 0)
     cells = [planned_cells(ask.dataset, ask.tickers, ask.start, ask.end).select(HOLES.keys()) for ask in asks]
     span = min(ask.start for ask in asks), max(ask.end for ask in asks)
-    closed = calendars.sessions(*span).filter(pl.col("ts_close_cutoff") <= now)["session"]
+    axis = sessions_of(wanted.market, *span)
+    closed = axis.filter(pl.col("ts_close_cutoff") <= now)["session"]
     # A split counts from the morning of its session on
     is_told = pl.col("session").is_in(closed.to_list()) | (pl.col("dataset") == RAW_SPLITS.name)
-    work = plan(pl.concat(cells).filter(is_told), routes, calendars.sessions(*span))
+    work = plan(pl.concat(cells).filter(is_told), routes, axis)
     return Fetch(wanted, sessions, now, [call.ask(now) for call in work], work, work.calls)
 
 
@@ -132,18 +142,21 @@ def fetched(fetch: Fetch, source: Source) -> Bars:
         said = _in_todays_units(said, _last_words(told, RAW_SPLITS.name), fetch.now)
     rows = said.filter(pl.col("problem").is_null())
     unreadable = said.filter(pl.col("problem").is_not_null()).select("ticker", "session", "problem")
-    return Bars(_of_length(rows, wanted.timeframe), unreadable)
+    return Bars(_of_length(rows, wanted), unreadable)
 
 
-def _refuse_other_markets(tickers: Sequence[str]) -> None:
-    for ticker in tickers:
-        market = market_of(ticker)
-        if market is not EQUITIES:
-            raise ValueError(
-                f"fetch: {ticker} is one of {market.name}, and only equities are fetched at once. Set"
-                f" ORION_MARKETS={market.name}, call orion tickers add {ticker} and orion backfill, and read orion bars"
-                f" {ticker}"
-            )
+def _refuse_tickers(wanted: Wanted) -> None:
+    market = market_asked(list(wanted.tickers), wanted.basis)
+    for ticker in wanted.tickers if market is not EQUITIES else ():
+        market.check(ticker)
+        last = market.last_date(ticker)
+        if last is not None and last < wanted.start:
+            raise ValueError(f"fetch: {ticker} expired on {last}, before {wanted.start}; name an earlier --from")
+
+
+def _refuse_other_market(wanted: Wanted, source: Source) -> None:
+    if wanted.market is not EQUITIES:
+        raise ValueError(f"{source.name}: it has no {wanted.market.name}; another one: --source polygon")
 
 
 def _asks(wanted: Wanted, source: Source, sessions: pl.DataFrame, now: datetime) -> list[Ask]:
@@ -247,8 +260,10 @@ def _doubts() -> pl.Expr:
     )
 
 
-def _of_length(rows: pl.DataFrame, timeframe: Timeframe) -> pl.DataFrame:
+def _of_length(rows: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
+    timeframe = wanted.timeframe
     if timeframe in MINUTES:
-        return from_minutes(rows, calendars.sessions().select("session", "ts_open", "ts_close"), MINUTES[timeframe])
+        hours = sessions_of(wanted.market).select("session", "ts_open", "ts_close")
+        return from_minutes(rows, hours, MINUTES[timeframe])
     days = rows.select("ticker", "session", "ts_event", *VALUES).sort("ticker", "session")
     return from_days(days, timeframe) if timeframe == "1w" or timeframe == "1mo" else days  # noqa: PLR1714 - narrows

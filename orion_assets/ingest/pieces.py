@@ -7,9 +7,8 @@ from datetime import date
 from itertools import pairwise
 from typing import Final
 
-from orion_assets import calendars
 from orion_assets.market_hours import sessions_for
-from orion_assets.markets import EQUITIES, market_named_in
+from orion_assets.markets import market_named_in
 from orion_assets.tables import Table
 
 # Rows of one piece, at most, where a session holds no more; a few hundred bytes each, several times over
@@ -31,9 +30,7 @@ def pieces(table: Table, tickers: int, start: date, end: date) -> list[tuple[dat
     """
     if not table.is_intraday:
         return [(start, end)]
-    market = market_named_in(table.name)
-    first, last = calendars.EXTENDED_HOURS.window
-    minutes = int((last - first).total_seconds() // 60) if market is EQUITIES else market.minutes
+    minutes = market_named_in(table.name).minutes
     at_once = max(1, MOST_ROWS // (minutes * tickers)) if tickers else 1
     bounds = [start, *sessions_for(table.name, start, end)["session"].to_list()[at_once::at_once], end]
     return list(pairwise(bounds))

@@ -23,7 +23,7 @@ from orion_assets.sources.files.source import FilesSource
 from orion_assets.sources.ladder import VixLadder, with_vix
 from orion_assets.sources.limiter import CallLog, Limiter, Rate, budget_of
 from orion_assets.sources.none import NoSource
-from orion_assets.sources.polygon.market_routes import market_routes
+from orion_assets.sources.polygon.market_routes import file_routes, market_routes
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
 from orion_assets.sources.protocols import Source
 from orion_assets.sources.routes import NO_FLOORS, Budget, Floors, Rights, Route
@@ -107,7 +107,9 @@ def routes_of_plan(settings: Settings, plan: PlanName, today: date) -> Sequence[
     rights = RIGHTS[plan]
     rate = _stated_rate(settings) if plan == settings.polygon_plan else None
     rights = replace(rights, rate=rate or rights.rate)
-    return [*polygon_routes(rights, today), *market_routes(rights, today, [*MARKETS.values()])]
+    markets = [*MARKETS.values()]
+    of_markets = [*file_routes(rights, today, markets), *market_routes(rights, today, markets)]
+    return [*polygon_routes(rights, today), *of_markets]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ _OUT_OF_HOURS: Final = Rule(
     "within_hours",
     ~pl.col("ts_open").is_between("ts_first", "ts_last", closed="left"),
     pl.format("{} is outside of the hours in which {} is traded", _shown("ts_open"), "session"),
-    "check the zone and bar_label of the source; where it trades longer, state the hours in calendars.EXTENDED_HOURS",
+    "check the zone and bar_label of the source; where it trades longer, state the market's hours in markets.py",
 )
 _OFF_GRID: Final = Rule(
     "on_the_minute",

@@ -18,7 +18,7 @@ def test_the_last_sessions_are_put_as_objects_and_the_settings_are_printed(tmp_p
     with running(tmp_path, *MARKET, *wanted) as (process, first, _):
         printed = dict(process.stdout.readline().rstrip("\n").split("=", 1) for _ in range(4))
 
-    assert first == "fake vendor: 4 objects in s3://flatfiles\n"
+    assert first == "fake vendor: 22 objects in s3://flatfiles\n"
     assert printed == {
         "ORION_POLYGON_S3_ENDPOINT_URL": s3_server.endpoint,
         "POLYGON_S3_ACCESS_KEY": "anything",
@@ -31,6 +31,10 @@ def test_the_last_sessions_are_put_as_objects_and_the_settings_are_printed(tmp_p
             key = f"us_stocks_sip/{length}_aggs_v1/2026/11/{day}.csv.gz"
             text = gzip.decompress(client.get_object(Bucket="flatfiles", Key=key)["Body"].read())
             assert text.startswith(b"ticker,volume,open,close,high,low,window_start,transactions\n")
+    # A session of currencies begins in the object of the day before
+    for folder, day in (("global_crypto", 20), ("global_forex", 18), ("us_indices", 19)):
+        key = f"{folder}/minute_aggs_v1/2026/11/2026-11-{day}.csv.gz"
+        assert client.get_object(Bucket="flatfiles", Key=key)["Body"].read()
     with pytest.raises(ClientError):
         client.get_object(Bucket="flatfiles", Key="us_stocks_sip/day_aggs_v1/2026/11/2026-11-18.csv.gz")
 

@@ -161,7 +161,7 @@ def test_a_ticker_without_bars_is_named(vendor, tmp_path):
     [
         (("--from", "2025-01-03", "--to", "2025-01-03"), "empty"),
         (("--from", "2035-01-03", "--to", "2035-01-08"), "has closed"),
-        (("X:SYNUSD",), "X:SYNUSD is one of crypto, and only equities are fetched at once"),
+        (("X:SYNUSD",), "X:SYNUSD (crypto), SAAA (equities) are of several markets"),
         (("--output", "bars"), "Name it .csv, .json or .parquet"),
         (("--output", "gone/bars.csv"), "there is no folder"),
         (("--source", "yahoo"), "--adjusted split"),

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from orion_assets.calendars import EXTENDED_HOURS, Hours, sessions, traded, trading_dates
+from orion_assets.calendars import EXTENDED_HOURS, sessions, traded, trading_dates
+from orion_assets.hours import Hours
 
 NEW_YORK = ZoneInfo("America/New_York")
 # SIPs from December 2026 on: Sunday 21:00 to Friday 20:00, the date changes at 20:00

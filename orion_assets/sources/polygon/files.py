@@ -1,11 +1,12 @@
 """Asks answered from Flat Files: which object holds a session, which of its rows are landed, what becomes of its bytes.
 
-One object is read once and gives everybody who is followed. A bar is assumed to have been known when the same vendor's
-REST tells it, a quarter of an hour after its end, though the object of a day comes the day after.
+One object is read once and gives everybody who is followed; a session of currencies is two of them. A bar is assumed to
+have been known when the same vendor's REST tells it, a quarter of an hour after its end, though the object of a day
+comes the day after.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -13,23 +14,22 @@ from typing import Final
 import polars as pl
 
 from orion_assets.errors import AnswerDistrusted, OrionError, SettingsError
-from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS, TABLES
+from orion_assets.markets import EQUITIES
+from orion_assets.schemas import TABLES
 from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.polygon import rows
 from orion_assets.sources.polygon.bucket import Bucket, Patience, Stored, open_client
-from orion_assets.sources.polygon.flatfiles import SETS, SUFFIX, FileSet, read_object
+from orion_assets.sources.polygon.flatfiles import FileSet, read_object
+from orion_assets.sources.polygon.holdings import HOLDINGS, OBJECT, joined
 from orion_assets.sources.protocols import Answer, Ask, Document, ObjectRead
 from orion_assets.sources.transport import is_on_this_machine
 
 LOG: Final = logging.getLogger(__name__)
-# Routes of polygon_routes by which objects are read
+# Routes by which objects are read
 FILE_ROUTES: Final = frozenset({"day_file", "minute_file"})
-_SETS: Final[Mapping[str, FileSet]] = {
-    RAW_DAILY_BARS.name: SETS["stocks_day"],
-    RAW_MINUTE_BARS.name: SETS["stocks_minute"],
-}
 _DATED: Final = r"/(\d{4}-\d{2}-\d{2})\.csv\.gz$"
-# The whole market has some 11,000; what has half of that is a part of itself
+# Of stocks the whole market has some 11,000; what has half of that is a part of itself. How many another market has on
+# a day, nobody outside knows: its objects are held against those beside them alone
 _LEAST_TICKERS: Final = 5_000
 _RATE: Final = Rate(100, 1.0)
 # Beyond its deadline a download may take this long to be given up
@@ -38,11 +38,11 @@ _GRACE_S: Final = 60.0
 
 @dataclass(frozen=True)
 class FlatFiles:
-    """The objects of stocks, day and minute aggregates.
+    """The objects of stocks, crypto, currencies and indices, day and minute aggregates.
 
     Attributes:
         bucket: Where they lie.
-        least_tickers: An object with fewer is taken for a part of itself.
+        least_tickers: An object of stocks with fewer is taken for a part of itself.
         keeps_bytes: Whether the objects are archived whole; else their rows alone are kept.
     """
 
@@ -50,24 +50,35 @@ class FlatFiles:
     least_tickers: int = 1
     keeps_bytes: bool = True
 
-    def listed(self, since: date | None) -> dict[str, dict[date, str]]:
-        """Give the version of every listed object: by raw table, by session.
+    def listed(self, since: date | None, datasets: Collection[str]) -> dict[str, dict[date, str]]:
+        """Give the version of every session whose objects are all listed: by raw table, by session.
 
         A set that cannot be listed is left out, with a warning: then calls answer what its objects would.
 
         Args:
             since: Earlier ones do not matter.
+            datasets: Raw tables; those that no objects hold are left out.
         """
         found: dict[str, dict[date, str]] = {}
-        for dataset, of in _SETS.items():
-            start = of.key(since).removesuffix(SUFFIX) if since else ""
-            try:
-                found[dataset] = _dated(self.bucket.listed(of.folder, start))
-            except SettingsError:
-                raise
-            except OrionError as e:
-                LOG.warning("%s. %s is planned without its files", e, dataset)
+        known: dict[str, dict[date, str] | None] = {}
+        for dataset, holding in HOLDINGS.items():
+            folder = holding.of.folder
+            if dataset not in datasets:
+                continue
+            if folder not in known:
+                known[folder] = self._listed(folder, holding.key_before(since))
+            if (objects := known[folder]) is not None:
+                found[dataset] = holding.versions(objects)
         return found
+
+    def _listed(self, folder: str, start: str) -> dict[date, str] | None:
+        try:
+            return _dated(self.bucket.listed(folder, start))
+        except SettingsError:
+            raise
+        except OrionError as e:
+            LOG.warning("%s. %s is planned without its files", e, folder)
+        return None
 
     def read(self, ask: Ask) -> Answer:
         """Answer for one session.
@@ -76,39 +87,50 @@ class FlatFiles:
             ask: Of one session, by one of FILE_ROUTES; minutes are given of its tickers, daily bars of everybody.
 
         Raises:
-            OrionError: As `Bucket.get`; AnswerDistrusted where the object, read twice, cannot be true.
+            OrionError: As `Bucket.get`; AnswerDistrusted where an object, read twice, cannot be true.
         """
-        of = _SETS[ask.dataset]
-        stored, held = self._believed(of, ask.start)
-        LOG.info("flat files: %s: %d bytes, %d rows", stored.key, len(stored.content), held.height)
-        told = held.with_row_index("_row", 1)
-        if of.minutes is None:
-            meant = rows.bars(rows.of_file(told).with_columns(session=pl.lit(ask.start)))
-        else:
-            meant = rows.minutes(rows.of_file(told.filter(pl.col("ticker").is_in(list(ask.tickers)))))
+        holding = HOLDINGS[ask.dataset]
+        (days,) = holding.days(ask.start, ask.end).values()
+        objects: list[Stored] = []
+        parts: list[pl.DataFrame] = []
+        tickers: set[str] = set()
+        for day in days:
+            stored, held = self._believed(holding.of, day, self.least_tickers if holding.market is EQUITIES else 1)
+            LOG.info("flat files: %s: %d bytes, %d rows", stored.key, len(stored.content), held.height)
+            told = holding.of_session(held, ask.start)
+            tickers.update(told["ticker"].unique())
+            mine = told if holding.is_daily else told.filter(pl.col("ticker").is_in(list(ask.tickers)))
+            parts.append(mine.with_columns(pl.lit(len(objects)).alias(OBJECT)))
+            objects.append(stored)
+        meant = holding.meaning(pl.concat(parts), ask.start)
+        said = [
+            rows.said(TABLES[ask.dataset], meant.filter(pl.col(OBJECT) == place), f"/{each.key}", each.sha256)
+            for place, each in enumerate(objects)
+        ]
+        documents = tuple(Document(f"/{each.key}", each.sha256, each.content) for each in objects)
         return Answer(
-            rows.said(TABLES[ask.dataset], meant, f"/{stored.key}", stored.sha256),
-            (Document(f"/{stored.key}", stored.sha256, stored.content),) if self.keeps_bytes else (),
-            stored.sha256,
-            ask.tickers if of.minutes else (),
-            objects={ask.start: ObjectRead(stored.version, held["ticker"].n_unique())},
+            pl.concat(said),
+            documents if self.keeps_bytes else (),
+            objects[-1].sha256,
+            () if holding.is_daily else ask.tickers,
+            objects={ask.start: ObjectRead(joined([each.version for each in objects]), len(tickers))},
             untold=rows.UNTOLD_BY_FILES,
             tells_more=rows.TOLD_BY_FILES,
         )
 
-    def _believed(self, of: FileSet, day: date) -> tuple[Stored, pl.DataFrame]:
+    def _believed(self, of: FileSet, day: date, least: int) -> tuple[Stored, pl.DataFrame]:
         try:
-            return self._once(of, day)
+            return self._once(of, day, least)
         except AnswerDistrusted as e:
             if not e.is_worth_asking:
                 raise
             LOG.warning("%s. It is asked for once more", e)
-        return self._once(of, day)
+        return self._once(of, day, least)
 
-    def _once(self, of: FileSet, day: date) -> tuple[Stored, pl.DataFrame]:
+    def _once(self, of: FileSet, day: date, least: int) -> tuple[Stored, pl.DataFrame]:
         stored = self.bucket.get(of.key(day))
         try:
-            return stored, read_object(of, day, stored.content, least_tickers=self.least_tickers)
+            return stored, read_object(of, day, stored.content, least_tickers=least)
         except AnswerDistrusted as e:
             told = f"polygon: flat files: {e}. Nothing of the object is landed"
             raise AnswerDistrusted(told, is_worth_asking=e.is_worth_asking) from e

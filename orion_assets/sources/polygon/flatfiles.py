@@ -67,7 +67,8 @@ class FileSet:
         return f"{self.folder}/{day:%Y/%m/%Y-%m-%d}{SUFFIX}"
 
 
-# Columns and zones of crypto and forex are those of stocks and of UTC, unverified: no key was at hand
+# Columns and zones of crypto and forex are those of stocks and of UTC, unverified: no key was at hand. That their pairs
+# have a hyphen (X:BTC-USD) is what others who read them say
 _MARKETS: Final[Mapping[str, tuple[str, Mapping[str, pl.DataType], tzinfo]]] = {
     "stocks": ("us_stocks_sip", COLUMNS, NEW_YORK),
     "indices": ("us_indices", _INDEX_COLUMNS, NEW_YORK),

@@ -1,18 +1,24 @@
 """The routes of Polygon to its other markets. No requests and no rows here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
-from orion_assets.markets import CRYPTO, FX, Market
+from orion_assets.markets import CRYPTO, FX, INDICES, Market
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS, table_of
-from orion_assets.sources.polygon.routes import BARS_PER_PAGE
+from orion_assets.sources.polygon.routes import BARS_PER_PAGE, FILES_BUDGET, LEAST_TICKERS_FOR_A_FILE
 from orion_assets.sources.routes import MARKET_CALL, Budget, Rights, Route
 
 # Pairs of crypto, and shares of every kind with those over the counter
 _PAIRS: Final = 600
 _WITH_OTC: Final = 23_000
+# Tickers of a day, and minutes of them all, in the objects of a market: ceilings of sizes, and estimates
+_IN_OBJECTS: Final[Mapping[str, tuple[int, int]]] = {
+    CRYPTO.name: (_PAIRS, 800_000),
+    FX.name: (1_750, 2_000_000),
+    INDICES.name: (11_500, 4_000_000),
+}
 INCLUDES_OTC: Final = "include_otc=true"
 
 
@@ -34,6 +40,45 @@ def market_routes(rights: Rights, today: date, markets: Sequence[Market]) -> Ite
             is_final = not has_evening or (rights.has_today and route.dataset == datasets(market)[0])
             until = tomorrow if is_final else today
             yield replace(route, floor=floor, is_rolling=floor is not None, not_yet_from=until)
+
+
+def file_routes(
+    rights: Rights, today: date, markets: Sequence[Market], listed: Mapping[str, frozenset[date]] | None = None
+) -> Iterator[Route]:
+    """Give the routes of some markets to their Flat Files: none where the subscription has no files.
+
+    Args:
+        rights: What the subscription allows.
+        today: New York's date, which has no object yet.
+        markets: Those without objects have no such route.
+        listed: As for `polygon_routes`.
+    """
+    for market in markets if rights.has_flat_files else ():
+        if market.name not in _IN_OBJECTS:
+            continue
+        tickers, bars = _IN_OBJECTS[market.name]
+        for dataset in datasets(market):
+            # Days of currencies are made of minutes
+            is_day = dataset == datasets(market)[0] and market is not FX
+            count, size = (tickers, 22.0) if is_day else (bars, 10.0)
+            yield Route(
+                name="day_file" if is_day else "minute_file",
+                dataset=dataset,
+                scope="market",
+                budget=FILES_BUDGET,
+                rows_per_session=count,
+                # A session of currencies is in two objects
+                page=count // 2 if market is FX else None,
+                window=1,
+                rank=0,
+                least_tickers=LEAST_TICKERS_FOR_A_FILE,
+                bytes_per_row=size,
+                disk_per_row=size,
+                floor=rights.floor(today),
+                is_rolling=rights.floor(today) is not None,
+                not_yet_from=today,
+                listed=(listed or {}).get(dataset),
+            )
 
 
 def with_otc(route: Route) -> Route:

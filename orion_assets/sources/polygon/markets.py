@@ -59,16 +59,16 @@ def question(ask: Ask) -> Question:
         return Question(
             request,
             lambda page, _: rows.market_days(page, ask.start, _ZONES[market.name]),
-            lambda placed: _days(placed, market),
+            lambda placed: days(placed, market),
             ("T", *required),
         )
     (ticker,) = ask.tickers
     if ask.dataset == datasets(market)[1]:
         request, place = _between(ticker, "minute", market, ask)
-        return Question(request, place, lambda placed: _minutes(placed, market), required)
+        return Question(request, place, lambda placed: minutes(placed, market), required)
     if market is FX:
         request, place = _between(ticker, "hour", market, ask)
-        return Question(request, place, lambda placed: _days(folded(placed, market), market), required)
+        return Question(request, place, lambda placed: days(folded(placed, market), market), required)
     span = (ask.start, ask.end)
 
     def of_range(page: pl.DataFrame, envelope: Mapping[str, Any]) -> pl.DataFrame:
@@ -76,19 +76,21 @@ def question(ask: Ask) -> Question:
         return rows.ticker_days(page, ticker, span, _ZONES[market.name])
 
     request = requests.range_bars(ticker, "day", ask.start, ask.end - _DAY)
-    return Question(request, of_range, lambda placed: _days(placed, market), required)
+    return Question(request, of_range, lambda placed: days(placed, market), required)
 
 
-def folded(hours: pl.DataFrame, market: Market) -> pl.DataFrame:
-    """Fold hours into the market's own sessions.
+def folded(hours: pl.DataFrame, market: Market, *kept: str) -> pl.DataFrame:
+    """Fold hours, or minutes, into the market's own sessions.
 
     Args:
-        hours: `ticker`, `ts_open` (UTC), `_row` and the fields of a page, sorted by `ts_open`.
+        hours: `ticker`, `ts_open` (UTC), `_row` and the fields of a page; those of a ticker sorted by `ts_open`.
         market: Whose sessions.
+        kept: Further columns, of which a session has the first.
 
     Returns:
         A row a session: `ticker`, `session`, the first `_row`, the fields, every `problem` of its hours. An hour of no
-        session makes a day that is none, which is held back with that reason.
+        session makes a day that is none, which is held back with that reason. Minutes give what their hours give, but
+        for `vw`, which is null unless all have one.
     """
     is_whole = pl.col("vw").null_count() == 0
     mean = ((pl.col("vw") * pl.col("v")).sum() / pl.col("v").sum()).fill_nan(None)
@@ -97,11 +99,12 @@ def folded(hours: pl.DataFrame, market: Market) -> pl.DataFrame:
         hours.with_columns(session=trading_dates(market, pl.col("ts_open")))
         .group_by("ticker", "session", maintain_order=True)
         .agg(
-            pl.col("_row", "o").first(),
+            pl.col("_row", "o", *kept).first(),
             pl.col("h").max(),
             pl.col("l").min(),
             pl.col("c").last(),
-            pl.col("v").sum(),
+            # The vendor's own have six decimals; what a sum has beyond depends on what was added to what first
+            pl.col("v").sum().round(6),
             vw=pl.when(is_whole).then(mean),
             n=pl.when(pl.col("n").null_count() == 0).then(pl.col("n").sum()),
             problem=pl.when(problem != "").then(problem),
@@ -139,11 +142,13 @@ def _refuse(wrong: pl.DataFrame, what: str) -> None:
         )
 
 
-def _days(placed: pl.DataFrame, market: Market) -> pl.DataFrame:
+def days(placed: pl.DataFrame, market: Market) -> pl.DataFrame:
+    """Give rows of a market's raw daily bars, without provenance, of placed days: `ticker`, `session`, the fields."""
     return _named(filing.bars(placed, sessions_of(market)), market)
 
 
-def _minutes(placed: pl.DataFrame, market: Market) -> pl.DataFrame:
+def minutes(placed: pl.DataFrame, market: Market) -> pl.DataFrame:
+    """Give rows of a market's raw minute bars, without provenance, of minutes: `ticker`, `ts_open`, the fields."""
     dated = placed.with_columns(session=trading_dates(market, pl.col("ts_open")), ts_event=pl.col("ts_open") + _MINUTE)
     return _named(dated, market)
 

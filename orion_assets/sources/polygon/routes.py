@@ -10,15 +10,16 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
+from orion_assets.markets import EQUITIES
 from orion_assets.sources.limiter import Rate
 from orion_assets.sources.routes import MARKET_CALL, Budget, Rights, Route
 
 FIRST_SESSION: Final = date(2003, 9, 10)
-EXTENDED_MINUTES: Final = 960
 BARS_PER_PAGE: Final = 50_000
 REFERENCE_PER_PAGE: Final = 1_000
 # Below that, ranges of single tickers take fewer bytes than the whole market's file
 LEAST_TICKERS_FOR_A_FILE: Final = 10
+FILES_BUDGET: Final = Budget("polygon_files", Rate(100, 1.0))
 _TICKERS: Final = 11_500
 _MARKET_MINUTES: Final = 2_000_000
 
@@ -35,7 +36,7 @@ def polygon_routes(
     today: date,
     listed: Mapping[str, frozenset[date]] | None = None,
     *,
-    minutes: int = EXTENDED_MINUTES,
+    minutes: int = EQUITIES.minutes,
 ) -> tuple[Route, ...]:
     """Give the routes of a key, the best first.
 
@@ -128,14 +129,13 @@ def _reference(budget: Budget) -> tuple[Route, ...]:
 
 def _files(listed: Mapping[str, frozenset[date]]) -> tuple[Route, ...]:
     """One object a session; a compressed row is a tenth of the same row as JSON."""
-    budget = Budget("polygon_files", Rate(100, 1.0))
     sizes = {"day_file": ("raw_daily_bars", _TICKERS, 22.0), "minute_file": ("raw_minute_bars", _MARKET_MINUTES, 10.0)}
     return tuple(
         Route(
             name=name,
             dataset=dataset,
             scope="market",
-            budget=budget,
+            budget=FILES_BUDGET,
             rows_per_session=rows,
             window=1,
             rank=0,

@@ -129,14 +129,13 @@ class PolygonSource:
     def routes(self, today: date) -> Sequence[Route]:
         """Give its routes under the rights of its key, the best first; `today` is New York's date."""
         objects = self._objects_listed(today)
-        found = polygon_routes(self._rights, today, {name: frozenset(days) for name, days in objects.items()})
+        days = {name: frozenset(versions) for name, versions in objects.items()}
+        found = polygon_routes(self._rights, today, days)
         of_equities = [route for route in found if route.dataset in self._readers]
-        of_files = [
-            replace(route, versions=objects[route.dataset])
-            for route in of_equities
-            # Of shares over the counter the files hold nothing, and would say that nobody traded them
-            if route.name in FILE_ROUTES and route.dataset in objects and not self._has_otc
-        ]
+        # Of shares over the counter the files hold nothing, and would say that nobody traded them
+        in_files = [route for route in of_equities if route.name in FILE_ROUTES and not self._has_otc]
+        in_files += market_routes.file_routes(self._rights, today, self._markets, days)
+        of_files = [replace(each, versions=objects[each.dataset]) for each in in_files if each.dataset in objects]
         others = market_routes.market_routes(self._rights, today, self._markets)
         of_calls = [*(route for route in of_equities if route.name not in FILE_ROUTES), *others]
         told = with_floors(of_calls, self._reach.floors.of(self.budget), today)
@@ -186,7 +185,7 @@ class PolygonSource:
         if self._reach.files is None or not self._rights.has_flat_files:
             return {}
         if self._objects is None:
-            self._objects = self._reach.files.listed(self._rights.floor(today))
+            self._objects = self._reach.files.listed(self._rights.floor(today), self.datasets)
         return self._objects
 
     def _of_market(self, ask: Ask) -> Answer:

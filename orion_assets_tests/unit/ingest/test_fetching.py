@@ -141,10 +141,12 @@ def test_prices_before_a_split_that_cannot_be_believed_are_left_out_and_said(spl
 
 
 @pytest.mark.parametrize(("ticker", "market"), [("X:BTCUSD", "crypto"), ("I:VIX", "indices"), ("C:EURUSD", "fx")])
-def test_a_ticker_of_another_market_is_refused_before_anything_is_asked(vendor, polygon, ticker, market):
+def test_a_market_that_the_source_does_not_supply_is_refused_before_anything_is_asked(vendor, polygon, ticker, market):
     before = len(vendor.journal)
 
-    with pytest.raises(ValueError, match=f"{ticker} is one of {market}, and only equities.*orion tickers add {ticker}"):
+    with pytest.raises(ValueError, match=f"polygon: it has no {market}"):
+        prepared(wanted(ticker), polygon, NOW)
+    with pytest.raises(ValueError, match="are of several markets"):
         prepared(wanted("AURA", ticker), polygon, NOW)
 
     assert len(vendor.journal) == before

@@ -6,7 +6,7 @@ import pytest
 from orion_assets.markets import CRYPTO, FX, INDICES, MARKETS, OPTIONS
 from orion_assets.sources.alpaca.routes import alpaca_routes
 from orion_assets.sources.limiter import Rate
-from orion_assets.sources.polygon.market_routes import datasets, market_routes
+from orion_assets.sources.polygon.market_routes import datasets, file_routes, market_routes
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
 from orion_assets.sources.routes import Budget, Rights, Route
 
@@ -105,6 +105,24 @@ def test_a_file_is_there_when_it_is_listed():
     assert of("minute_file", "starter", listed=listed).refusal(date(2026, 11, 18)) is None
     # What was not listed at all is taken to be there
     assert of("day_file", "starter", listed=listed).refusal(YESTERDAY) is None
+
+
+def test_files_of_other_markets_are_for_paid_keys_and_for_those_markets_that_have_some():
+    every = list(MARKETS.values())
+    found = {route.dataset: route for route in file_routes(RIGHTS["starter"], TODAY, every)}
+
+    assert list(file_routes(RIGHTS["free"], TODAY, every)) == []
+    assert {name: route.name for name, route in found.items()} == {
+        "raw_daily_bars_crypto": "day_file",
+        "raw_minute_bars_crypto": "minute_file",
+        "raw_daily_bars_fx": "minute_file",
+        "raw_minute_bars_fx": "minute_file",
+        "raw_daily_bars_indices": "day_file",
+        "raw_minute_bars_indices": "minute_file",
+    }
+    assert {route.refusal(TODAY) for route in found.values()} == {"not_yet"}
+    assert {route.refusal(YESTERDAY) for route in found.values()} == {None}
+    assert {route.rank for route in found.values()} == {0}
 
 
 def test_the_free_key_has_five_calls_a_minute():

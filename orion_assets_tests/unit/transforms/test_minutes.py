@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from orion_assets import calendars
-from orion_assets.calendars import Hours
+from orion_assets.hours import Hours
 from orion_assets.schemas import CLEAN_MINUTE_BARS, QUARANTINE, RAW_MINUTE_BARS
 from orion_assets.transforms.bars import BAR_RULES
 from orion_assets.transforms.minutes import RULES, clean_minute_bars
