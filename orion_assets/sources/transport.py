@@ -6,8 +6,7 @@ what is given up is decided here. The key travels in a header and is in no error
 
 import hashlib
 import logging
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -30,7 +29,7 @@ from orion_assets.errors import (
     SettingsError,
     SourceUnavailable,
 )
-from orion_assets.sources.breaker import Breaker
+from orion_assets.sources.breaker import Breaker, left_alone
 from orion_assets.sources.limiter import LONGEST_CLOSE_S, Limiter, Pause
 from orion_assets.sources.wire import Reply, Unreachable, Wire
 
@@ -156,7 +155,6 @@ class Transport:
         self._policy = policy
         self._clock = clock
         self._pause = pause
-        self._uptime = uptime
         self._breaker = Breaker(uptime, threshold=policy.failures)
         self._refused: KeyRefused | None = None
         self._wire = Wire(vendor.headers, deadline_s=policy.deadline_s, most_bytes=policy.most_bytes)
@@ -225,7 +223,8 @@ class Transport:
         for number in range(self._policy.refusals):
             if self._refused is not None:
                 raise self._refused
-            with self._told_to_breaker():
+            self._demand_breaker()
+            with self._breaker.watched(Passing):
                 with self._limiter.slot():
                     reply = self._sent(target)
                 if reply.status != 429:
@@ -237,24 +236,13 @@ class Transport:
             retry_after_s=LONGEST_CLOSE_S,
         )
 
-    @contextmanager
-    def _told_to_breaker(self) -> Generator[None]:
-        """Make a call if the breaker lets it, and tell it what came: whatever is no failure is an answer."""
-        began = self._uptime()
+    def _demand_breaker(self) -> None:
+        """Refuse a call that the breaker does not let through."""
         if left := self._breaker.ask():
-            told = f"{self._vendor.name}: it does not answer; the next try is due in {left:.0f} s"
+            told = left_alone(self._vendor.name, left)
             if left > self._policy.longest_wait_s:
-                raise SourceUnavailable(told, retry_after_s=left)
+                raise SourceUnavailable(f"{told}. The next run asks again", retry_after_s=left)
             raise Passing(told, after_s=left)
-        try:
-            yield
-        except Passing:
-            self._breaker.failed(began)
-            raise
-        except OrionError:
-            self._breaker.succeeded()
-            raise
-        self._breaker.succeeded()
 
     def _sent(self, target: httpx.URL) -> Reply:
         try:
