@@ -106,8 +106,6 @@ class AlphaVantageSource:
                 budget=Budget(self.name, self._rate),
                 rows_per_session=1,
                 window=_FULL if self._is_full else COMPACT,
-                # After the sources that tell a range, or several tickers, in one call
-                rank=3,
                 floor=calendars.FIRST_DATE if self._is_full else reach[0],
                 is_rolling=not self._is_full,
                 not_yet_from=today,
