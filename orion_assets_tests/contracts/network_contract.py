@@ -17,14 +17,12 @@ from polars.testing import assert_frame_equal
 from orion_assets.errors import AnswerDistrusted, KeyRefused, OrionError, SettingsError, SourceUnavailable
 from orion_assets.schemas import TABLES
 from orion_assets.sources.protocols import (
-    RECONCILIATION,
     TS_ASSUMED,
     TS_STATED,
     Answer,
     Ask,
     last_session_of,
     listed_by,
-    reconciliation_of,
     said_schema,
 )
 from orion_assets_tests.far_sides import KEY, FarSide
@@ -137,11 +135,6 @@ class NetworkSourceContract:
         assert not far.targets, "a wrong call is not sent"
         assert far.source.is_local is False
         assert {last_session_of(far.source, dataset) for dataset in far.datasets} == {None}
-
-    def test_what_it_gives_to_compare_with_has_the_shape_of_it(self, far):
-        told = reconciliation_of(far.source, self.TICKERS, self.START, self.END)
-
-        assert dict(told.schema) == dict(RECONCILIATION)
 
     def test_a_closed_source_opens_again(self, far):
         self.owed(far, "closing")
