@@ -198,9 +198,9 @@ def judge(response: Response) -> None:
     if "apikey" in said and "invalid or missing" in said:
         raise KeyRefused(f"{told}. Nothing more is sent with this key; set a valid one")
     if "premium" in said and "rate limit" not in said and "requests per day" not in said:
-        raise NotEntitled(told)
+        raise NotEntitled(f"{told}. Get the plan that includes it, or set ORION_SOURCE to another")
     if "Error Message" in envelope:
-        raise RequestRejected(f"{told}. Asking again is in vain; is the ticker spelled as Alpha Vantage spells it?")
+        raise RequestRejected(f"{told}. Asking again is in vain: check how Alpha Vantage spells the ticker")
     if said:
         raise SourceUnavailable(f"{told}. The next run asks again", retry_after_s=RATE.window_s / RATE.calls)
     raise Passing(f"HTTP 200 without {_SERIES!r}")

@@ -25,7 +25,7 @@ from orion_assets.sources.protocols import (
     listed_by,
     said_schema,
 )
-from orion_assets_tests.far_sides import KEY, FarSide
+from orion_assets_tests.far_sides import KEY, FarSide, says_what_next
 
 # What the other side does, and what a caller must learn of it
 FAULTS: Mapping[str, type[OrionError]] = {
@@ -178,6 +178,7 @@ class NetworkSourceContract:
             with pytest.raises(FAULTS[fault], match=far.source.name) as caught:
                 far.source.read(self.ask(far, dataset))
 
+            assert says_what_next(str(caught.value)), str(caught.value)
             assert 1 <= len(far.targets) - before <= far.most_requests, dataset
             assert not far.has_key or KEY not in str(caught.value) + caplog.text
             far.fault = ""

@@ -21,7 +21,7 @@ from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.protocols import Answer, Ask
 from orion_assets.sources.routes import Budget, Route
 from orion_assets.sources.symbology import spelled
-from orion_assets.sources.transport import Policy, Response, Transport, Vendor
+from orion_assets.sources.transport import DISTRUSTED, Policy, Response, Transport, Vendor
 
 BASE_URL: Final = "https://data.alpaca.markets"
 FEEDS: Final = ("sip", "iex", "delayed_sip", "otc", "boats", "overnight")
@@ -165,8 +165,7 @@ class AlpacaSource:
         while token is not None:
             if token in seen or len(seen) >= request.most_pages:
                 raise AnswerDistrusted(
-                    f"alpaca: {request.path}: its pages go round, or are more than {request.most_pages}; nothing of the"
-                    " answer is landed"
+                    f"alpaca: {request.path}: its pages go round, or are more than {request.most_pages}. {DISTRUSTED}"
                 )
             seen.add(token)
             token = self._transport.get(request.path, request.page(token).params, taken)

@@ -30,7 +30,7 @@ from orion_assets.errors import (
 )
 from orion_assets.sources.breaker import Breaker, left_alone
 from orion_assets.sources.limiter import Limiter, Pause
-from orion_assets.sources.transport import is_on_this_machine
+from orion_assets.sources.transport import DISTRUSTED, REJECTED, is_on_this_machine
 
 T = TypeVar("T")
 BUCKET: Final = "flatfiles"
@@ -40,6 +40,7 @@ _KEY_REFUSED: Final = frozenset(
 )
 _CHUNK: Final = 1024**2
 _MOST_PAGES: Final = 100
+_BY_CALLS: Final = "These keys cannot read it: the next run asks by calls in its place, orion plan shows which"
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,8 @@ class Bucket:
                 return
             asked["ContinuationToken"] = page["NextContinuationToken"]
         raise AnswerDistrusted(
-            f"flat files: the list of {folder}/ has more than {_MOST_PAGES} pages; it is not believed"
+            f"flat files: the list of {folder}/ has more than {_MOST_PAGES} pages and is not believed. The next run"
+            " asks by calls in its place, orion plan shows which"
         )
 
     def _patiently(self, ask: Callable[[], T], subject: str) -> T:
@@ -235,9 +237,7 @@ class Bucket:
         # What is not read to its end would keep its connection
         with closing(answer["Body"]) as body:
             if size > self._patience.most_bytes:
-                raise AnswerDistrusted(
-                    f"flat files: {key}: {size} bytes, more than any such object has; it is not read"
-                )
+                raise AnswerDistrusted(f"flat files: {key}: {size} bytes, more than any such object has. {DISTRUSTED}")
             content = self._body(body, key)
         if len(content) != size:
             raise SourceUnavailable(f"flat files: {key}: {len(content)} of {size} bytes came. The next run asks again")
@@ -270,14 +270,14 @@ def _refusal(subject: str, error: ClientError) -> OrionError:
     if code in _KEY_REFUSED or status == 401:
         return KeyRefused(f"{told}. Set valid POLYGON_S3_ACCESS_KEY and POLYGON_S3_SECRET_KEY")
     if status == 403:
-        return NotEntitled(f"{told}. The plan of these keys does not include it", is_by_date=True)
+        return NotEntitled(f"{told}. {_BY_CALLS}", is_by_date=True)
     if code == "NoSuchBucket":
         return SettingsError(f"{told}. There is no bucket {BUCKET}; check ORION_POLYGON_S3_ENDPOINT_URL")
     if status == 404:
-        return NotFound(told)
+        return NotFound(f"{told}. {_BY_CALLS}")
     if status >= 500 or status == 429 or code in {"SlowDown", "RequestTimeout"}:
         return SourceUnavailable(f"{told}. The next run asks again")
-    return RequestRejected(f"{told}. Asking again is in vain")
+    return RequestRejected(f"{told}. {REJECTED}")
 
 
 def _short(text: str) -> str:

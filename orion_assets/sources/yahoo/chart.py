@@ -65,7 +65,9 @@ def _result(chart: Mapping[str, Any]) -> dict[str, Any]:
     if chart.get("error") is not None:
         error = object_of(chart["error"], "error")
         told = f"{text_of(error, 'code')}: {text_of(error, 'description')}"
-        raise NotFound(f"yahoo: {told}") if error.get("code") == "Not Found" else Passing(f"Yahoo says {told}")
+        if error.get("code") == "Not Found":
+            raise NotFound(f"yahoo: {told}. Check how the ticker is spelled, and the dates")
+        raise Passing(f"Yahoo says {told}")
     results = rows_of(chart.get("result"), "result")
     if len(results) != 1:
         raise Passing(f"the chart holds {len(results)} results, not one")

@@ -15,7 +15,7 @@ from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.protocols import Answer, Ask
 from orion_assets.sources.routes import Budget, Route
 from orion_assets.sources.symbology import spelled
-from orion_assets.sources.transport import Passing, Response
+from orion_assets.sources.transport import DISTRUSTED, Passing, Response
 from orion_assets.sources.yahoo.chart import Chart, parse
 from orion_assets.sources.yahoo.wire import DEADLINE_S, ChartWire, YfinanceWire
 
@@ -100,10 +100,12 @@ class YahooSource:
         (ticker,) = ask.tickers
         symbol = spelled(ticker, "yahoo")
         if symbol is None:
-            raise NotFound(f"yahoo: {ticker}: how it is spelled there is not known, so it is not asked for")
+            raise NotFound(f"yahoo: {ticker}: how it is spelled there is not known; ask another source for it")
         chart, response = self._chart(symbol, ask.start, ask.end)
         if chart.currency != "USD":
-            raise NotFound(f"yahoo: {ticker} is in {chart.currency} there, and no prices in US dollars are told")
+            raise NotFound(
+                f"yahoo: {ticker} is in {chart.currency} there, not in US dollars; ask another source for it"
+            )
         absent = dict.fromkeys(("vwap", "trade_count"), pl.lit(None, pl.Float64))
         gathering = Gathering(RAW_DAILY_BARS, self.name)
         gathering.add(filing.bars(chart.days.with_columns(ticker=pl.lit(ticker), session="date", **absent)), response)
@@ -116,12 +118,14 @@ class YahooSource:
             chart = parse(response.body)
         except Passing as e:
             raise SourceUnavailable(f"yahoo: {symbol}: {e}. The next run asks again") from e
+        except AnswerDistrusted as e:
+            raise AnswerDistrusted(f"yahoo: {symbol}: {e}. {DISTRUSTED}", is_worth_asking=e.is_worth_asking) from e
         if chart.symbol != symbol:
-            raise AnswerDistrusted(f"yahoo: it is about {chart.symbol!r}, and {symbol} was asked for")
+            raise AnswerDistrusted(f"yahoo: it is about {chart.symbol!r}, and {symbol} was asked for. {DISTRUSTED}")
         outside = chart.days.filter(~pl.col("date").is_between(start, end, closed="left"))
         if outside.height:
             day = outside["date"][0]
-            raise AnswerDistrusted(f"yahoo: {symbol}: it tells of {day}, outside of [{start}, {end})")
+            raise AnswerDistrusted(f"yahoo: {symbol}: it tells of {day}, outside of [{start}, {end}). {DISTRUSTED}")
         return chart, response
 
 

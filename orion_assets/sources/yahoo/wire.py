@@ -11,7 +11,7 @@ from orion_assets.clock import Uptime, uptime
 from orion_assets.errors import AnswerDistrusted, SettingsError, SourceUnavailable
 from orion_assets.sources.breaker import Breaker, left_alone
 from orion_assets.sources.limiter import LONGEST_CLOSE_S, Limiter
-from orion_assets.sources.transport import Response
+from orion_assets.sources.transport import DISTRUSTED, Response
 
 URL: Final = "https://query2.finance.yahoo.com/v8/finance/chart/"
 DEADLINE_S: Final = 30.0
@@ -56,11 +56,13 @@ class YfinanceWire:
         if got is None or got.status_code == 429:
             raise self._spent(symbol)
         if got.status_code not in {200, 404}:
-            raise SourceUnavailable(_status(symbol, got.status_code))
+            raise _unavailable(symbol, got.status_code)
         body = bytes(got.content)
         if len(body) > MOST_BYTES:
             # yfinance holds it before anybody can say how much is enough; it goes no further
-            raise AnswerDistrusted(f"yahoo: {symbol}: an answer of {len(body):,} bytes, and no chart has that many")
+            raise AnswerDistrusted(
+                f"yahoo: {symbol}: an answer of {len(body):,} bytes, and no chart has that many. {DISTRUSTED}"
+            )
         # Without the crumb, which is as good as a key
         told = f"{url}?{urlencode(params)}"
         return Response(told, got.status_code, {}, body, hashlib.sha256(body).hexdigest())
@@ -76,7 +78,7 @@ class YfinanceWire:
             except (OSError, exceptions.YFException) as e:
                 raise SourceUnavailable(f"yahoo: {symbol}: {type(e).__name__}: {e}. The next run asks again") from e
         if got.status_code >= 500:
-            raise SourceUnavailable(_status(symbol, got.status_code))
+            raise _unavailable(symbol, got.status_code)
         return got
 
     def _spent(self, symbol: str) -> SourceUnavailable:
@@ -87,8 +89,8 @@ class YfinanceWire:
         )
 
 
-def _status(symbol: str, status: int) -> str:
-    return f"yahoo: {symbol}: HTTP {status}. The next run asks again"
+def _unavailable(symbol: str, status: int) -> SourceUnavailable:
+    return SourceUnavailable(f"yahoo: {symbol}: HTTP {status}. The next run asks again")
 
 
 def _loaded(name: str) -> ModuleType:

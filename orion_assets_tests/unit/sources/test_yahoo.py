@@ -242,7 +242,7 @@ def test_a_chart_without_volumes_and_a_day_without_one_are_sound():
     [
         ("AAA.WS", "how it is spelled there is not known", []),
         ("AAA.U", "how it is spelled there is not known", []),
-        ("AAPL", "no prices in US dollars", ["AAPL"]),
+        ("AAPL", "in EUR there, not in US dollars", ["AAPL"]),
     ],
 )
 def test_whom_yahoo_does_not_tell_in_dollars_is_not_there(ticker, says, asked):
