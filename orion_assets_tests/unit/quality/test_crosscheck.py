@@ -69,7 +69,7 @@ def test_what_the_coarser_of_two_vendors_rounds_is_no_difference(own, other, is_
 
 
 def test_a_tick_as_traded_is_smaller_after_a_split_and_is_still_a_difference():
-    traded = bars([100.0, 100.01, 100.02, 100.03, 100.04])
+    traded = bars([100.0, 100.01, 100.02, 100.03, 100.04]).with_columns(pl.col(PRICES).round(2))
     own = traded.with_columns(pl.col(PRICES) / 28)
 
     # 100.01 / 28 in the seven digits of single precision, and a tick beside it
@@ -97,10 +97,15 @@ def test_a_missing_split_is_named_with_the_session_from_which_both_agree():
 
 
 def test_a_split_of_the_last_days_is_told_too():
-    told = found(bars([100.0, 101.0]), bars([200.0, 202.0]), allowed=Allowed(volume_pct=1))
+    # Another ticker, whose sessions begin anew, and a later split of its own
+    own = pl.concat([bars([100.0, 101.0]), bars([10.0, 11.0, 12.0], ticker="BOLT")])
+    other = pl.concat([bars([200.0, 202.0]), bars([30.0, 33.0, 12.0], ticker="BOLT")])
 
-    assert set(told["likely_cause"]) == {
-        "a split that one of the two lacks: its prices are 2.0 times ours up to the last session compared"
+    told = dict(found(own, other).select("ticker", "likely_cause").unique().iter_rows())
+
+    assert told == {
+        "ACME": "a split that one of the two lacks: its prices are 2.0 times ours up to the last session compared",
+        "BOLT": f"a split that one of the two lacks: its prices are 3.0 times ours before {DAYS[2]}",
     }
 
 
