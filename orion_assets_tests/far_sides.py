@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,20 @@ KEY = "sk-very-secret-42"
 CLOCK = FixedClock(datetime(2026, 11, 21, 12, tzinfo=UTC))
 ATTEMPTS = 2
 _HTML = b"<!DOCTYPE html><html><body>We are down for maintenance</body></html>"
+
+
+# What an error ends with, in one of these words: what its reader does, or what is done without him
+_WHAT_NEXT = re.compile(
+    r"\b(asks? (again|by calls|another)|make real|orion [a-z]+|set|lower|check|name|get (one|a plan|the plan)|"
+    r"call again|install|choose)\b",
+    re.IGNORECASE,
+)
+
+
+def says_what_next(message: str) -> bool:
+    """Say whether the last clause of an error, after a stop, a semicolon or a colon, tells what comes next."""
+    *before, last = re.split(r"[.;:] ", message.rstrip("."))
+    return bool(before and _WHAT_NEXT.search(last))
 
 
 class FarSide(Protocol):

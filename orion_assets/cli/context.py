@@ -37,6 +37,13 @@ class Call:
         said = {name: value for name, value in values.items() if value is not None}
         return replace(self, fixed=self.settings.model_copy(update=said)) if said else self
 
+    def asking(self, source: str | None) -> "Call":
+        """The call with another source; ORION_CALLS_PER_MINUTE speaks of that of the settings, and of no other."""
+        found = self.settings
+        if source is None or source == found.source:
+            return self
+        return replace(self, fixed=found.model_copy(update={"source": source, "calls_per_minute": None}))
+
     def with_source(self) -> Settings:
         """The settings, or a refusal that names what to set."""
         found = self.settings

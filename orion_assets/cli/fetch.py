@@ -54,7 +54,7 @@ def fetch(
     whole ones that are over. The calls are planned and said first, and count against the same budget as all others.
     """
     # Whoever names a timeframe asks for it, whatever backfills ask for
-    call: Call = ctx.obj.changed(source=source, max_in_flight=max_in_flight, datasets=_DATASETS)
+    call: Call = ctx.obj.asking(source).changed(max_in_flight=max_in_flight, datasets=_DATASETS)
     market = market_asked(list(tickers), adjusted)
     if market is not EQUITIES:
         # And whatever markets they load
@@ -70,7 +70,7 @@ def fetch(
     wanted = Wanted(tuple(dict.fromkeys(tickers)), *_span(start, end, now), timeframe, adjusted)
     opened = call.source()
     work = prepared(wanted, opened, now)
-    _told(work, max_calls)
+    tell_calls(work, max_calls)
     with board(show=True):
         bars = fetched(work, opened)
     _say_what_is_missing(wanted, bars)
@@ -86,11 +86,11 @@ def _span(start: str | None, end: str | None, now: datetime) -> tuple[date, date
     return before, after
 
 
-def _told(work: Fetch, max_calls: int | None) -> None:
+def tell_calls(work: Fetch, max_calls: int | None) -> None:
     """Say what it costs, or refuse what costs too much or may not be asked for."""
     if work.sessions.is_empty():
         refuse(f"no session in [{work.wanted.start}, {work.wanted.end}) has closed; name an earlier --from")
-    for line in work.work.lines() if work.work and work.work.work.height else ():
+    for line in work.lines():
         ERR.print(line)
     if work.work is not None and not work.calls and work.work.unanswerable.height:
         refuse(f"nothing of it can be asked for: {'; '.join(work.work.lines()[1:])}", Exit.BUDGET)
@@ -104,6 +104,11 @@ def _say_what_is_missing(wanted: Wanted, bars: Bars) -> None:
     absent = [ticker for ticker in wanted.tickers if ticker not in set(bars.rows["ticker"])]
     if absent:
         ERR.print(f"no bars of {', '.join(absent)} in [{wanted.start}, {wanted.end}); is it spelt as the source does?")
+    tell_unreadable(bars)
+
+
+def tell_unreadable(bars: Bars) -> None:
+    """Name on stderr what the source told wrongly."""
     if bars.unreadable.height:
         first = bars.unreadable.row(0, named=True)
         ERR.print(

@@ -9,18 +9,20 @@ import polars as pl
 import typer
 
 from orion_assets import calendars
-from orion_assets.cli import context
+from orion_assets.cli import context, crosscheck
 from orion_assets.cli.context import Call
 from orion_assets.cli.options import From, Json, Tickers, To
 from orion_assets.cli.output import OUT, Exit, counted, document, frame, refuse
 from orion_assets.ingest.freshness import awaiting
 from orion_assets.ingest.ledger import PUBLISHED
 from orion_assets.ingest.missing import coverage_of
+from orion_assets.quality.crosscheck import Allowed
 from orion_assets.quality.leaks import FEATURES, Scope, leaks, probes
 from orion_assets.quality.quarantine import still_held
 from orion_assets.quality.report import Report, gather, reader
 from orion_assets.quality.verdicts import as_judged
 from orion_assets.schemas import QUARANTINE
+from orion_assets.settings import SourceName
 from orion_assets.store.protocols import FeatureReader
 from orion_assets.store.raw import raw_of
 from orion_assets.store.state import STATES
@@ -78,6 +80,46 @@ def find_leaks(
     else:
         _tell(found, scope.tickers, f"{counted(compared, 'row')} at {counted(len(when), 'instant')}")
     if not found.is_empty():
+        raise typer.Exit(Exit.FAILED)
+
+
+@app.command("crosscheck")
+def cross_check(
+    ctx: typer.Context,
+    tickers: Tickers = None,
+    source: Annotated[SourceName, typer.Option(help="Whom to ask; another than the bars are from.")] = "yahoo",
+    start: From = None,
+    end: To = None,
+    price_tolerance: Annotated[
+        float, typer.Option("--price-tolerance-bps", min=0, help="What prices may differ by, beyond rounding.")
+    ] = Allowed.price_bps,
+    volume_tolerance: Annotated[
+        float, typer.Option("--volume-tolerance-pct", min=0, help="What volumes may differ by.")
+    ] = Allowed.volume_pct,
+    max_calls: Annotated[int | None, typer.Option(min=0, help="Ask for nothing where it takes more calls.")] = None,
+    json: Json = False,
+) -> None:
+    """Hold the daily bars of the store against those of a second source, and say where they differ and why, probably.
+
+    Its calls are said first and count against its own budget; of its answer nothing is stored but what differs, for the
+    quality report. Prices are compared as traded, or in today's units where the source (yahoo) tells no others, and may
+    differ by what the coarser of the two vendors rounds; a volume it does not tell is not compared. Exits 1 where they
+    differ, and where there was nothing to compare. Without tickers, of all that are held.
+    """
+    call: Call = ctx.obj
+    if source == call.settings.source:
+        refuse(f"--source {source}: that is ORION_SOURCE, of which the bars are; name another one to compare with")
+    span = _span(call, context.day("--from", start), context.day("--to", end))
+    second = call.asking(source).changed(datasets=("daily", "actions"))
+    done = crosscheck.checked(second, tickers, span, Allowed(price_tolerance, volume_tolerance), max_calls)
+    if not done.bars:
+        refuse(
+            f"quality crosscheck: {source} has no bar of these sessions, nothing was compared; name another --source",
+            Exit.FAILED,
+        )
+    crosscheck.remember(call, done)
+    crosscheck.show(done, span, as_json=json)
+    if not done.found.is_empty():
         raise typer.Exit(Exit.FAILED)
 
 

@@ -3,29 +3,32 @@
 The calls are those of a plan, within the budget of the key; bars that no source tells are made of shorter ones.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
 import polars as pl
 
 from orion_assets.calendars import NEW_YORK
+from orion_assets.errors import NotFound
 from orion_assets.ingest.ahead import Ahead, lanes
 from orion_assets.ingest.ledger import planned_cells
-from orion_assets.ingest.plan import HOLES, Plan
+from orion_assets.ingest.plan import HOLES, Plan, pace
 from orion_assets.ingest.planner import plan
 from orion_assets.ingest.progress import Progress, label_of, tell
 from orion_assets.market_hours import sessions_of
 from orion_assets.markets import EQUITIES, Market, market_of
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS, RAW_SPLITS, TABLES, table_of
 from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Adjusting, Answer, Ask, Source, said_schema
-from orion_assets.sources.routes import Route
+from orion_assets.sources.routes import Budget, Route
 from orion_assets.store.market_bars import market_asked
 from orion_assets.transforms.actions import told_twice
 from orion_assets.transforms.adjust import back_adjusted
 from orion_assets.transforms.resample import MINUTES, VALUES, Timeframe, from_days, from_minutes
 
+LOG: Final = logging.getLogger(__name__)
 Basis = Literal["none", "split"]
 
 
@@ -80,6 +83,7 @@ class Fetch:
         asks: What a source is asked.
         work: The plan behind the asks; None where asking costs nothing, or one call a ticker.
         calls: Requests to expect.
+        budgets: What they are counted against.
     """
 
     wanted: Wanted
@@ -88,6 +92,15 @@ class Fetch:
     asks: Sequence[Ask]
     work: Plan | None
     calls: int
+    budgets: Sequence[Budget] = ()
+
+    def lines(self) -> list[str]:
+        """Give the calls as lines for people; none where asking costs nothing."""
+        if self.work is not None:
+            return self.work.lines() if self.work.work.height else []
+        if not self.budgets:
+            return []
+        return [f"{self.calls:,} calls, one a ticker", *(pace(budget, self.calls) for budget in self.budgets)]
 
 
 @dataclass(frozen=True)
@@ -126,14 +139,14 @@ def prepared(wanted: Wanted, source: Source, now: datetime) -> Fetch:
     # A split counts from the morning of its session on
     is_told = pl.col("session").is_in(closed.to_list()) | (pl.col("dataset") == RAW_SPLITS.name)
     work = plan(pl.concat(cells).filter(is_told), routes, axis)
-    return Fetch(wanted, sessions, now, [call.ask(now) for call in work], work, work.calls)
+    return Fetch(wanted, sessions, now, [call.ask(now) for call in work], work, work.calls, work.budgets)
 
 
 def fetched(fetch: Fetch, source: Source) -> Bars:
     """Make the calls and give the bars.
 
     Raises:
-        OrionError: As `Source.read`; what was asked before is lost.
+        OrionError: As `Source.read`; what was asked before is lost. A ticker that the vendor does not know has no rows.
     """
     wanted, told = fetch.wanted, list(_told(fetch, source))
     is_wanted = pl.col("ticker").is_in(wanted.tickers) & pl.col("session").is_in(fetch.sessions["session"].to_list())
@@ -178,7 +191,9 @@ def _asks(wanted: Wanted, source: Source, sessions: pl.DataFrame, now: datetime)
 def _adjusted_by_vendor(wanted: Wanted, source: Source, sessions: pl.DataFrame, now: datetime) -> Fetch:
     if not isinstance(source, Adjusting) or wanted.timeframe in MINUTES:
         is_intraday = wanted.timeframe in MINUTES
-        word, others = ("minutes", "polygon or files") if is_intraday else ("daily bars", "polygon, alpaca or files")
+        word, others = (
+            ("minutes", "polygon, alpaca or files") if is_intraday else ("daily bars", "polygon, alpaca or files")
+        )
         raise ValueError(f"{source.name}: it tells no {word}; another one: --source {others}")
     if wanted.basis == "none":
         raise ValueError(f"{source.name}: it tells no prices as traded; take them as they are with --adjusted split")
@@ -187,7 +202,9 @@ def _adjusted_by_vendor(wanted: Wanted, source: Source, sessions: pl.DataFrame, 
     days = sessions["session"].to_list()
     end = days[-1] + timedelta(days=1)
     asks = [Ask(wanted.dataset, days[0], end, (ticker,), now, is_partial=True) for ticker in wanted.tickers]
-    return Fetch(wanted, sessions, now, asks, None, len(asks))
+    routes = source.routes(now.astimezone(NEW_YORK).date())
+    budgets = tuple({route.budget.name: route.budget for route in routes}.values())
+    return Fetch(wanted, sessions, now, asks, None, len(asks), budgets)
 
 
 def _for_few(routes: Sequence[Route]) -> list[Route]:
@@ -198,14 +215,19 @@ def _for_few(routes: Sequence[Route]) -> list[Route]:
 
 def _told(fetch: Fetch, source: Source) -> Iterator[tuple[Ask, Answer]]:
     """Make the calls, some at a time where their budget lets them."""
-    budgets = fetch.work.budgets if fetch.work else ()
     is_raw = fetch.wanted.dataset in source.datasets
     read = source.read if is_raw or not isinstance(source, Adjusting) else source.read_adjusted
     name = fetch.wanted.dataset
-    tell(Progress("planned", name, calls=fetch.calls, rate=budgets[0].rate if budgets else None))
+    tell(Progress("planned", name, calls=fetch.calls, rate=fetch.budgets[0].rate if fetch.budgets else None))
     with Ahead(read, lanes(fetch.work, fetch.asks) if fetch.work else ()) as ahead:
         for ask in fetch.asks:
-            yield ask, ahead.read(ask)
+            try:
+                yield ask, ahead.read(ask)
+            except NotFound as e:
+                if len(ask.tickers) != 1:
+                    raise
+                # What the others have is worth having; who has nothing is named by its absence
+                LOG.warning("%s", e)
             tell(Progress("landed", name, label_of(ask)))
     tell(Progress("ended", name))
 

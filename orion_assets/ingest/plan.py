@@ -193,10 +193,7 @@ class Plan:
             return ["0 calls: nothing is missing"]
         routes = ", ".join(f"{count:,} {name}" for name, count in self.calls_by_route.items())
         told = [f"{self.calls:,} calls for {self.cells:,} cells" + (f": {routes}" if routes else "")]
-        for budget in self.budgets:
-            at_most, safe = self.seconds_by_budget[budget.name], self.safe_seconds_by_budget[budget.name]
-            rate = f"{budget.rate.calls:,} calls in {duration(budget.rate.window_s)}"
-            told.append(f"{budget.name}: {duration(at_most)} at {rate}, {duration(safe)} with a second to spare each")
+        told += [pace(budget, *self._drawn(budget)) for budget in self.budgets]
         if self.calls:
             told.append(f"at most {size(self.bytes)} to fetch, {size(self.disk_bytes)} on disk")
         return [*told, *self._remains, *(f"{cells:,} cells: {_WHY[why]}" for why, cells in self.refusals.items())]
@@ -220,6 +217,13 @@ _WHY: Final[Mapping[str, str]] = {
     "not_entitled": "outside what the subscription allows",
     "not_yet": "there is no answer yet",
 }
+
+
+def pace(budget: Budget, calls: int, size: int = 0) -> str:
+    """Say how long calls and their bytes take at what a budget allows."""
+    at_most, safe = budget.seconds(calls, size), budget.seconds_safe(calls, size)
+    rate = f"{budget.rate.calls:,} calls in {duration(budget.rate.window_s)}"
+    return f"{budget.name}: {duration(at_most)} at {rate}, {duration(safe)} with a second to spare each"
 
 
 def duration(seconds: float) -> str:

@@ -2,7 +2,8 @@
 
 The objective, in this order:
 
-1. A hole goes to the routes of the lowest rank that may answer it: files before calls, a second source after both.
+1. A hole goes to the routes of the lowest rank that may answer it: files before calls, and of the VIX
+   the rungs of its ladder as they stand.
 2. Of each rank, the sum of weight x requests is the least possible. A request of the whole market weighs 99, one of a
    ticker 100: the fewest calls, up to 1 %, which is what an answer that also serves tickers followed later is worth.
 

@@ -21,7 +21,7 @@ _CROWD: Final = 20
 _CROWD_LEAP: Final = 1.8
 # Shares after for one before, and the reverse splits; a price moves by less than 5:4 without one every week
 _WHOLE_RATIOS: Final = tuple(float(shares) for shares in range(2, 101))
-_RATIOS: Final = (*_WHOLE_RATIOS, *(1 / ratio for ratio in _WHOLE_RATIOS), 3 / 2, 2 / 3, 4 / 3, 5 / 4)
+RATIOS: Final = (*_WHOLE_RATIOS, *(1 / ratio for ratio in _WHOLE_RATIOS), 3 / 2, 2 / 3, 4 / 3, 5 / 4)
 _LEAST_GAP: Final = 0.19
 _GAP_TOLERANCE: Final = 0.025
 # A fall by a quarter happens without a split too, but nobody sleeps through it
@@ -194,7 +194,7 @@ def suspected_splits(bars: pl.DataFrame, start: date) -> pl.DataFrame:
         series.filter(pl.col("_gap").abs() > _LEAST_GAP, pl.col("session") >= start)
         # A way back is no split: the bar before it was out of line
         .filter((pl.col("_gap") - pl.col("_moved")).abs().fill_null(math.inf) > _LEAST_GAP)
-        .join(pl.DataFrame({"ratio": _RATIOS}), how="cross")
+        .join(pl.DataFrame({"ratio": RATIOS}), how="cross")
         .filter(is_near <= _GAP_TOLERANCE, pl.col("turnover_ratio").fill_null(1.0) < usual)
         # From 20:1 on, the next ratio is as near as the tolerance
         .sort(is_near)

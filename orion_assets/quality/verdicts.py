@@ -1,22 +1,31 @@
-"""Checks that a run alone can judge, for a report: as they last judged, from the state database."""
+"""Checks that a run, or a command, alone can judge, for a report: as they last judged, from the state database."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 import polars as pl
 
 from orion_assets.ingest.freshness import awaiting
 from orion_assets.quality.audit import Checked
-from orion_assets.schemas import FEATURE_INDICATORS, FEATURE_MATRIX, TICKER_BARS, TICKER_FEATURES
+from orion_assets.quality.crosscheck import FOUND
+from orion_assets.schemas import CLEAN_DAILY_BARS, FEATURE_INDICATORS, FEATURE_MATRIX, TICKER_BARS, TICKER_FEATURES
 from orion_assets.store.state import State
 
 LEAKS: Final = "leaks"
 PARITY: Final = "equals_sessions"
 RECONCILED: Final = "reconciles"
+CROSSCHECK: Final = "crosscheck"
 _AS_JUDGED: Final = pl.DataFrame(schema={"ticker": pl.String(), "session": pl.Date()})
 _PARITY_TEXT: Final = "Made in one pass from raw, every version of every row is what the sessions wrote, bit for bit"
 OF_RUNS: Final = (
+    Checked(
+        CLEAN_DAILY_BARS.name,
+        CROSSCHECK,
+        "Bars are those of the second source that they were last held against, where there is one",
+        _AS_JUDGED,
+    ),
     Checked(
         FEATURE_INDICATORS.name,
         RECONCILED,
@@ -35,6 +44,7 @@ OF_RUNS: Final = (
         for table in (TICKER_BARS, TICKER_FEATURES)
     ),
 )
+_AS_TEXT: Final = {**FOUND, "session": pl.String()}
 TEXTS: Final = {each.check: each.description for each in OF_RUNS}
 
 
@@ -44,6 +54,26 @@ def as_judged(state: State, span: tuple[date, date]) -> list[Checked]:
         replace(each, accused=_accused(state, each, span), is_idle=not _is_judged(state, each, span))
         for each in OF_RUNS
     ]
+
+
+def judge_crosscheck(
+    state: State, found: pl.DataFrame, compared: tuple[Sequence[str], Sequence[date]], at: datetime
+) -> None:
+    """Keep what a second source said otherwise; of tickers that were not compared, what was said last stays.
+
+    Args:
+        state: The state database.
+        found: `crosscheck.FOUND` rows.
+        compared: Tickers and sessions that were compared.
+        at: When.
+    """
+    tickers, sessions = compared
+    check = (CLEAN_DAILY_BARS.name, CROSSCHECK)
+    days = {str(each) for each in sessions}
+    rows = [row for day, told in state.verdicts.accused(check).items() if day in days for row in told]
+    before = pl.DataFrame([row for row in rows if row["ticker"] not in tickers], schema=_AS_TEXT, orient="row")
+    dated = before.with_columns(pl.col("session").str.to_date())
+    state.verdicts.judge(check, pl.concat([found, dated.select(found.columns)]), sessions, at)
 
 
 def refused(state: State, before: date) -> list[date]:

@@ -106,8 +106,6 @@ class AlphaVantageSource:
                 budget=Budget(self.name, self._rate),
                 rows_per_session=1,
                 window=_FULL if self._is_full else COMPACT,
-                # After the sources that tell a range, or several tickers, in one call
-                rank=3,
                 floor=calendars.FIRST_DATE if self._is_full else reach[0],
                 is_rolling=not self._is_full,
                 not_yet_from=today,
@@ -200,9 +198,9 @@ def judge(response: Response) -> None:
     if "apikey" in said and "invalid or missing" in said:
         raise KeyRefused(f"{told}. Nothing more is sent with this key; set a valid one")
     if "premium" in said and "rate limit" not in said and "requests per day" not in said:
-        raise NotEntitled(told)
+        raise NotEntitled(f"{told}. Get the plan that includes it, or set ORION_SOURCE to another")
     if "Error Message" in envelope:
-        raise RequestRejected(f"{told}. Asking again is in vain; is the ticker spelled as Alpha Vantage spells it?")
+        raise RequestRejected(f"{told}. Asking again is in vain: check how Alpha Vantage spells the ticker")
     if said:
         raise SourceUnavailable(f"{told}. The next run asks again", retry_after_s=RATE.window_s / RATE.calls)
     raise Passing(f"HTTP 200 without {_SERIES!r}")

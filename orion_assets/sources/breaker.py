@@ -2,8 +2,11 @@
 
 import math
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from orion_assets.clock import Uptime
+from orion_assets.errors import OrionError
 
 
 class Breaker:
@@ -40,6 +43,20 @@ class Breaker:
             self._until = self._uptime() + self._open_s
             return 0.0
 
+    @contextmanager
+    def watched(self, *failures: type[Exception]) -> Generator[None]:
+        """Keep what comes of a call that `ask` let through: one of the failures, or an answer, whatever it says."""
+        began = self._uptime()
+        try:
+            yield
+        except failures:
+            self.failed(began)
+            raise
+        except OrionError:
+            self.succeeded()
+            raise
+        self.succeeded()
+
     def succeeded(self) -> None:
         """Say that the vendor answered, whatever it said."""
         with self._lock:
@@ -56,3 +73,8 @@ class Breaker:
                 self._open_s = min(max(self._first_s, 2 * self._open_s), self._longest_s)
                 self._opened = self._uptime()
                 self._until = self._opened + self._open_s
+
+
+def left_alone(name: str, left: float) -> str:
+    """Say that a vendor is left alone for some seconds."""
+    return f"{name}: it does not answer; the next try is due in {left:.0f} s"

@@ -9,7 +9,7 @@ import polars as pl
 from orion_assets.errors import AnswerDistrusted
 from orion_assets.sources import filing
 from orion_assets.sources.protocols import TS_ASSUMED, Answer, Ask, Document, said_schema, spoken_by
-from orion_assets.sources.transport import Response
+from orion_assets.sources.transport import DISTRUSTED, Response
 from orion_assets.tables import Table
 
 _EACH: Final = ("source_file", "source_row", "source_hash")
@@ -67,7 +67,7 @@ class Gathering:
         clashes = alike.filter(pl.struct(*self._table.key, TS_ASSUMED).is_duplicated())
         if clashes.height:
             key = " ".join(str(clashes[name][0]) for name in self._table.key)
-            raise AnswerDistrusted(f"{self._source}: {self._table.name}: two rows tell {key} differently")
+            raise AnswerDistrusted(f"{self._source}: {self._table.name}: two rows tell {key} differently. {DISTRUSTED}")
         # What changed while its pages were read stands on two of them: the later version is how it reads
         known = spoken_by(alike, ask.now).sort(TS_ASSUMED, maintain_order=True)
         rows = known.unique(self._table.key, keep="last", maintain_order=True)

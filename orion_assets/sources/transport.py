@@ -6,8 +6,7 @@ what is given up is decided here. The key travels in a header and is in no error
 
 import hashlib
 import logging
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -30,12 +29,17 @@ from orion_assets.errors import (
     SettingsError,
     SourceUnavailable,
 )
-from orion_assets.sources.breaker import Breaker
+from orion_assets.sources.breaker import Breaker, left_alone
 from orion_assets.sources.limiter import LONGEST_CLOSE_S, Limiter, Pause
 from orion_assets.sources.wire import Reply, Unreachable, Wire
 
 T = TypeVar("T")
 LOG: Final = logging.getLogger(__name__)
+# What to do about an answer that cannot be true, or was never asked for: the ends of their errors
+DISTRUSTED: Final = (
+    "Nothing of the answer is landed, and the next run asks again; what another vendor says, orion fetch --source shows"
+)
+REJECTED: Final = "Asking again is in vain: check tickers and dates, and where they are right report this line to Orion"
 # Bytes of a body that an error shows
 _SHOWN: Final = 160
 # Shorter words may stand in any body; no vendor's key is one
@@ -156,7 +160,6 @@ class Transport:
         self._policy = policy
         self._clock = clock
         self._pause = pause
-        self._uptime = uptime
         self._breaker = Breaker(uptime, threshold=policy.failures)
         self._refused: KeyRefused | None = None
         self._wire = Wire(vendor.headers, deadline_s=policy.deadline_s, most_bytes=policy.most_bytes)
@@ -200,8 +203,8 @@ class Transport:
         try:
             return tries(self._attempt, target, read)
         except Passing as e:
-            told = f"{self._told(target)}: {e}; asked {self._policy.attempts} times. The next run asks again"
-            raise SourceUnavailable(told, retry_after_s=_bounded(e.after_s) or self._policy.longest_wait_s) from e
+            given_up = f"{self._told(target)}: {e}; asked {self._policy.attempts} times. The next run asks again"
+            raise SourceUnavailable(given_up, retry_after_s=_bounded(e.after_s) or self._policy.longest_wait_s) from e
 
     def follow(self, url: str, read: Callable[[Response], T]) -> T:
         """Get the next page, as an answer named it; as `get`.
@@ -215,7 +218,7 @@ class Transport:
         is_alias = parts.scheme == "https" and parts.netloc.removesuffix(":443") in self._vendor.aliases
         if not (is_base or is_alias) or not parts.path.startswith(f"{self._base.path}/"):
             raise AnswerDistrusted(
-                f"{self._vendor.name}: the next page is said to be at {_short(url)}, not its own; it is not asked"
+                f"{self._vendor.name}: the next page is said to be at {_short(url)}, not its own. {DISTRUSTED}"
             )
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         return self.get(parts.path.removeprefix(self._base.path), query, read)
@@ -225,7 +228,8 @@ class Transport:
         for number in range(self._policy.refusals):
             if self._refused is not None:
                 raise self._refused
-            with self._told_to_breaker():
+            self._demand_breaker()
+            with self._breaker.watched(Passing):
                 with self._limiter.slot():
                     reply = self._sent(target)
                 if reply.status != 429:
@@ -237,24 +241,13 @@ class Transport:
             retry_after_s=LONGEST_CLOSE_S,
         )
 
-    @contextmanager
-    def _told_to_breaker(self) -> Generator[None]:
-        """Make a call if the breaker lets it, and tell it what came: whatever is no failure is an answer."""
-        began = self._uptime()
+    def _demand_breaker(self) -> None:
+        """Refuse a call that the breaker does not let through."""
         if left := self._breaker.ask():
-            told = f"{self._vendor.name}: it does not answer; the next try is due in {left:.0f} s"
+            told = left_alone(self._vendor.name, left)
             if left > self._policy.longest_wait_s:
-                raise SourceUnavailable(told, retry_after_s=left)
+                raise SourceUnavailable(f"{told}. The next run asks again", retry_after_s=left)
             raise Passing(told, after_s=left)
-        try:
-            yield
-        except Passing:
-            self._breaker.failed(began)
-            raise
-        except OrionError:
-            self._breaker.succeeded()
-            raise
-        self._breaker.succeeded()
 
     def _sent(self, target: httpx.URL) -> Reply:
         try:
@@ -278,7 +271,7 @@ class Transport:
             self._refused = e
             raise
         except AnswerDistrusted as e:
-            told = f"{self._told(target)}: {e}. Nothing of the answer is landed"
+            told = f"{self._told(target)}: {e}. {DISTRUSTED}"
             raise AnswerDistrusted(told, is_worth_asking=e.is_worth_asking) from e
         raise self._refusal(target, reply)
 
@@ -288,13 +281,18 @@ class Transport:
             self._refused = KeyRefused(f"{told}. Nothing more is sent with this key; set a valid one")
             return self._refused
         if reply.status == 403:
-            return NotEntitled(f"{told}. The plan of this key does not include it")
+            return NotEntitled(
+                f"{told}. The plan of this key does not include it: get one that does, or name other ORION_DATASETS"
+            )
         if reply.status == 404:
-            return NotFound(told)
+            return NotFound(f"{told}. There is none of it there: check how the ticker is spelled, and the dates")
         if reply.status < 400:
             # Followed, it would carry the key to wherever the answer points
-            return AnswerDistrusted(f"{told}. It points to {_short(reply.headers.get('location', ''))!r}; not followed")
-        return RequestRejected(f"{told}. Asking again is in vain")
+            return AnswerDistrusted(
+                f"{told}. It points to {_short(reply.headers.get('location', ''))!r}, which is not followed; check the"
+                " base URL in the settings"
+            )
+        return RequestRejected(f"{told}. {REJECTED}")
 
     def _stated_wait(self, reply: Reply) -> float | None:
         """Read Retry-After, seconds or a date; None where it says nothing that can be read."""
@@ -336,7 +334,8 @@ def _base(vendor: Vendor) -> SplitResult:
     if parts.scheme == "http" and is_on_this_machine(vendor.base_url):
         return parts
     raise SettingsError(
-        f"{vendor.name}: {vendor.base_url} is not https://host; beyond this machine the key would travel in the clear"
+        f"{vendor.name}: {vendor.base_url} is not https://host; beyond this machine the key would travel in the clear."
+        " Set one that is"
     )
 
 

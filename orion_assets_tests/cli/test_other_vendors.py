@@ -1,7 +1,7 @@
 """Alpaca and Alpha Vantage by setting, the whole way from their wire to `orion bars`; servers here answer."""
 
 import json
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from socket import socket
 from urllib.parse import parse_qsl, urlsplit
 
@@ -22,6 +22,8 @@ def alpaca(path: str, query: dict[str, str]) -> dict:
     if path != "/v2/stocks/bars":
         name = "news" if path.endswith("news") else "corporate_actions"
         return {name: [] if name == "news" else {}, "next_page_token": None}
+    if query["timeframe"] == "1Min":
+        return minutes(query)
     bars = {}
     for ticker in query["symbols"].split(","):
         for day in SESSIONS:
@@ -35,6 +37,23 @@ def alpaca(path: str, query: dict[str, str]) -> dict:
                 bar = {"t": at, "o": close, "h": close + 1, "l": close - 1, "c": close, "v": 10.0, "n": 2, "vw": close}
                 bars.setdefault(ticker, []).append(bar)
     return {"bars": bars, "next_page_token": None}
+
+
+def minutes(query: dict[str, str]) -> dict:
+    """Answer with the minutes of 09:30 and 15:59 of every session, three bars a page."""
+    start, end = (datetime.fromisoformat(query[name]) for name in ("start", "end"))
+    bars = [
+        (ticker, datetime.combine(day, clock, NEW_YORK), CLOSES[ticker, day])
+        for ticker in query["symbols"].split(",")
+        for day in SESSIONS
+        for clock in (time(9, 30), time(15, 59))
+    ]
+    asked, at = [bar for bar in bars if start <= bar[1] <= end], int(query.get("page_token", 0))
+    told: dict[str, list[dict]] = {}
+    for ticker, when, close in asked[at : at + 3]:
+        bar = {"t": when.isoformat(), "o": close, "h": close + 1, "l": close - 1, "c": close, "v": 5.0, "n": 2}
+        told.setdefault(ticker, []).append(bar)
+    return {"bars": told, "next_page_token": str(at + 3) if at + 3 < len(asked) else None}
 
 
 def alphavantage(_: str, query: dict[str, str]) -> dict:
@@ -119,3 +138,23 @@ def test_fetch_asks_it_too(vendor):
 
     assert [row["close"] for row in rows] == [CLOSES["IBM", day] for day in SESSIONS]
     assert server.requests == 1
+
+
+@pytest.mark.parametrize("vendor", ["alpaca"], indirect=True)
+def test_minutes_that_are_asked_for_by_name_are_landed_and_read_as_they_were_told(vendor):
+    made, server, _ = vendor
+
+    said = made.orion("backfill", "--to", END, "--datasets", "daily,minute")
+    before = server.requests
+    again = made.orion("backfill", "--to", END, "--datasets", "daily,minute")
+
+    assert (said.code, again.code) == (0, 0), said.err + again.err
+    assert server.requests == before
+    bars = json.loads(made.done("bars", "--timeframe", "1m", "--json"))
+    assert {(row["ticker"], row["ts_open"], row["close"]) for row in bars} == {
+        (ticker, datetime.combine(day, clock, NEW_YORK).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), close)
+        for (ticker, day), close in CLOSES.items()
+        for clock in (time(9, 30), time(15, 59))
+    }
+    fives = json.loads(made.done("fetch", "IBM", "--timeframe", "5m", "--from", START, "--to", END, "--format", "json"))
+    assert len(fives) == 2 * len(SESSIONS)

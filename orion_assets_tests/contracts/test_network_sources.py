@@ -1,7 +1,7 @@
 """Every network source keeps the contract: Polygon against the fake vendor, the others against scripted ones."""
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import ClassVar
 
 import polars as pl
@@ -134,7 +134,7 @@ class TestAlpaca(NetworkSourceContract):
         vendor = Alpaca()
         headers = {"APCA-API-KEY-ID": "PK1", "APCA-API-SECRET-KEY": KEY}
         routes = {
-            "raw_daily_bars": "alpaca_multi",
+            **dict.fromkeys(("raw_daily_bars", "raw_minute_bars"), "alpaca_multi"),
             **{f"raw_{name}": f"alpaca_{name}" for name in ("news", "splits", "dividends")},
         }
         with scripted_far(
@@ -147,7 +147,7 @@ class TestAlpaca(NetworkSourceContract):
             reply=vendor.reply,
             spoil=json_spoiler(vendor.spoil),
         ) as running:
-            running.most_requests = 12
+            running.most_requests = 24
             yield running
 
 
@@ -186,6 +186,28 @@ class Alpaca:
             if not (ticker == "IBM" and day == date(2025, 11, 26))
         ]  # fmt: skip
 
+    def minutes(self, ticker):
+        # The first and the last that anybody trades, and the last of the regular session
+        base = 100.0 + len(ticker)
+        at = [
+            (day, clock)
+            for day in calendars.sessions(date(2025, 11, 20), date(2025, 12, 5))["session"]
+            for clock in (time(4), time(15, 59), time(19, 59))
+        ]
+        return [
+            {
+                "t": datetime.combine(day, clock, calendars.NEW_YORK).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "o": base + n,
+                "h": base + n + 2,
+                "l": base - 1,
+                "c": base + n + 1,
+                "v": 3.5 + n,
+                "n": 2,
+                "vw": base + 0.5,
+            }
+            for n, (day, clock) in enumerate(at)
+        ]
+
     def reply(self, path, query):
         at = int(query.get("page_token", 0))
         name, rows = {"/v2/stocks/bars": self._bars, "/v1beta1/news": self._news}.get(path, self._actions)(query)
@@ -198,9 +220,9 @@ class Alpaca:
         return json.dumps({name: told, "next_page_token": str(at + self.PAGE) if more else None}).encode()
 
     def _bars(self, query):
-        assert (query["adjustment"], query["timeframe"], query["asof"]) == ("raw", "1Day", "-")
-        tickers = query["symbols"].split(",")
-        rows = [(ticker, bar) for ticker in tickers for bar in self.bars(ticker)]
+        assert (query["adjustment"], query["asof"], query["limit"]) == ("raw", "-", "10000")
+        held = {"1Day": self.bars, "1Min": self.minutes}[query["timeframe"]]
+        rows = [(ticker, bar) for ticker in query["symbols"].split(",") for bar in held(ticker)]
         return "bars", [(ticker, bar) for ticker, bar in rows if query["start"] <= bar["t"] <= query["end"]]
 
     def _news(self, query):
@@ -238,6 +260,18 @@ class Alpaca:
             for ticker in TestAlpaca.TICKERS
             for bar in self.bars(ticker)
         ]  # fmt: skip
+        minutes = [
+            {
+                "ticker": ticker,
+                "ts_open": at,
+                "session": at.astimezone(calendars.NEW_YORK).date(),
+                "ts_event": at + timedelta(minutes=1),
+            }
+            | {names[k]: bar[k] for k in names}
+            for ticker in TestAlpaca.TICKERS
+            for bar in self.minutes(ticker)
+            if (at := datetime.fromisoformat(bar["t"]))
+        ]
         articles = {each[0]: each for each in self.ARTICLES}
         news = [
             {
@@ -265,6 +299,7 @@ class Alpaca:
         action = ["event_id", "ticker", "session", "ex_date"]
         return {
             "raw_daily_bars": pl.DataFrame(bars).filter(pl.col("session").is_between(START, END, closed="left")),
+            "raw_minute_bars": pl.DataFrame(minutes).filter(pl.col("session").is_between(START, END, closed="left")),
             "raw_news": pl.DataFrame(news),
             "raw_splits": pl.DataFrame(splits, schema=[*action, "shares_after", "shares_before"], orient="row"),
             "raw_dividends": pl.DataFrame(dividends, schema=[*action, "cash_amount", "dividend_type"], orient="row"),

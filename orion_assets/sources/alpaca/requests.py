@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from orion_assets.calendars import NEW_YORK
-from orion_assets.sources.alpaca.routes import ACTIONS_PER_PAGE, ARTICLES_PER_PAGE, ROWS_PER_PAGE
+from orion_assets.sources.alpaca.routes import ACTIONS_PER_PAGE, ARTICLES_PER_PAGE, MINUTES_A_DAY, ROWS_PER_PAGE
 
 SPLITS: Final = ("forward_splits", "reverse_splits")
 DIVIDENDS: Final = ("cash_dividends",)
@@ -29,12 +29,26 @@ class Request:
 
 def daily_bars(tickers: Sequence[str], start: date, end: date, feed: str) -> Request:
     """Ask for the daily bars of sessions [start, end), as traded and each under the ticker of its time."""
+    # The last bar's own stamp: any later, and an ask for yesterday would reach into the last 15 minutes
+    bounds = midnight(start), midnight(end - timedelta(days=1))
+    return _bars("1Day", tickers, bounds, feed, len(tickers) * (end - start).days)
+
+
+def minute_bars(tickers: Sequence[str], start: date, end: date, feed: str) -> Request:
+    """Ask for the minute bars of New York's dates [start, end); as `daily_bars`."""
+    # Both ends are included, and the first minute of `end` belongs to another ask
+    bounds = midnight(start), midnight(end) - timedelta(minutes=1)
+    return _bars("1Min", tickers, bounds, feed, len(tickers) * (end - start).days * MINUTES_A_DAY)
+
+
+def _bars(
+    timeframe: str, tickers: Sequence[str], bounds: tuple[datetime, datetime], feed: str, expected: int
+) -> Request:
     params = {
         "symbols": ",".join(tickers),
-        "timeframe": "1Day",
-        "start": _midnight(start),
-        # The last bar's own stamp: any later, and an ask for yesterday would reach into the last 15 minutes
-        "end": _midnight(end - timedelta(days=1)),
+        "timeframe": timeframe,
+        "start": _zulu(bounds[0]),
+        "end": _zulu(bounds[1]),
         "adjustment": "raw",
         "asof": "-",
         "feed": feed,
@@ -42,7 +56,6 @@ def daily_bars(tickers: Sequence[str], start: date, end: date, feed: str) -> Req
         "sort": "asc",
         "limit": str(ROWS_PER_PAGE),
     }
-    expected = len(tickers) * (end - start).days
     # Nobody promises full pages
     return Request("/v2/stocks/bars", params, 2 * (expected // ROWS_PER_PAGE) + 10)
 
@@ -79,8 +92,10 @@ def actions(kinds: Sequence[str], start: date, end: date) -> Request:
     return Request("/v1/corporate-actions", params)
 
 
-def _midnight(day: date) -> str:
-    return _zulu(datetime.combine(day, time(), NEW_YORK))
+def midnight(day: date) -> datetime:
+    """Give the instant at which a date begins in New York."""
+    # In UTC, where an hour is an hour on the nights that change summer time too
+    return datetime.combine(day, time(), NEW_YORK).astimezone(UTC)
 
 
 def _zulu(instant: datetime) -> str:

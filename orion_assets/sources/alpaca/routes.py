@@ -12,12 +12,12 @@ RATES: Final[Mapping[str, Rate]] = {"free": Rate(200), "plus": Rate(10_000)}
 ROWS_PER_PAGE: Final = 10_000
 ARTICLES_PER_PAGE: Final = 50
 ACTIONS_PER_PAGE: Final = 1_000
-# A second source: it is asked for what the first may not answer
-RANK: Final = 2
+# From 04:00 to 20:00
+MINUTES_A_DAY: Final = 960
 
 
-def alpaca_routes(today: date, budget: Budget = FREE, *, rank: int = RANK) -> tuple[Route, ...]:
-    """Give the routes to bars; `today` is New York's date, `rank` 1 or less where Alpaca is the first source."""
+def alpaca_routes(today: date, budget: Budget = FREE) -> tuple[Route, ...]:
+    """Give the routes to bars; `today` is New York's date."""
 
     def route(dataset: str, rows: int, half_day: int) -> Route:
         return Route(
@@ -28,14 +28,13 @@ def alpaca_routes(today: date, budget: Budget = FREE, *, rank: int = RANK) -> tu
             rows_per_session=rows,
             rows_per_half_day=half_day,
             page=ROWS_PER_PAGE,
-            rank=rank,
             not_yet_from=today,
         )
 
-    return route("raw_daily_bars", 1, 1), route("raw_minute_bars", 960, 780)
+    return route("raw_daily_bars", 1, 1), route("raw_minute_bars", MINUTES_A_DAY, 780)
 
 
-def alpaca_reference_routes(today: date, budget: Budget = FREE, *, rank: int = RANK) -> tuple[Route, ...]:
+def alpaca_reference_routes(today: date, budget: Budget = FREE) -> tuple[Route, ...]:
     """Give the routes to articles and actions; rows of a session are estimates, `today` is New York's date."""
 
     def route(name: str, dataset: str, rows: float, page: int, window: int, size: float) -> Route:
@@ -48,7 +47,6 @@ def alpaca_reference_routes(today: date, budget: Budget = FREE, *, rank: int = R
             page=page,
             # Pages follow one another, so that windows need not fit one
             window=window,
-            rank=rank,
             bytes_per_row=size,
             disk_per_row=size / 2,
             not_yet_from=today + timedelta(days=1),

@@ -3,21 +3,23 @@
 A row that cannot be placed makes its page untrusted; a row that cannot be read keeps its place, with a problem.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime, time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final, cast
 
 import polars as pl
 
-from orion_assets.calendars import NEW_YORK
+from orion_assets.calendars import NEW_YORK, trading_dates
 from orion_assets.errors import AnswerDistrusted
 from orion_assets.sources import filing
+from orion_assets.sources.alpaca.requests import midnight
 from orion_assets.sources.bodies import Row, day_of, instant_of, number_of, object_of, ratio_of, rows_of, text_of
 from orion_assets.sources.transport import Passing
 from orion_assets.tables import UTC_US
 
 _FIELDS: Final = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume", "vw": "vwap", "n": "trade_count"}
 _REQUIRED: Final = ("o", "h", "l", "c", "v")
+_MINUTE: Final = timedelta(minutes=1)
 
 
 def token_of(envelope: Mapping[str, Any]) -> str | None:
@@ -46,23 +48,26 @@ def bars(envelope: Mapping[str, Any], tickers: Collection[str], span: tuple[date
         Passing: There are no `bars`, or they are not lists of objects.
         AnswerDistrusted: A ticker was not asked for, or a stamp is no midnight of New York within the span.
     """
-    found = object_of(envelope.get("bars"), "bars")
-    if stranger := sorted(set(found) - set(tickers)):
-        raise AnswerDistrusted(f"it holds bars of {stranger[0]!r}, not asked for", is_worth_asking=True)
-    rows = [
-        _bar(ticker, row, span)
-        for ticker, of_ticker in found.items()
-        for row in rows_of(of_ticker, f"the bars of {ticker}")
-    ]
-    schema = {
-        "ticker": pl.String(),
-        "session": pl.Date(),
-        "problem": pl.String(),
-        **dict.fromkeys(_FIELDS.values(), pl.Float64()),
-    }
-    frame = pl.DataFrame(rows, schema=schema, orient="row").with_row_index("_row", 1)
-    beyond = filing.beyond_any(("open", "high", "low", "close", "vwap"), ("volume", "trade_count"))
-    return filing.bars(frame.with_columns(problem=filing.joined(pl.col("problem"), *beyond)))
+    rows = [(ticker, _day(ticker, row, span), *_values(row)) for ticker, row in _of_tickers(envelope, tickers)]
+    return filing.bars(_frame(rows, "session", pl.Date()))
+
+
+def minutes(envelope: Mapping[str, Any], tickers: Collection[str], span: tuple[date, date]) -> pl.DataFrame:
+    """Give RAW_MINUTE_BARS rows of a page, without provenance, filed by trading date.
+
+    Args:
+        envelope: The page: `bars`, by ticker.
+        tickers: Who was asked for.
+        span: New York's dates [start, end) that were asked for.
+
+    Raises:
+        Passing: There are no `bars`, or they are not lists of objects.
+        AnswerDistrusted: A ticker was not asked for, or a stamp is no full minute within the span.
+    """
+    inside = midnight(span[0]), midnight(span[1])
+    rows = [(ticker, _minute(ticker, row, inside), *_values(row)) for ticker, row in _of_tickers(envelope, tickers)]
+    frame = _frame(rows, "ts_open", UTC_US)
+    return frame.with_columns(session=trading_dates(pl.col("ts_open")), ts_event=pl.col("ts_open") + _MINUTE)
 
 
 def news(envelope: Mapping[str, Any], window: tuple[datetime, datetime]) -> pl.DataFrame:
@@ -130,20 +135,52 @@ def dividends(envelope: Mapping[str, Any], kinds: Sequence[str], span: tuple[dat
     )
 
 
-def _bar(ticker: str, row: Row, span: tuple[date, date]) -> tuple[Any, ...]:
+def _of_tickers(envelope: Mapping[str, Any], tickers: Collection[str]) -> Iterator[tuple[str, Row]]:
+    found = object_of(envelope.get("bars"), "bars")
+    if stranger := sorted(set(found) - set(tickers)):
+        raise AnswerDistrusted(f"it holds bars of {stranger[0]!r}, not asked for", is_worth_asking=True)
+    for ticker, of_ticker in found.items():
+        for row in rows_of(of_ticker, f"the bars of {ticker}"):
+            yield ticker, row
+
+
+def _frame(rows: Sequence[tuple[Any, ...]], place: str, dtype: pl.DataType) -> pl.DataFrame:
+    fields = dict.fromkeys(_FIELDS.values(), pl.Float64())
+    schema = {"ticker": pl.String(), place: dtype, "problem": pl.String(), **fields}
+    frame = pl.DataFrame(rows, schema=schema, orient="row").with_row_index("_row", 1)
+    beyond = filing.beyond_any(("open", "high", "low", "close", "vwap"), ("volume", "trade_count"))
+    return frame.with_columns(problem=filing.joined(pl.col("problem"), *beyond))
+
+
+def _minute(ticker: str, row: Row, inside: tuple[datetime, datetime]) -> datetime:
+    at = instant_of(row.get("t"))
+    if at is None or at.second or at.microsecond or not inside[0] <= at < inside[1]:
+        raise AnswerDistrusted(
+            f"{ticker}: {row.get('t')!r} is no full minute in [{inside[0].isoformat()}, {inside[1].isoformat()})",
+            is_worth_asking=True,
+        )
+    return at
+
+
+def _day(ticker: str, row: Row, span: tuple[date, date]) -> date:
     at = instant_of(row.get("t"))
     local = at.astimezone(NEW_YORK) if at else None
     if local is None or local.time() != time() or not span[0] <= local.date() < span[1]:
         raise AnswerDistrusted(
             f"{ticker}: {row.get('t')!r} is no midnight of New York in [{span[0]}, {span[1]})", is_worth_asking=True
         )
+    return local.date()
+
+
+def _values(row: Row) -> tuple[Any, ...]:
+    """Give what is wrong with a bar, None where nothing is, and its numbers."""
     values = [number_of(row.get(name)) for name in _FIELDS]
     told = [
         f"{name}: {str(row[name])[:40]!r} is not a number" if row.get(name) is not None else f"{name}: is missing"
         for name, value in zip(_FIELDS, values, strict=True)
         if value is None and (name in _REQUIRED or row.get(name) is not None)
     ]
-    return ticker, local.date(), "; ".join(told) or None, *values
+    return "; ".join(told) or None, *values
 
 
 def _article(row: Row, window: tuple[datetime, datetime]) -> tuple[Any, ...]:

@@ -9,11 +9,11 @@ import polars as pl
 
 from orion_assets.clock import Clock
 from orion_assets.errors import AnswerDistrusted, SettingsError
-from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, TABLES
+from orion_assets.schemas import RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_MINUTE_BARS, RAW_NEWS, RAW_SPLITS, TABLES
 from orion_assets.sources import filing
 from orion_assets.sources.alpaca import requests, rows
 from orion_assets.sources.alpaca.requests import DIVIDENDS, SPLITS, Request
-from orion_assets.sources.alpaca.routes import FREE, RANK, alpaca_reference_routes, alpaca_routes
+from orion_assets.sources.alpaca.routes import FREE, alpaca_reference_routes, alpaca_routes
 from orion_assets.sources.alpaca.words import judge
 from orion_assets.sources.bodies import loaded, object_of
 from orion_assets.sources.gathering import Gathering
@@ -21,13 +21,18 @@ from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.protocols import Answer, Ask
 from orion_assets.sources.routes import Budget, Route
 from orion_assets.sources.symbology import spelled
-from orion_assets.sources.transport import Policy, Response, Transport, Vendor
+from orion_assets.sources.transport import DISTRUSTED, Policy, Response, Transport, Vendor
 
 BASE_URL: Final = "https://data.alpaca.markets"
 FEEDS: Final = ("sip", "iex", "delayed_sip", "otc", "boats", "overnight")
 # Beyond its deadline a call may take this long to be given up
 _GRACE_S: Final = 5.0
 _Reading = Callable[[Mapping[str, Any]], pl.DataFrame]
+# How bars of a length are asked for, and how their pages are read
+_BARS: Final = {
+    RAW_DAILY_BARS.name: (requests.daily_bars, rows.bars),
+    RAW_MINUTE_BARS.name: (requests.minute_bars, rows.minutes),
+}
 
 
 def open_alpaca(
@@ -67,21 +72,20 @@ class AlpacaSource:
     name: ClassVar[str] = "alpaca"
     is_local: ClassVar[bool] = False
 
-    def __init__(self, transport: Transport, budget: Budget, feed: str = "sip", *, rank: int = RANK) -> None:
+    def __init__(self, transport: Transport, budget: Budget, feed: str = "sip") -> None:
         """Ask by a transport.
 
         Args:
             transport: The way out.
             budget: What its calls are counted against, for plans.
             feed: One of FEEDS.
-            rank: Of its routes; 1 or less where it is the first source.
         """
         self._transport = transport
         self._budget = budget
         self._feed = feed
-        self._rank = rank
         self._readers: Final[dict[str, Callable[[Ask], Answer]]] = {
-            RAW_DAILY_BARS.name: self._daily_bars,
+            RAW_DAILY_BARS.name: self._bars,
+            RAW_MINUTE_BARS.name: self._bars,
             RAW_NEWS.name: self._news,
             RAW_SPLITS.name: self._splits,
             RAW_DIVIDENDS.name: self._dividends,
@@ -98,9 +102,9 @@ class AlpacaSource:
 
     def routes(self, today: date) -> Sequence[Route]:
         """Give its routes, the best first; `today` is New York's date."""
-        bars = alpaca_routes(today, self._budget, rank=self._rank)
-        others = alpaca_reference_routes(today, self._budget, rank=self._rank)
-        return [route for route in (*bars, *others) if route.dataset in self._readers]
+        bars = alpaca_routes(today, self._budget)
+        others = alpaca_reference_routes(today, self._budget)
+        return [*bars, *others]
 
     def read(self, ask: Ask) -> Answer:
         """Answer one call of a plan.
@@ -113,18 +117,18 @@ class AlpacaSource:
             raise ValueError(f"alpaca: {ask.dataset} is not supplied; supplied are {', '.join(sorted(self._readers))}")
         return self._readers[ask.dataset](ask)
 
-    def _daily_bars(self, ask: Ask) -> Answer:
+    def _bars(self, ask: Ask) -> Answer:
         if not ask.tickers:
-            raise ValueError("alpaca: daily bars are asked by ticker; name them")
+            raise ValueError(f"alpaca: {ask.dataset} is asked by ticker; name them")
+        requested, read = _BARS[ask.dataset]
         # Those of which it is known how they are spelled there: as Orion does
         asked = tuple(ticker for ticker in ask.tickers if spelled(ticker, "alpaca") == ticker)
         # Of the others, which would seem to have no bars, the vendor's silence says nothing
         unknown = {ticker: ask.start - timedelta(days=1) for ticker in ask.tickers if ticker not in asked}
-        gathering = Gathering(RAW_DAILY_BARS, self.name)
+        gathering = Gathering(TABLES[ask.dataset], self.name)
         span = (ask.start, ask.end)
         if asked and span[0] < span[1]:
-            request = requests.daily_bars(asked, *span, self._feed)
-            self._gather(gathering, request, lambda page: rows.bars(page, asked, span))
+            self._gather(gathering, requested(asked, *span, self._feed), lambda page: read(page, asked, span))
         return gathering.answer(ask, asked, ends=unknown)
 
     def _news(self, ask: Ask) -> Answer:
@@ -161,8 +165,7 @@ class AlpacaSource:
         while token is not None:
             if token in seen or len(seen) >= request.most_pages:
                 raise AnswerDistrusted(
-                    f"alpaca: {request.path}: its pages go round, or are more than {request.most_pages}; nothing of the"
-                    " answer is landed"
+                    f"alpaca: {request.path}: its pages go round, or are more than {request.most_pages}. {DISTRUSTED}"
                 )
             seen.add(token)
             token = self._transport.get(request.path, request.page(token).params, taken)

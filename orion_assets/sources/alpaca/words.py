@@ -25,7 +25,7 @@ def judge(response: Response) -> None:
 def _refuse(said: str, response: Response) -> None:
     told = f"alpaca: {response.url}: {said}"
     if "recent SIP data" in said:
-        raise NotYet(told)
+        raise NotYet(f"{told}. After 15 minutes it is there; the next run asks again")
     if "subscription" in said or "not permit" in said:
         raise NotEntitled(f"{told}. Set another feed, or another plan")
     if said.rstrip(".").lower() in {"forbidden", "access key verification failed"}:

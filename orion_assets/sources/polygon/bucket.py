@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from orion_assets.clock import Uptime, uptime
 from orion_assets.errors import (
@@ -28,8 +28,9 @@ from orion_assets.errors import (
     SettingsError,
     SourceUnavailable,
 )
+from orion_assets.sources.breaker import Breaker, left_alone
 from orion_assets.sources.limiter import Limiter, Pause
-from orion_assets.sources.transport import is_on_this_machine
+from orion_assets.sources.transport import DISTRUSTED, REJECTED, is_on_this_machine
 
 T = TypeVar("T")
 BUCKET: Final = "flatfiles"
@@ -39,6 +40,7 @@ _KEY_REFUSED: Final = frozenset(
 )
 _CHUNK: Final = 1024**2
 _MOST_PAGES: Final = 100
+_BY_CALLS: Final = "These keys cannot read it: the next run asks by calls in its place, orion plan shows which"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Patience:
         silence_s: Seconds without a byte.
         attempts: Requests for one object.
         longest_wait_s: No wait between two is longer.
+        failures: Requests in a row without an answer after which the bucket is left alone for a while.
         most_bytes: Bytes of one object.
     """
 
@@ -57,6 +60,7 @@ class Patience:
     silence_s: float = 30.0
     attempts: int = 4
     longest_wait_s: float = 30.0
+    failures: int = 8
     most_bytes: int = 1024**3
 
 
@@ -75,6 +79,10 @@ class Stored:
     version: str
     content: bytes = field(repr=False)
     sha256: str
+
+
+class _LeftAlone(SourceUnavailable):
+    """Nothing was sent: the bucket did not answer before."""
 
 
 class S3Client(Protocol):
@@ -136,7 +144,7 @@ class Bucket:
             limiter: The budget of its keys.
             patience: How patient to be.
             pause: Waits.
-            uptime: Seconds that nobody sets, for the deadline.
+            uptime: Seconds that nobody sets, for the deadline and the breaker; they go by while `pause` waits.
             name: Of the bucket.
         """
         self._client = client
@@ -145,6 +153,7 @@ class Bucket:
         self._patience = patience or Patience()
         self._pause = pause
         self._uptime = uptime
+        self._breaker = Breaker(uptime, threshold=self._patience.failures)
 
     def listed(self, folder: str, since: str = "") -> dict[str, str]:
         """Give the version of every object below a folder, by key.
@@ -181,20 +190,36 @@ class Bucket:
                 return
             asked["ContinuationToken"] = page["NextContinuationToken"]
         raise AnswerDistrusted(
-            f"flat files: the list of {folder}/ has more than {_MOST_PAGES} pages; it is not believed"
+            f"flat files: the list of {folder}/ has more than {_MOST_PAGES} pages and is not believed. The next run"
+            " asks by calls in its place, orion plan shows which"
         )
 
     def _patiently(self, ask: Callable[[], T], subject: str) -> T:
         tries = Retrying(
-            retry=retry_if_exception_type(SourceUnavailable),
-            wait=wait_random_exponential(max=self._patience.longest_wait_s),
+            retry=retry_if_exception(self._is_worth_asking),
+            wait=self._wait,
             stop=stop_after_attempt(self._patience.attempts),
             sleep=self._pause,
             reraise=True,
         )
         return tries(self._asked, ask, subject)
 
+    def _is_worth_asking(self, error: BaseException) -> bool:
+        is_brief = not isinstance(error, _LeftAlone) or error.retry_after_s <= self._patience.longest_wait_s
+        return isinstance(error, SourceUnavailable) and is_brief
+
+    def _wait(self, state: RetryCallState) -> float:
+        failed = state.outcome.exception() if state.outcome else None
+        left = failed.retry_after_s if isinstance(failed, _LeftAlone) else 0.0
+        return left + wait_random_exponential(max=self._patience.longest_wait_s)(state)
+
     def _asked(self, ask: Callable[[], T], subject: str) -> T:
+        if left := self._breaker.ask():
+            raise _LeftAlone(f"{left_alone('flat files', left)}. The next run asks again", retry_after_s=left)
+        with self._breaker.watched(SourceUnavailable):
+            return self._sent(ask, subject)
+
+    def _sent(self, ask: Callable[[], T], subject: str) -> T:
         try:
             with self._limiter.slot():
                 return ask()
@@ -212,9 +237,7 @@ class Bucket:
         # What is not read to its end would keep its connection
         with closing(answer["Body"]) as body:
             if size > self._patience.most_bytes:
-                raise AnswerDistrusted(
-                    f"flat files: {key}: {size} bytes, more than any such object has; it is not read"
-                )
+                raise AnswerDistrusted(f"flat files: {key}: {size} bytes, more than any such object has. {DISTRUSTED}")
             content = self._body(body, key)
         if len(content) != size:
             raise SourceUnavailable(f"flat files: {key}: {len(content)} of {size} bytes came. The next run asks again")
@@ -247,14 +270,14 @@ def _refusal(subject: str, error: ClientError) -> OrionError:
     if code in _KEY_REFUSED or status == 401:
         return KeyRefused(f"{told}. Set valid POLYGON_S3_ACCESS_KEY and POLYGON_S3_SECRET_KEY")
     if status == 403:
-        return NotEntitled(f"{told}. The plan of these keys does not include it", is_by_date=True)
+        return NotEntitled(f"{told}. {_BY_CALLS}", is_by_date=True)
     if code == "NoSuchBucket":
         return SettingsError(f"{told}. There is no bucket {BUCKET}; check ORION_POLYGON_S3_ENDPOINT_URL")
     if status == 404:
-        return NotFound(told)
+        return NotFound(f"{told}. {_BY_CALLS}")
     if status >= 500 or status == 429 or code in {"SlowDown", "RequestTimeout"}:
         return SourceUnavailable(f"{told}. The next run asks again")
-    return RequestRejected(f"{told}. Asking again is in vain")
+    return RequestRejected(f"{told}. {REJECTED}")
 
 
 def _short(text: str) -> str:

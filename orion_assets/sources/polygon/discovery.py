@@ -86,7 +86,10 @@ class PolygonLister:
         yield page
         while onward is not None:
             if onward in asked or len(asked) >= _MOST_PAGES:
-                raise AnswerDistrusted(f"polygon: {request.path}: its pages go round, or are more than {_MOST_PAGES}")
+                raise AnswerDistrusted(
+                    f"polygon: {request.path}: its pages go round, or are more than {_MOST_PAGES}; none of it is"
+                    " listed. Call again, or name fewer kinds of tickers"
+                )
             asked.add(onward)
             known.update(page.rows())
             page, onward = self._transport.follow(onward, taken)

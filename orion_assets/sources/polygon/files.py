@@ -22,7 +22,7 @@ from orion_assets.sources.polygon.bucket import Bucket, Patience, Stored, open_c
 from orion_assets.sources.polygon.flatfiles import FileSet, read_object
 from orion_assets.sources.polygon.holdings import HOLDINGS, OBJECT, joined
 from orion_assets.sources.protocols import Answer, Ask, Document, ObjectRead
-from orion_assets.sources.transport import is_on_this_machine
+from orion_assets.sources.transport import DISTRUSTED, is_on_this_machine
 
 LOG: Final = logging.getLogger(__name__)
 # Routes by which objects are read
@@ -132,7 +132,7 @@ class FlatFiles:
         try:
             return stored, read_object(of, day, stored.content, least_tickers=least)
         except AnswerDistrusted as e:
-            told = f"polygon: flat files: {e}. Nothing of the object is landed"
+            told = f"polygon: flat files: {e}. {DISTRUSTED}"
             raise AnswerDistrusted(told, is_worth_asking=e.is_worth_asking) from e
 
 

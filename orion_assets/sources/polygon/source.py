@@ -35,7 +35,7 @@ from orion_assets.sources.polygon.routes import FIRST_SESSION, polygon_routes
 from orion_assets.sources.polygon.words import judge, refuse_status
 from orion_assets.sources.protocols import ENDED, EVENTS, Answer, Ask, Document, Question, said_schema, spoken_by
 from orion_assets.sources.routes import NO_FLOORS, Floors, Rights, Route, with_floors
-from orion_assets.sources.transport import Policy, Response, Transport, Vendor
+from orion_assets.sources.transport import DISTRUSTED, Policy, Response, Transport, Vendor
 
 _MOST_PAGES: Final = 100
 # Both names answer, and pages name either
@@ -298,7 +298,9 @@ class PolygonSource:
         onward = self._transport.get(request.path, request.params, taken)
         while onward is not None:
             if onward in seen or len(seen) >= _MOST_PAGES:
-                raise AnswerDistrusted(f"polygon: {request.path}: its pages go round, or are more than {_MOST_PAGES}")
+                raise AnswerDistrusted(
+                    f"polygon: {request.path}: its pages go round, or are more than {_MOST_PAGES}. {DISTRUSTED}"
+                )
             seen.add(onward)
             onward = self._transport.follow(onward, taken)
         said = pl.concat(found)
@@ -307,7 +309,9 @@ class PolygonSource:
             one = said.unique(table.key, keep="last", maintain_order=True)
             alike = said.unique([name for name in said.columns if not name.startswith("source_")])
             if alike.height > one.height:
-                raise AnswerDistrusted(f"polygon: {request.path}: two pages tell {clashes.row(0)[:2]} differently")
+                raise AnswerDistrusted(
+                    f"polygon: {request.path}: two pages tell {clashes.row(0)[:2]} differently. {DISTRUSTED}"
+                )
             said = one
         return Answer(said, tuple(documents), documents[0].sha256, spoken_of)
 

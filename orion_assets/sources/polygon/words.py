@@ -25,9 +25,10 @@ def judge(response: Response) -> None:
         return
     said = refusal_of(response, "message", "error")
     if response.status == 403 and _TOO_EARLY in said:
-        raise NotYet(f"polygon: {response.url}: {said}")
+        raise NotYet(f"polygon: {response.url}: {said}. After the end of the day it is there; the next run asks again")
     if response.status == 403 and _OUT_OF_DATES in said:
-        raise NotEntitled(f"polygon: {response.url}: {said}", is_by_date=True)
+        told = f"polygon: {response.url}: {said}. Name other dates, or get a plan that has these"
+        raise NotEntitled(told, is_by_date=True)
 
 
 def refuse_status(envelope: dict[str, Any]) -> None:

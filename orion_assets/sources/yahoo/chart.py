@@ -13,6 +13,7 @@ from orion_assets.sources.filing import joined
 from orion_assets.sources.transport import Passing
 
 VALUES: Final = ("open", "high", "low", "close")
+VOLUME: Final = "volume"
 # 1900 to 2100 in seconds; in milliseconds it would be another age
 _SECONDS: Final = (-2_208_988_800, 4_102_444_800)
 
@@ -25,7 +26,8 @@ class Chart:
         symbol: Whom it is about, as Yahoo spells it.
         currency: Of the prices.
         zone: In which its days are days.
-        days: `_row` (1-based), `date`, VALUES (Float64, null where Yahoo has none), `problem` (null or what is wrong).
+        days: `_row` (1-based), `date`, VALUES and VOLUME (Float64, null where Yahoo has none), `problem` (null or what
+            is wrong; that a volume is missing is nothing wrong).
     """
 
     symbol: str
@@ -63,7 +65,9 @@ def _result(chart: Mapping[str, Any]) -> dict[str, Any]:
     if chart.get("error") is not None:
         error = object_of(chart["error"], "error")
         told = f"{text_of(error, 'code')}: {text_of(error, 'description')}"
-        raise NotFound(f"yahoo: {told}") if error.get("code") == "Not Found" else Passing(f"Yahoo says {told}")
+        if error.get("code") == "Not Found":
+            raise NotFound(f"yahoo: {told}. Check how the ticker is spelled, and the dates")
+        raise Passing(f"Yahoo says {told}")
     results = rows_of(chart.get("result"), "result")
     if len(results) != 1:
         raise Passing(f"the chart holds {len(results)} results, not one")
@@ -74,7 +78,9 @@ def _values(result: Mapping[str, Any]) -> dict[str, list[Any]]:
     quotes = rows_of(object_of(result.get("indicators"), "indicators").get("quote"), "quote")
     if len(quotes) != 1:
         raise Passing(f"the chart holds {len(quotes)} quotes, not one")
-    return {name: _list(quotes[0].get(name, []), name) for name in VALUES}
+    values = {name: _list(quotes[0].get(name, []), name) for name in VALUES}
+    # Indices may have none
+    return values | {VOLUME: _list(quotes[0].get(VOLUME, [None] * len(values["close"])), VOLUME)}
 
 
 def _stamps(result: Mapping[str, Any], lengths: set[int]) -> list[int]:
@@ -98,16 +104,16 @@ def _list(found: Any, what: str) -> list[Any]:  # noqa: ANN401 - JSON
 
 def _days(stamps: Sequence[int], values: Mapping[str, Sequence[Any]], zone: str) -> pl.DataFrame:
     read = {name: [number_of(value) for value in column] for name, column in values.items()}
-    told = [_problem({name: column[at] for name, column in values.items()}) for at in range(len(stamps))]
+    told = [_problem({name: values[name][at] for name in VALUES}) for at in range(len(stamps))]
     at = pl.from_epoch(pl.Series("at", stamps, dtype=pl.Int64), time_unit="s")
-    schema = {**dict.fromkeys(VALUES, pl.Float64()), "problem": pl.String()}
+    schema = {**dict.fromkeys((*VALUES, VOLUME), pl.Float64()), "problem": pl.String()}
     frame = pl.DataFrame({**read, "problem": told}, schema=schema).with_row_index("_row", 1)
     exact = frame.with_columns(_narrowed(name) for name in VALUES)
     dated = exact.with_columns(date=at.dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.date())
     once = dated.unique(["date", *VALUES], keep="first", maintain_order=True)
     # The live quote of the day may stand behind the day itself
     is_twice = pl.col("date").is_duplicated()
-    blank = [pl.when(~is_twice).then(pl.col(name)).alias(name) for name in VALUES]
+    blank = [pl.when(~is_twice).then(pl.col(name)).alias(name) for name in (*VALUES, VOLUME)]
     twice = pl.when(is_twice).then(pl.lit("told twice in one answer, differently"))
     marked = once.with_columns(*blank, problem=joined(twice, pl.col("problem")))
     return marked.unique("date", keep="first", maintain_order=True)

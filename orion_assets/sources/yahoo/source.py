@@ -1,6 +1,5 @@
-"""Yahoo as a `Source`: the VIX, the last rung of its ladder, and closes to compare with."""
+"""Yahoo as a `Source`: the VIX, the last rung of its ladder, and adjusted bars to look at and to compare with."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import ClassVar, Final
@@ -13,22 +12,20 @@ from orion_assets.schemas import RAW_DAILY_BARS, RAW_VIX
 from orion_assets.sources import filing
 from orion_assets.sources.gathering import Gathering
 from orion_assets.sources.limiter import Limiter, Rate
-from orion_assets.sources.protocols import RECONCILIATION, Answer, Ask
+from orion_assets.sources.protocols import Answer, Ask
 from orion_assets.sources.routes import Budget, Route
 from orion_assets.sources.symbology import spelled
-from orion_assets.sources.transport import Passing, Response
+from orion_assets.sources.transport import DISTRUSTED, Passing, Response
 from orion_assets.sources.yahoo.chart import Chart, parse
 from orion_assets.sources.yahoo.wire import DEADLINE_S, ChartWire, YfinanceWire
 
-LOG: Final = logging.getLogger(__name__)
 RATE: Final = Rate(20)
 VIX: Final = "^VIX"
-SPLIT_ADJUSTED: Final = "split_adjusted"
 # Several requests and a retry may lie behind one ask
 _LEASE_S: Final = 8 * DEADLINE_S
 _NO_BARS: Final = (
     "its prices are adjusted for every split up to now, so they are not what was traded; use another source for bars."
-    " Yahoo's closes are there to compare with"
+    " They are there to look at and to compare with: orion fetch, orion quality crosscheck"
 )
 
 
@@ -91,55 +88,28 @@ class YahooSource:
         return gathering.answer(ask)
 
     def read_adjusted(self, ask: Ask) -> Answer:
-        """Answer with the daily bars of one ticker, in units of the day of asking; volumes are not read.
+        """Answer with the daily bars of one ticker, prices and volumes in units of the day of asking.
 
         Raises:
-            ValueError: It is not one ticker, or nobody knows how Yahoo spells it.
-            NotFound: Yahoo knows no such ticker.
-            OrionError: As `read`; or the prices are not in US dollars.
+            ValueError: It is not one ticker.
+            NotFound: Yahoo knows no such ticker, tells it in another currency, or nobody knows how Yahoo spells it.
+            OrionError: As `read`.
         """
-        symbol = spelled(ask.tickers[0], "yahoo") if len(ask.tickers) == 1 else None
-        if symbol is None:
-            told = ", ".join(ask.tickers) or "nobody"
-            raise ValueError(f"yahoo: {told}: one ticker can be asked for, whose spelling there is known")
+        if len(ask.tickers) != 1:
+            raise ValueError(f"yahoo: {', '.join(ask.tickers) or 'nobody'}: it is asked for one ticker at a time")
         (ticker,) = ask.tickers
+        symbol = spelled(ticker, "yahoo")
+        if symbol is None:
+            raise NotFound(f"yahoo: {ticker}: how it is spelled there is not known; ask another source for it")
         chart, response = self._chart(symbol, ask.start, ask.end)
         if chart.currency != "USD":
-            raise AnswerDistrusted(f"yahoo: {ticker} is in {chart.currency} there, not in US dollars")
-        absent = dict.fromkeys(("volume", "vwap", "trade_count"), pl.lit(None, pl.Float64))
+            raise NotFound(
+                f"yahoo: {ticker} is in {chart.currency} there, not in US dollars; ask another source for it"
+            )
+        absent = dict.fromkeys(("vwap", "trade_count"), pl.lit(None, pl.Float64))
         gathering = Gathering(RAW_DAILY_BARS, self.name)
         gathering.add(filing.bars(chart.days.with_columns(ticker=pl.lit(ticker), session="date", **absent)), response)
         return gathering.answer(ask, ask.tickers)
-
-    def reconciliation(self, tickers: Sequence[str], start: date, end: date) -> pl.DataFrame:
-        """Give split-adjusted closes of sessions in [start, end), one call a ticker.
-
-        Args:
-            tickers: Those to compare; one of which nobody knows how Yahoo spells it has no rows, nor has one that it
-                does not know.
-            start: First session.
-            end: First session no longer given.
-
-        Returns:
-            `ticker`, `session`, `close` (USD in units of the day of asking, null where Yahoo has none), `basis`,
-            `source_file`.
-        """
-        frames = [pl.DataFrame(schema=RECONCILIATION)]
-        for ticker in tickers:
-            symbol = spelled(ticker, "yahoo")
-            if symbol is None:
-                LOG.info("yahoo: how %s is spelled there is not known; it is not compared", ticker)
-                continue
-            try:
-                chart, response = self._chart(symbol, start, end)
-            except NotFound as e:
-                LOG.info("yahoo: %s is not compared: %s", ticker, e)
-                continue
-            if chart.currency != "USD":
-                LOG.warning("yahoo: %s is in %s there; it is not compared", ticker, chart.currency)
-                continue
-            frames.append(_closes(ticker, chart.days, response))
-        return pl.concat(frames)
 
     def _chart(self, symbol: str, start: date, end: date) -> tuple[Chart, Response]:
         """Get the days [start, end) of a symbol, and nothing else."""
@@ -148,12 +118,14 @@ class YahooSource:
             chart = parse(response.body)
         except Passing as e:
             raise SourceUnavailable(f"yahoo: {symbol}: {e}. The next run asks again") from e
+        except AnswerDistrusted as e:
+            raise AnswerDistrusted(f"yahoo: {symbol}: {e}. {DISTRUSTED}", is_worth_asking=e.is_worth_asking) from e
         if chart.symbol != symbol:
-            raise AnswerDistrusted(f"yahoo: it is about {chart.symbol!r}, and {symbol} was asked for")
+            raise AnswerDistrusted(f"yahoo: it is about {chart.symbol!r}, and {symbol} was asked for. {DISTRUSTED}")
         outside = chart.days.filter(~pl.col("date").is_between(start, end, closed="left"))
         if outside.height:
             day = outside["date"][0]
-            raise AnswerDistrusted(f"yahoo: {symbol}: it tells of {day}, outside of [{start}, {end})")
+            raise AnswerDistrusted(f"yahoo: {symbol}: it tells of {day}, outside of [{start}, {end}). {DISTRUSTED}")
         return chart, response
 
 
@@ -167,13 +139,3 @@ def _span(start: date, end: date) -> Mapping[str, str]:
         "events": "div,splits",
         "includePrePost": "false",
     }
-
-
-def _closes(ticker: str, days: pl.DataFrame, response: Response) -> pl.DataFrame:
-    named = days.with_columns(
-        ticker=pl.lit(ticker),
-        session="date",
-        basis=pl.lit(SPLIT_ADJUSTED),
-        source_file=pl.lit(response.url.partition("://")[2].partition("/")[2]),
-    )
-    return named.select(pl.col(name).cast(dtype) for name, dtype in RECONCILIATION.items())

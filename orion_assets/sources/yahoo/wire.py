@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
+from orion_assets.clock import Uptime, uptime
 from orion_assets.errors import AnswerDistrusted, SettingsError, SourceUnavailable
+from orion_assets.sources.breaker import Breaker, left_alone
 from orion_assets.sources.limiter import LONGEST_CLOSE_S, Limiter
-from orion_assets.sources.transport import Response
+from orion_assets.sources.transport import DISTRUSTED, Response
 
 URL: Final = "https://query2.finance.yahoo.com/v8/finance/chart/"
 DEADLINE_S: Final = 30.0
@@ -34,36 +36,50 @@ class ChartWire(Protocol):
 class YfinanceWire:
     """yfinance's cookie, crumb and fingerprint; its parsing and its caches of answers are not used."""
 
-    def __init__(self, limiter: Limiter) -> None:
+    def __init__(self, limiter: Limiter, *, uptime: Uptime = uptime) -> None:
         """Prepare; yfinance is loaded with the first request.
 
         Args:
             limiter: The budget; one ask may cost yfinance several requests.
+            uptime: Seconds that nobody sets, for the breaker.
         """
         self._limiter = limiter
+        self._breaker = Breaker(uptime)
 
     def __call__(self, symbol: str, params: Mapping[str, str]) -> Response:
         """Ask for a chart; as `ChartWire`."""
-        data, exceptions = _loaded("yfinance.data"), _loaded("yfinance.exceptions")
         url = URL + quote(symbol, safe="")
-        with self._limiter.slot():
-            try:
-                got = data.YfData().get(url=url, params=dict(params), timeout=DEADLINE_S)
-            except exceptions.YFRateLimitError as e:
-                raise self._spent(symbol) from e
-            except (OSError, exceptions.YFException) as e:
-                raise SourceUnavailable(f"yahoo: {symbol}: {type(e).__name__}: {e}. The next run asks again") from e
-        if got.status_code == 429:
+        if left := self._breaker.ask():
+            raise SourceUnavailable(f"{left_alone('yahoo', left)}. The next run asks again", retry_after_s=left)
+        with self._breaker.watched(SourceUnavailable):
+            got = self._sent(url, symbol, params)
+        if got is None or got.status_code == 429:
             raise self._spent(symbol)
         if got.status_code not in {200, 404}:
-            raise SourceUnavailable(f"yahoo: {symbol}: HTTP {got.status_code}. The next run asks again")
+            raise _unavailable(symbol, got.status_code)
         body = bytes(got.content)
         if len(body) > MOST_BYTES:
             # yfinance holds it before anybody can say how much is enough; it goes no further
-            raise AnswerDistrusted(f"yahoo: {symbol}: an answer of {len(body):,} bytes, and no chart has that many")
+            raise AnswerDistrusted(
+                f"yahoo: {symbol}: an answer of {len(body):,} bytes, and no chart has that many. {DISTRUSTED}"
+            )
         # Without the crumb, which is as good as a key
         told = f"{url}?{urlencode(params)}"
         return Response(told, got.status_code, {}, body, hashlib.sha256(body).hexdigest())
+
+    def _sent(self, url: str, symbol: str, params: Mapping[str, str]) -> Any:  # noqa: ANN401 - yfinance's
+        """Give what came; None where yfinance says itself that the budget is spent."""
+        data, exceptions = _loaded("yfinance.data"), _loaded("yfinance.exceptions")
+        with self._limiter.slot():
+            try:
+                got = data.YfData().get(url=url, params=dict(params), timeout=DEADLINE_S)
+            except exceptions.YFRateLimitError:
+                return None
+            except (OSError, exceptions.YFException) as e:
+                raise SourceUnavailable(f"yahoo: {symbol}: {type(e).__name__}: {e}. The next run asks again") from e
+        if got.status_code >= 500:
+            raise _unavailable(symbol, got.status_code)
+        return got
 
     def _spent(self, symbol: str) -> SourceUnavailable:
         self._limiter.refused(None)
@@ -71,6 +87,10 @@ class YfinanceWire:
             f"yahoo: {symbol}: it wants to be left alone (HTTP 429). The next run asks again",
             retry_after_s=LONGEST_CLOSE_S,
         )
+
+
+def _unavailable(symbol: str, status: int) -> SourceUnavailable:
+    return SourceUnavailable(f"yahoo: {symbol}: HTTP {status}. The next run asks again")
 
 
 def _loaded(name: str) -> ModuleType:

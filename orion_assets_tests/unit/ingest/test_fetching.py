@@ -9,7 +9,6 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from orion_assets import calendars
-from orion_assets.errors import AnswerDistrusted
 from orion_assets.ingest.fetching import Wanted, fetched, prepared
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_SPLITS
 from orion_assets.sources import filing
@@ -259,11 +258,38 @@ def test_yahoo_tells_adjusted_bars_to_look_at():
     assert bars.unreadable["session"].to_list() == [date(2025, 11, 25)] * 2
 
 
-def test_prices_in_another_currency_are_not_taken_for_dollars():
+def test_prices_in_another_currency_are_not_taken_for_dollars(caplog):
     source = YahooSource(Yahoo("EUR"))
 
-    with pytest.raises(AnswerDistrusted, match="in EUR there"):
-        fetched(prepared(YAHOOS, source, datetime(2025, 11, 27, tzinfo=UTC)), source)
+    bars = fetched(prepared(YAHOOS, source, datetime(2025, 11, 27, tzinfo=UTC)), source)
+
+    assert bars.rows.is_empty()
+    assert [record.message for record in caplog.records if "in EUR there" in record.message] != []
+
+
+def test_a_ticker_that_the_vendor_does_not_know_takes_nothing_from_the_others(caplog):
+    class NotAll(Yahoo):
+        def __call__(self, symbol, params):
+            if symbol == "AAPL":
+                body = b'{"chart": {"result": null, "error": {"code": "Not Found", "description": "gone"}}}'
+                return Response("https://there/AAPL", 404, {}, body, "")
+            return super().__call__(symbol, params)
+
+    source = YahooSource(NotAll())
+
+    bars = fetched(prepared(YAHOOS, source, datetime(2025, 11, 27, tzinfo=UTC)), source)
+
+    assert bars.rows["ticker"].to_list() == ["MSFT"]
+    assert "yahoo: Not Found: gone" in caplog.text
+
+
+def test_what_it_costs_to_ask_a_ticker_at_a_time_is_said():
+    work = prepared(YAHOOS, YahooSource(Yahoo()), datetime(2025, 11, 27, tzinfo=UTC))
+
+    assert work.lines() == [
+        "2 calls, one a ticker",
+        "yahoo: 6 s at 20 calls in 1 min, 1 min with a second to spare each",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.polygon.bucket import Bucket, Patience, open_client
 from orion_assets_tests.s3_gate import gate_before
 from orion_assets_tests.servers import free_port, s3_server  # noqa: F401
+from orion_assets_tests.unit.sources.wired import Ticking
 
 KEYS = ("an-id", "a-secret-4711")
 KEY = "us_stocks_sip/day_aggs_v1/2026/11/2026-11-18.csv.gz"
@@ -58,11 +59,11 @@ def made(s3_server, gate):  # noqa: F811
     """Give what opens the bucket, its log of calls, and a client to fill it with."""
     slots, client, name = Slots(), s3_server.client(), s3_server.new_bucket()
 
-    def opened(endpoint="", patience=None, **more):
+    def opened(endpoint="", patience=None, pause=lambda _: None, **more):
         patience = patience or Patience(attempts=3, silence_s=5.0)
         reader = open_client(KEYS, endpoint or gate.endpoint, patience)
         limiter = Limiter(slots, "files", Rate(100, 1.0), lease_s=60, pause=lambda _: None)
-        return Bucket(reader, limiter, patience, lambda _: None, name=name, **more)
+        return Bucket(reader, limiter, patience, pause, name=name, **more)
 
     return opened, slots, lambda key, body: client.put_object(Bucket=name, Key=key, Body=body)
 
@@ -135,6 +136,61 @@ def test_a_server_that_fails_is_asked_a_few_times(made, gate):
     with pytest.raises(SourceUnavailable, match="HTTP 503, SlowDown"):
         opened().get(KEY)
     assert len(gate.gets) == 3 + 3
+
+
+def test_a_bucket_that_is_down_is_left_alone_and_one_request_asks_whether_it_is_back(made, gate):
+    opened, slots, put = made
+    put(KEY, b"one")
+    clock = Ticking()
+    bucket = opened(patience=Patience(attempts=1, failures=3, longest_wait_s=5.0, silence_s=5.0), uptime=clock)
+    gate.fails = 4
+
+    for _ in range(3):
+        with pytest.raises(SourceUnavailable, match="HTTP 503"):
+            bucket.get(KEY)
+    with pytest.raises(SourceUnavailable, match=r"next try is due in 30 s\. The next run asks again") as alone:
+        bucket.get(KEY)
+    assert (len(gate.gets), slots.taken, alone.value.retry_after_s) == (3, 3, 30)
+    clock.now += 30
+    with pytest.raises(SourceUnavailable, match="HTTP 503"):
+        bucket.get(KEY)
+    with pytest.raises(SourceUnavailable, match="due in 60 s"):
+        bucket.listed("us_stocks_sip")
+    clock.now += 60
+
+    assert bucket.get(KEY).content == b"one"
+    assert (len(gate.gets), gate.lists) == (5, [])
+
+
+def test_an_outage_of_a_moment_is_waited_for(made, gate):
+    opened, _, put = made
+    put(KEY, b"one")
+    clock = Ticking()
+
+    def pause(seconds):
+        clock.now += seconds
+
+    bucket = opened(patience=Patience(attempts=4, failures=2, silence_s=5.0), pause=pause, uptime=clock)
+    gate.fails = 2
+
+    assert bucket.get(KEY).content == b"one"
+    assert clock.now >= 30
+    assert len(gate.gets) == 3
+
+
+def test_a_refusal_is_an_answer_and_keeps_the_bucket_from_being_left_alone(made, gate):
+    opened, _, put = made
+    put(KEY, b"one")
+    bucket = opened(patience=Patience(attempts=1, failures=2, silence_s=5.0), uptime=Ticking())
+
+    for _ in range(3):
+        gate.fails = 1
+        with pytest.raises(SourceUnavailable, match="HTTP 503"):
+            bucket.get(KEY)
+        with pytest.raises(NotFound):
+            bucket.get("absent")
+
+    assert bucket.get(KEY).content == b"one"
 
 
 def test_a_body_that_ends_early_is_none(made, gate):

@@ -171,6 +171,7 @@ def test_a_late_split_is_told_three_sessions_after_its_ex_date(synthetic):
 
 # Checks that rows of three years cannot be asked, and why
 OF_A_RUN = {
+    ("clean_daily_bars", "crosscheck"): "nobody else tells of this market; unit/quality/test_crosscheck.py",
     ("feature_indicators", "reconciles"): "nobody else tells of this market; unit/quality/test_reconciliation.py",
     ("feature_matrix", "leaks"): "derives the past anew, which takes minutes; unit/quality/test_leaks.py",
     ("ticker_bars", "equals_sessions"): "judges files that a run writes; the demo",

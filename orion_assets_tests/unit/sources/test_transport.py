@@ -254,7 +254,9 @@ def test_a_next_page_is_asked_of_the_base_and_of_nobody_else(server, transport):
         "https://api.acme.test:8443/v2/bars",
         "file:///etc/passwd",
     ):
-        with pytest.raises(AnswerDistrusted, match="it is not asked"):
+        with pytest.raises(
+            AnswerDistrusted, match=r"not its own\. Nothing of the answer is landed, and the next run asks again"
+        ):
             asked.follow(foreign, body_of)
     assert server.requests == 1
 

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from orion_assets.errors import AnswerDistrusted, NotFound, SettingsError, SourceUnavailable
@@ -196,37 +197,70 @@ def test_bars_are_refused_with_the_reason():
     assert not wire.asked
 
 
-def test_closes_to_compare_with_are_split_adjusted_and_say_so():
+def adjusted(wire, ticker):
+    ask = Ask("raw_daily_bars", date(2025, 11, 24), date(2025, 11, 26), (ticker,), NOW)
+    return YahooSource(wire).read_adjusted(ask).rows
+
+
+def test_bars_to_compare_with_have_volumes_and_a_day_without_prices_says_so():
     wire = Wire(AAPL=chart("AAPL"), MSFT=chart("MSFT", closes=(None, 400.0)))
 
-    told = YahooSource(wire).reconciliation(["AAPL", "MSFT"], date(2025, 11, 24), date(2025, 11, 26))
+    told = pl.concat([adjusted(wire, "AAPL"), adjusted(wire, "MSFT")])
 
-    assert told.select("ticker", "session", "close", "basis").rows() == [
-        ("AAPL", date(2025, 11, 24), 10.0, "split_adjusted"),
-        ("AAPL", date(2025, 11, 25), 11.0, "split_adjusted"),
-        ("MSFT", date(2025, 11, 24), None, "split_adjusted"),
-        ("MSFT", date(2025, 11, 25), 400.0, "split_adjusted"),
+    assert told.select("ticker", "session", "close", "volume").rows() == [
+        ("AAPL", date(2025, 11, 24), 10.0, 1.0),
+        ("AAPL", date(2025, 11, 25), 11.0, 1.0),
+        ("MSFT", date(2025, 11, 24), None, 1.0),
+        ("MSFT", date(2025, 11, 25), 400.0, 1.0),
     ]
+    assert told["problem"].is_null().to_list() == [True, True, False, True]
     assert told["source_file"].str.starts_with("v8/finance/chart/").all()
 
 
-def test_a_ticker_of_which_nobody_knows_how_yahoo_spells_it_is_not_asked_for():
+def test_volumes_are_adjusted_for_splits_as_the_prices_are():
+    days = parse(recorded("historical-via-chart-NVDA-split-2021-02-01-to-2022-01-31.csv.json")).days
+
+    # As traded they come in lots of 100; before the splits by 4 and by 10 each share is 40
+    before = days.filter(pl.col("date") < date(2021, 7, 20))["volume"]
+    assert before.len() > 100
+    assert (before % 4_000 == 0).all()
+
+
+def test_a_chart_without_volumes_and_a_day_without_one_are_sound():
+    quote = {name: [10.0, 11.0] for name in ("open", "high", "low", "close")}
+    bare = parse(chart(indicators={"quote": [quote]})).days
+    holed = parse(chart(indicators={"quote": [quote | {"volume": [None, 5]}]})).days
+
+    assert bare["volume"].to_list() == [None, None]
+    assert holed["volume"].to_list() == [None, 5.0]
+    assert bare["problem"].is_null().all()
+    assert holed["problem"].is_null().all()
+
+
+@pytest.mark.parametrize(
+    ("ticker", "says", "asked"),
+    [
+        ("AAA.WS", "how it is spelled there is not known", []),
+        ("AAA.U", "how it is spelled there is not known", []),
+        ("AAPL", "in EUR there, not in US dollars", ["AAPL"]),
+    ],
+)
+def test_whom_yahoo_does_not_tell_in_dollars_is_not_there(ticker, says, asked):
     wire = Wire(AAPL=chart("AAPL", meta={"currency": "EUR"}))
 
-    told = YahooSource(wire).reconciliation(["AAA.WS", "AAA.U", "AAPL"], date(2025, 11, 24), date(2025, 11, 26))
+    with pytest.raises(NotFound, match=says):
+        adjusted(wire, ticker)
 
-    # Nor are prices in another currency compared
-    assert told.is_empty()
-    assert [symbol for symbol, _ in wire.asked] == ["AAPL"]
+    assert [symbol for symbol, _ in wire.asked] == asked
 
 
 def test_a_class_and_a_preferred_share_are_asked_for_as_yahoo_spells_them_and_told_as_orion_does():
     wire = Wire(**{"BRK-B": chart("BRK-B"), "KIM-PL": chart("KIM-PL")})
 
-    told = YahooSource(wire).reconciliation(["BRK.B", "KIMpL"], date(2025, 11, 24), date(2025, 11, 26))
+    told = [adjusted(wire, ticker)["ticker"].unique().item() for ticker in ("BRK.B", "KIMpL")]
 
     assert [symbol for symbol, _ in wire.asked] == ["BRK-B", "KIM-PL"]
-    assert told["ticker"].unique().sort().to_list() == ["BRK.B", "KIMpL"]
+    assert told == ["BRK.B", "KIMpL"]
 
 
 @pytest.mark.parametrize(
@@ -235,7 +269,7 @@ def test_a_class_and_a_preferred_share_are_asked_for_as_yahoo_spells_them_and_to
 )
 def test_another_symbol_or_another_time_is_not_believed(body, says):
     with pytest.raises(AnswerDistrusted, match=says):
-        YahooSource(Wire(AAPL=body)).reconciliation(["AAPL"], date(2025, 11, 24), date(2025, 11, 26))
+        adjusted(Wire(AAPL=body), "AAPL")
 
 
 def test_what_is_no_chart_makes_yahoo_unavailable():
@@ -248,10 +282,13 @@ def test_without_the_extra_it_says_what_to_install(tmp_path):
     (tmp_path / "yfinance").mkdir()
     (tmp_path / "yfinance" / "__init__.py").write_text("raise ModuleNotFoundError('absent', name='yfinance')")
     script = (
-        "from datetime import date\n"
+        "from datetime import UTC, date, datetime\n"
+        "from orion_assets.sources.protocols import Ask\n"
         "from orion_assets.sources.yahoo.source import open_yahoo\n"
         "from orion_assets_tests.far_sides import limited\n"
-        "open_yahoo(limited).reconciliation(['AAPL'], date(2025, 11, 24), date(2025, 11, 26))\n"
+        "day, now = date(2025, 11, 24), datetime(2026, 1, 1, tzinfo=UTC)\n"
+        "ask = Ask('raw_daily_bars', day, date(2025, 11, 26), ('AAPL',), now)\n"
+        "open_yahoo(limited).read_adjusted(ask)\n"
     )
     paths = os.pathsep.join([str(tmp_path), str(ROOT)])
 

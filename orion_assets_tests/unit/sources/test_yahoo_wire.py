@@ -3,7 +3,7 @@
 import select
 import socket
 import ssl
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 import trustme
@@ -13,11 +13,12 @@ from yfinance.data import YfData
 
 from orion_assets.errors import AnswerDistrusted, NotFound, SourceUnavailable
 from orion_assets.sources.limiter import Limiter, Rate
+from orion_assets.sources.protocols import Ask
 from orion_assets.sources.yahoo.source import YahooSource
 from orion_assets.sources.yahoo.wire import MOST_BYTES, YfinanceWire
 from orion_assets_tests.scripted_server import answer, scripted
 from orion_assets_tests.unit.sources.test_yahoo import chart
-from orion_assets_tests.unit.sources.wired import Open
+from orion_assets_tests.unit.sources.wired import Open, Ticking
 
 HOSTS = ("query1.finance.yahoo.com", "query2.finance.yahoo.com", "fc.yahoo.com", "finance.yahoo.com")
 PARAMS = {"interval": "1d", "period1": "1763960400", "period2": "1764133200"}
@@ -127,6 +128,36 @@ def test_what_fails_is_unavailable_and_not_an_empty_frame(yahoo, wire):
         wire("AAPL", PARAMS)
 
 
+def test_when_yahoo_is_down_it_is_left_alone_and_one_ask_finds_out_whether_it_is_back(yahoo, bucket):
+    clock = Ticking()
+    wire = YfinanceWire(Limiter(bucket, "yahoo", Rate(20), lease_s=240, pause=lambda _: None), uptime=clock)
+    yahoo.step = answer(b"<html>", "502 Bad Gateway")
+
+    for _ in range(8):
+        with pytest.raises(SourceUnavailable, match="HTTP 502"):
+            wire("AAPL", PARAMS)
+    before = yahoo.server.requests
+    with pytest.raises(SourceUnavailable, match=r"next try is due in 30 s\. The next run asks again") as alone:
+        wire("AAPL", PARAMS)
+    assert (yahoo.server.requests, bucket.taken, alone.value.retry_after_s) == (before, 8, 30)
+    clock.now += 30
+    yahoo.step = answer(chart())
+
+    assert wire("AAPL", PARAMS).body == chart()
+    assert wire("AAPL", PARAMS).body == chart()
+
+
+def test_being_told_to_wait_is_an_answer(yahoo, bucket):
+    wire = YfinanceWire(Limiter(bucket, "yahoo", Rate(20), lease_s=240, pause=lambda _: None), uptime=Ticking())
+    yahoo.step = answer(b"Too Many Requests", "429 Too Many Requests")
+
+    for _ in range(9):
+        with pytest.raises(SourceUnavailable, match="left alone"):
+            wire("AAPL", PARAMS)
+
+    assert bucket.taken == 9
+
+
 def test_a_body_that_no_chart_has_goes_no_further(yahoo, wire):
     yahoo.step = answer(b" " * (MOST_BYTES + 1), is_packed=True)
 
@@ -138,9 +169,9 @@ def test_an_unknown_symbol_is_an_answer(yahoo, wire):
     body = b'{"chart": {"result": null, "error": {"code": "Not Found", "description": "No data found"}}}'
     yahoo.step = answer(body, "404 Not Found")
 
-    told = YahooSource(wire).reconciliation(["ZZZZ"], date(2025, 11, 24), date(2025, 11, 26))
+    ask = Ask("raw_daily_bars", date(2025, 11, 24), date(2025, 11, 26), ("ZZZZ",), datetime(2026, 1, 1, tzinfo=UTC))
 
-    assert told.is_empty()
-    assert yahoo.charts
     with pytest.raises(NotFound, match="No data found"):
-        YahooSource(wire)._chart("ZZZZ", date(2025, 11, 24), date(2025, 11, 26))
+        YahooSource(wire).read_adjusted(ask)
+
+    assert yahoo.charts

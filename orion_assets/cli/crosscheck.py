@@ -1,0 +1,149 @@
+"""What `orion quality crosscheck` does: read what is held, ask a second source for the same, compare, remember."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import polars as pl
+
+from orion_assets.cli import context
+from orion_assets.cli.context import Call
+from orion_assets.cli.fetch import tell_calls, tell_unreadable
+from orion_assets.cli.live import board
+from orion_assets.cli.output import ERR, OUT, Exit, counted, document, frame, refuse
+from orion_assets.ingest.fetching import Bars, Basis, Fetch, Wanted, fetched, prepared
+from orion_assets.quality.crosscheck import Allowed, differences
+from orion_assets.quality.verdicts import judge_crosscheck
+from orion_assets.schemas import RAW_DAILY_BARS
+from orion_assets.settings import Settings
+from orion_assets.store.protocols import FeatureReader
+
+# Of so many the lines under the table tell
+_CAUSES = 12
+_KEY = ["ticker", "session"]
+_BAR = [*_KEY, "open", "high", "low", "close", "volume"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was compared, and what came of it.
+
+    Attributes:
+        source: Whom it was held against.
+        work: What was asked of it.
+        tickers: Those of which both sides have bars, sorted.
+        untold: Those of which the source has none, sorted.
+        sessions: Of which bars were compared, sorted.
+        bars: How many both sides have.
+        columns: Those compared.
+        found: As `differences` gives it.
+    """
+
+    source: str
+    work: Fetch
+    tickers: Sequence[str]
+    untold: Sequence[str]
+    sessions: Sequence[date]
+    bars: int
+    columns: Sequence[str]
+    found: pl.DataFrame
+
+
+def checked(
+    call: Call, tickers: Sequence[str] | None, span: tuple[date, date], allowed: Allowed, max_calls: int | None
+) -> Checked:
+    """Ask the source of a call for what the store holds, and compare; leaves where nothing could be."""
+    source, settings = call.source(), call.settings
+    basis: Basis = "none" if RAW_DAILY_BARS.name in source.datasets else "split"
+    now = context.now()
+    with call.store() as store:
+        own, traded = (_held(store, tickers, span, each, now) for each in (basis, "none"))
+    if own.is_empty():
+        refuse(
+            f"quality crosscheck: no bar of [{span[0]}, {span[1]}) is held; fill it with: orion backfill", Exit.FAILED
+        )
+    names = own["ticker"].unique().sort().to_list()
+    work = prepared(Wanted(tuple(names), *span, "1d", basis), source, now)
+    tell_calls(work, max_calls)
+    with board(show=True):
+        told = fetched(work, source)
+    tell_unreadable(told)
+    other = told.rows.select(_BAR)
+    mine, theirs = (
+        rows.filter(pl.col("ticker").is_in(each["ticker"].unique().to_list()))
+        for rows, each in ((_asked(own, work, told), other), (other, own))
+    )
+    found = differences(mine, traded, theirs, allowed, _venue(settings))
+    both = mine.join(theirs, on=_KEY, suffix="_other")
+    compared = theirs["ticker"].unique().sort().to_list()
+    columns = [name for name in _BAR[2:] if both[f"{name}_other"].count()]
+    sessions = pl.concat([mine["session"], theirs["session"]]).unique().sort().to_list()
+    untold = sorted(set(names).difference(compared))
+    return Checked(source.name, work, compared, untold, sessions, both.height, columns, found)
+
+
+def _held(
+    store: FeatureReader, tickers: Sequence[str] | None, span: tuple[date, date], basis: Basis, now: datetime
+) -> pl.DataFrame:
+    """Give the bars that the store holds, in the units of today where the basis is not `none`."""
+    return store.bars(tickers or None, start=span[0], end=span[1], adjusted=basis, as_of=now).select(_BAR)
+
+
+def _asked(own: pl.DataFrame, work: Fetch, told: Bars) -> pl.DataFrame:
+    """Leave out of what is held the bars that the source could not be asked for, or told wrongly: no absence there."""
+    unasked = work.work.unanswerable.select(_KEY) if work.work else told.unreadable.select(_KEY).clear()
+    is_closed = pl.col("session").is_in(work.sessions["session"].to_list())
+    asked = own.filter(is_closed).join(unasked, on=_KEY, how="anti")
+    return asked.join(told.unreadable.select(_KEY), on=_KEY, how="anti")
+
+
+def _venue(settings: Settings) -> str:
+    if settings.source != "alpaca" or settings.alpaca_feed == "sip":
+        return ""
+    return f"the feed {settings.alpaca_feed} does not tell the trades of the whole market; ORION_ALPACA_FEED=sip does"
+
+
+def remember(call: Call, done: Checked) -> None:
+    """Keep what was found for the quality report; what was not compared this time keeps what was said of it last."""
+    judge_crosscheck(call.state(), done.found, (done.tickers, done.sessions), context.now())
+
+
+def show(done: Checked, span: tuple[date, date], *, as_json: bool) -> None:
+    """Say what was compared and where the two differ."""
+    if as_json:
+        document(_as_json(done, span))
+        return
+    if done.untold:
+        ERR.print(f"not compared, since {done.source} has no bars of them: {', '.join(done.untold)}")
+    basis = "as traded" if done.work.wanted.basis == "none" else "in today's units, after every split"
+    what = f"{counted(done.bars, 'bar')} of {counted(len(done.tickers), 'ticker')}, {', '.join(done.columns)} {basis}"
+    if done.found.is_empty():
+        OUT.print(f"no difference: {what}, held and at {done.source}")
+        return
+    frame(done.found, as_json=False, title=f"{counted(done.found.height, 'difference')} from {done.source} in {what}")
+    causes = done.found.group_by("ticker", "likely_cause").len().sort("len", "ticker", descending=[True, False])
+    for ticker, cause, count in causes.head(_CAUSES).iter_rows():
+        OUT.print(f"{ticker}: {counted(count, 'value')}: {cause}")
+    if causes.height > _CAUSES:
+        OUT.print(f"and {counted(causes.height - _CAUSES, 'cause')} more, as the table says")
+    OUT.print(
+        "A split or payout that is lacking here: add it to the source, then orion backfill. A bar that is wrong here:"
+        " ask again with orion backfill; correct it in files of your own. Which side is right, a third source says:"
+        " orion fetch --source."
+    )
+
+
+def _as_json(done: Checked, span: tuple[date, date]) -> dict[str, Any]:
+    return {
+        "source": done.source,
+        "start": span[0],
+        "end": span[1],
+        "adjusted": done.work.wanted.basis,
+        "calls": done.work.calls,
+        "tickers": done.tickers,
+        "tickers_not_compared": done.untold,
+        "bars": done.bars,
+        "columns": done.columns,
+        "differences": done.found.to_dicts(),
+    }

@@ -1,0 +1,208 @@
+"""`orion quality crosscheck`: bars that are held against those of a second source, over its own wire and budget."""
+
+import json
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, time
+from hashlib import sha256
+from urllib.parse import parse_qsl, urlsplit
+
+import polars as pl
+import pytest
+
+from orion_assets.calendars import NEW_YORK
+from orion_assets.cli import crosscheck
+from orion_assets.cli.context import Call
+from orion_assets.quality.crosscheck import Allowed
+from orion_assets.settings import load
+from orion_assets.sources.transport import Response
+from orion_assets.sources.yahoo.source import YahooSource
+from orion_assets_tests.own_market import BAD_ROW, END, FOLLOWED, SPLIT, START, OwnMarket
+from orion_assets_tests.scripted_server import answer, scripted
+
+KEYS = {"ALPACA_API_KEY": "PK1", "ALPACA_SECRET_KEY": "sk-not-to-be-seen", "ORION_CALLS_PER_MINUTE": "5"}
+PRICES = ("open", "high", "low", "close")
+
+
+@pytest.fixture(scope="module")
+def held(filled, tmp_path_factory):
+    """A copy of the filled market: what is found is remembered in its state."""
+    folder = tmp_path_factory.mktemp("crosscheck") / "own"
+    shutil.copytree(filled.folder, folder)
+    return OwnMarket(folder)
+
+
+@pytest.fixture(scope="module")
+def truth(filled) -> pl.DataFrame:
+    """What the market's files hold of those who are followed, but for the row that nobody can believe."""
+    rows = pl.read_csv(filled.folder / "bars.csv", try_parse_dates=True).rename({"date": "session"})
+    is_bad = (pl.col("ticker") == "BOLT") & (pl.col("session") == BAD_ROW)
+    return rows.filter(pl.col("ticker").is_in(FOLLOWED), ~is_bad).with_columns(pl.col("volume").cast(pl.Float64))
+
+
+@contextmanager
+def alpaca(rows):
+    """Run an Alpaca that holds these bars; gives its server and the settings of somebody who asks it."""
+    with scripted() as server:
+
+        def reply(connection):
+            parts = urlsplit(server.heads[-1].split(" ")[1])
+            query = dict(parse_qsl(parts.query))
+            bars = {}
+            for row in rows.filter(pl.col("ticker").is_in(query["symbols"].split(","))).to_dicts():
+                at = datetime.combine(row["session"], time(), NEW_YORK).isoformat()
+                bars.setdefault(row["ticker"], []).append(
+                    {"t": at, **{name[0]: row[name] for name in (*PRICES, "volume")}}
+                )
+            answer(json.dumps({"bars": bars, "next_page_token": None}).encode())(connection)
+
+        server.say(reply)
+        yield server, {**KEYS, "ORION_ALPACA_BASE_URL": server.url}
+
+
+def checked(market, rows, *arguments, **more):
+    with alpaca(rows) as (server, settings):
+        said = market.orion("quality", "crosscheck", "--source", "alpaca", *arguments, **settings, **more)
+    return said, server
+
+
+def test_bars_that_are_the_same_exit_0_and_say_how_many_were_compared(held, truth):
+    said, server = checked(held, truth)
+
+    assert (said.code, server.requests) == (0, 1), said.err
+    assert f"no difference: {truth.height} bars of 2 tickers" in said.out
+    assert "open, high, low, close, volume as traded, held and at alpaca" in said.out
+    # Its plan comes first, and its budget is its own: five a minute is Polygon's word
+    assert "1 calls for " in said.err
+    assert "alpaca: " in said.err
+    assert "at 200 calls in 1 min" in said.err
+    assert "sk-not-to-be-seen" not in said.out + said.err
+
+
+def test_what_differs_exits_1_and_is_named_in_json_and_in_the_report(held, truth, tmp_path):
+    days = truth["session"].unique().sort().to_list()
+    is_it = (pl.col("ticker") == "ACME") & (pl.col("session") == days[3])
+    bent = truth.with_columns(close=pl.when(is_it).then(pl.col("close") + 0.01).otherwise("close"))
+
+    said, _ = checked(held, bent, "--json")
+    told = json.loads(said.out)
+    report = json.loads(held.orion("quality", "report", "--json").out)
+    again, _ = checked(held, truth, "BOLT")
+    kept = json.loads(held.orion("quality", "report", "--json").out)
+    mended, _ = checked(held, truth)
+    sound = json.loads(held.orion("quality", "report", "--json").out)
+
+    assert said.code == 1
+    (one,) = told["differences"]
+    assert (one["ticker"], one["session"], one["column"]) == ("ACME", str(days[3]), "close")
+    assert one["other_value"] == pytest.approx(one["own_value"] + 0.01)
+    assert (told["source"], told["adjusted"], told["bars"], told["calls"]) == ("alpaca", "none", truth.height, 1)
+    # Whoever was not asked about again is still accused; who was, and agrees, is not
+    assert accused(report) == accused(kept) == 1
+    assert (again.code, mended.code, accused(sound)) == (0, 0, 0)
+
+
+def accused(report) -> int:
+    (check,) = [each for each in report["checks"] if each["check"] == "crosscheck"]
+    return len(check["accused"])
+
+
+def test_a_row_that_is_held_back_here_is_told_as_one_that_is_absent(held, truth):
+    whole = pl.read_csv(held.folder / "bars.csv", try_parse_dates=True).rename({"date": "session"})
+    other = whole.filter(pl.col("ticker").is_in(FOLLOWED)).with_columns(pl.col("close").abs())
+
+    said, _ = checked(held, other, "BOLT")
+
+    assert said.code == 1
+    assert str(BAD_ROW) in said.out
+    assert "orion quality quarantine" in said.out
+
+
+def test_a_feed_of_one_venue_is_named_as_the_cause(held, truth):
+    said, server = checked(held, truth.with_columns(pl.col("volume") / 40), ORION_ALPACA_FEED="iex")
+
+    assert said.code == 1
+    assert "feed=iex" in server.heads[0]
+    assert "the feed iex does not tell the trades of the whole market" in said.out
+
+
+def test_what_takes_more_calls_than_allowed_asks_for_nothing(held, truth):
+    said, server = checked(held, truth, "--max-calls", "0")
+
+    assert (said.code, server.requests) == (3, 0)
+    assert "nothing was asked" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("--source", "files"), 2, "that is ORION_SOURCE, of which the bars are"),
+        (("--source", "alpaca"), 2, "ALPACA_API_KEY"),
+        (("--source", "alphavantage", "NOPE"), 2, "ALPHAVANTAGE_API_KEY"),
+        (("--from", "2014-07-01", "--to", "2014-07-01"), 2, "no session of"),
+    ],
+)
+def test_a_wrong_call_says_what_to_do(held, arguments, code, says):
+    said = held.orion("quality", "crosscheck", *arguments)
+
+    assert (said.code, said.out) == (code, "")
+    assert says in said.err
+
+
+def test_a_second_source_without_these_bars_calls_nothing_sound(held, truth):
+    said, _ = checked(held, truth.clear())
+
+    assert said.code == 1
+    assert "nothing was compared" in said.err
+
+
+@dataclass
+class OfYahoo(Call):
+    """A call whose second source is Yahoo, spoken to through a wire of this test's."""
+
+    rows: pl.DataFrame | None = None
+
+    def source(self):
+        return YahooSource(self.charted)
+
+    def charted(self, symbol, params):
+        mine = self.rows.filter(pl.col("ticker") == symbol).sort("session")
+        opens = [int(datetime.combine(day, time(9, 30), NEW_YORK).timestamp()) for day in mine["session"]]
+        # As Yahoo sends them: in single precision
+        quote = {name: mine[name].cast(pl.Float32).cast(pl.Float64).to_list() for name in PRICES}
+        meta = {
+            "symbol": symbol,
+            "currency": "USD",
+            "exchangeTimezoneName": "America/New_York",
+            "dataGranularity": "1d",
+        }
+        result = {
+            "meta": meta,
+            "timestamp": opens,
+            "indicators": {"quote": [quote | {"volume": mine["volume"].to_list()}]},
+        }
+        body = json.dumps({"chart": {"result": [result], "error": None}}).encode()
+        return Response(f"https://there/{symbol}", 200, {}, body, sha256(body).hexdigest())
+
+
+def of_yahoo(market, rows):
+    call = OfYahoo(fixed=load(market.env_file()), rows=rows)
+    return crosscheck.checked(call, None, (START, END), Allowed(), None)
+
+
+def test_yahoos_prices_are_compared_in_todays_units(held, truth):
+    is_before = (pl.col("ticker") == "ACME") & (pl.col("session") < SPLIT)
+    adjusted = truth.with_columns(
+        *(pl.when(is_before).then(pl.col(name) / 2).otherwise(name).alias(name) for name in PRICES),
+        volume=pl.when(is_before).then(pl.col("volume") * 2).otherwise("volume"),
+    )
+
+    same, as_traded = of_yahoo(held, adjusted), of_yahoo(held, truth)
+
+    assert same.found.is_empty()
+    assert (same.bars, list(same.columns), same.work.calls) == (truth.height, [*PRICES, "volume"], 2)
+    assert set(as_traded.found["ticker"]) == {"ACME"}
+    assert set(as_traded.found["likely_cause"]) == {
+        f"a split that one of the two lacks: its prices are 2.0 times ours before {SPLIT}"
+    }
