@@ -96,6 +96,14 @@ class FlatFiles:
             tells_more=rows.TOLD_BY_FILES,
         )
 
+    def day(self, dataset: str, day: date) -> pl.DataFrame:
+        """Read the object of one day, `FileSet.columns` of everybody in it.
+
+        Raises:
+            OrionError: As `read`.
+        """
+        return self._believed(_SETS[dataset], day)[1]
+
     def _believed(self, of: FileSet, day: date) -> tuple[Stored, pl.DataFrame]:
         try:
             return self._once(of, day)
