@@ -11,6 +11,7 @@ import typer
 from orion_assets import calendars
 from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
+from orion_assets.cli.costs import costs_json, show_costs
 from orion_assets.cli.options import Datasets, From, Json, MaxCalls, MaxTickers, Only, To
 from orion_assets.cli.output import OUT, Exit, counted, document, frame, refuse
 from orion_assets.ingest.execution import planned
@@ -127,9 +128,12 @@ def plan(
     ] = None,
     max_calls: MaxCalls = None,
     max_tickers: MaxTickers = None,
+    calls: Annotated[bool, typer.Option("--calls", help="List every call, not only the first.")] = False,
     json: Json = False,
 ) -> None:
     """Say which calls a backfill would make, how long they take and what they bring; nothing is asked, nothing stored.
+
+    Calls, bytes, disk and time are told by route; all but the calls are estimates, reckoned as the answer states.
 
     The sessions of the range that have closed, less what the ledger has answers for, what is asked for again (the first
     and the fifth session after, and a few old ones each day), and before them the reference of the tickers. A backfill
@@ -156,25 +160,31 @@ def plan(
         max_calls = less(max_calls, reference.calls)
         found = planning.of(span, mine, wanted, is_partial=is_partial, max_calls=max_calls, max_tickers=max_tickers)
         max_calls = less(max_calls, found.calls)
-        told[market.name] = found.as_json() | {"asked_again": planning.again(span, mine, wanted).height}
-        told[market.name] |= {"reference": reference.as_json()} if market is EQUITIES else {}
+        told[market.name] = found.as_json(is_detailed=calls) | costs_json(reference, found, routes)
+        told[market.name]["asked_again"] = planning.again(span, mine, wanted).height
+        if market is not EQUITIES:
+            del told[market.name]["reference"]
         if not json:
             name = "" if market is EQUITIES else f"{market.name}, "
             heading = f"[{span[0]}, {span[1]}), {name}tickers: {len(mine)}"
-            _show(found, [heading, *reference.lines(), *planning.lines(found, span, mine, wanted)])
+            for line in (heading, *reference.lines(), *planning.lines(found, span, mine, wanted)):
+                OUT.print(line)
+            show_costs(reference, found, routes)
+            _show_calls(found, are_all=calls)
     if json:
         equities = told.pop(EQUITIES.name, {})
         document({**equities, **({"markets": told} if told else {})})
 
 
-def _show(found: Plan, lines: Sequence[str]) -> None:
-    for line in lines:
-        OUT.print(line)
-    if found.work.height:
-        shown = found.work.select(
-            "route", pl.col("tickers").list.join(",").str.head(24), "start", "end", "cells", calls="requests"
-        )
-        frame(shown.head(_FIRST), as_json=False, title="First calls, in their order")
+def _show_calls(found: Plan, *, are_all: bool) -> None:
+    if found.work.is_empty():
+        return
+    who = pl.col("tickers").list.join(",")
+    shown = found.work.select("route", who if are_all else who.str.head(24), "start", "end", "cells", calls="requests")
+    if are_all:
+        frame(shown, as_json=False, title="Calls, in their order")
+    else:
+        frame(shown.head(_FIRST), as_json=False, title="First calls, in their order; all of them with --calls")
 
 
 def reference_due(call: Call, source: Source | None, tickers: Sequence[str], now: datetime) -> Due:

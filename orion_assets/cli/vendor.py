@@ -22,6 +22,7 @@ from orion_assets.errors import (
 )
 from orion_assets.ingest.entitlement import AGE, PROBED, is_due, kept, most_calls, reach
 from orion_assets.ingest.plan import duration
+from orion_assets.schemas import RAW_NEWS
 from orion_assets.sources.protocols import Probing, Question, Source
 from orion_assets.sources.transport import Passing
 from orion_assets.store.floors import StoredFloors
@@ -52,18 +53,26 @@ def probe(
     ctx: typer.Context,
     ticker: Annotated[str, typer.Option(help="One that trades all day.")] = _TICKER,
     max_calls: Annotated[int | None, typer.Option(min=0, help="Ask nothing where it may take more calls.")] = None,
+    beyond_budget: Annotated[
+        bool,
+        typer.Option(
+            "--beyond-budget",
+            help="Learn what only a refusal tells: two calls at most beyond the budget, while nobody else may call.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Ask what a key can do: how far back it reaches, and what nobody knows of the vendor without a key.
 
-    One line a question, its answer or why a probe cannot answer it. The calls it takes are said first and count against
+    One line a question, its answer or what it would take. The calls it takes are said first and count against
     the budget. How far back the key reaches is kept, moves on with the days, and is what plans go by from then on.
     """
     call: Call = ctx.obj
     source, instant = call.source(), now()
     if not isinstance(source, Probing):
         refuse(f"vendor probe: {source.name} has nothing to be probed; for a vendor with a key: ORION_SOURCE=polygon")
-    questions = source.questions(ticker, instant)
+    landed = call.lake().read(RAW_NEWS)
+    questions = source.questions(ticker, instant, landed=landed, exceeds=beyond_budget)
     _say_cost(source, questions, instant, max_calls)
     told: list[Told] = []
     try:
@@ -88,7 +97,8 @@ def _say_cost(source: Probing, questions: Sequence[Question], instant: datetime,
             f"vendor probe: it may take {counted(most, 'call')}, and --max-calls is {max_calls}; nothing was asked",
             Exit.BUDGET,
         )
-    took = f", {duration(next(iter(rates.values())).seconds_safe(most))} at most" if rates else ""
+    waits = sum(each.seconds for each in questions)
+    took = f", {duration(next(iter(rates.values())).seconds_safe(most) + waits)} at most" if rates else ""
     ERR.print(f"{least} to {most} calls{took}")
 
 
@@ -135,7 +145,7 @@ def probe_again(call: Call, source: Source, ticker: str, instant: datetime) -> N
 
 def _answered(question: Question) -> Told:
     if question.ask is None:
-        return Told(question.text, f"not answerable by a probe: {question.why_not}", is_answered=False)
+        return Told(question.text, f"not asked: {question.why_not}", is_answered=False)
     try:
         return Told(question.text, question.ask(), is_answered=True)
     except (*_REFUSALS, Passing) as e:

@@ -1,6 +1,6 @@
 """What a plan says: calls in their order, their cost in time and bytes, what is left, what nobody can answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -24,6 +24,25 @@ WORK: Final[Mapping[str, pl.DataType]] = {
     "requests": pl.Int64(),
     "bytes": pl.Int64(),
     "disk_bytes": pl.Int64(),
+}
+COSTS: Final[Mapping[str, pl.DataType]] = {
+    "route": pl.String(),
+    "budget": pl.String(),
+    "calls": pl.Int64(),
+    "rows": pl.Int64(),
+    "bytes": pl.Int64(),
+    "disk_bytes": pl.Int64(),
+    "seconds": pl.Float64(),
+    "safe_seconds": pl.Float64(),
+}
+# What is no count of anything yet, and how it is reckoned
+ESTIMATED: Final[Mapping[str, str]] = {
+    "bytes": "rows x the bytes that a row of the route is assumed to take on the wire",
+    "disk_bytes": "rows x the bytes that a row of the route is assumed to take once landed",
+    "rows": "what the sessions hold: bars at their ceiling, articles and actions at an assumed number a session",
+    "safe_seconds": "as seconds, a slot held a second longer than the window",
+    "seconds": "calls at the rate of their budget, or bytes at the speed assumed for it where those take longer;"
+    " of a route as if it had its budget for itself, of all the slowest budget",
 }
 
 
@@ -111,6 +130,12 @@ class Plan:
         """Count the requests of the first call that was cut off, which fewer never make; 0 where none was."""
         return int(self.cut["requests"][0]) if self.cut.height else 0
 
+    @property
+    def costs(self) -> pl.DataFrame:
+        """Give what each route costs: COSTS rows by route; the seconds are those of a route alone on its budget."""
+        sums = pl.col("requests").sum().alias("calls"), pl.col("rows", "bytes", "disk_bytes").sum()
+        return priced(self.work.group_by("route", "budget").agg(*sums).sort("route", "budget"), self.budgets)
+
     def calls_of(self, dataset: str) -> int:
         """Count the requests for one raw table."""
         return _total(self.work.filter(pl.col("dataset") == dataset), "requests")
@@ -169,11 +194,13 @@ class Plan:
             "calls_by_route": self.calls_by_route,
             "cells": self.cells,
             "disk_bytes": self.disk_bytes,
+            "estimated": dict(ESTIMATED),
             "remaining": {
                 "calls": self.calls_left,
                 "cells": _total(self.cut, "cells"),
                 "cells_of_tickers_left_out": self.left_out.height,
             },
+            "routes": costs_as_json(self.costs),
             "rows": self.rows,
             "safe_seconds": round(self.safe_seconds, 1),
             "seconds": round(self.seconds, 1),
@@ -195,7 +222,7 @@ class Plan:
         told = [f"{self.calls:,} calls for {self.cells:,} cells" + (f": {routes}" if routes else "")]
         told += [pace(budget, *self._drawn(budget)) for budget in self.budgets]
         if self.calls:
-            told.append(f"at most {size(self.bytes)} to fetch, {size(self.disk_bytes)} on disk")
+            told.append(f"estimated from rows: {size(self.bytes)} to fetch, {size(self.disk_bytes)} on disk")
         return [*told, *self._remains, *(f"{cells:,} cells: {_WHY[why]}" for why, cells in self.refusals.items())]
 
     @property
@@ -224,6 +251,39 @@ def pace(budget: Budget, calls: int, size: int = 0) -> str:
     at_most, safe = budget.seconds(calls, size), budget.seconds_safe(calls, size)
     rate = f"{budget.rate.calls:,} calls in {duration(budget.rate.window_s)}"
     return f"{budget.name}: {duration(at_most)} at {rate}, {duration(safe)} with a second to spare each"
+
+
+def priced(counted: pl.DataFrame, budgets: Iterable[Budget]) -> pl.DataFrame:
+    """Add the time that calls take.
+
+    Args:
+        counted: Rows with the columns of COSTS but the seconds.
+        budgets: Those that the rows name.
+
+    Returns:
+        COSTS rows in their order, each timed as if it had its budget for itself.
+    """
+    by_name = {budget.name: budget for budget in budgets}
+    drawn = [(by_name[name], calls, size) for name, calls, size in counted.select("budget", "calls", "bytes").rows()]
+    return counted.with_columns(
+        seconds=pl.Series([budget.seconds(calls, size) for budget, calls, size in drawn], dtype=pl.Float64),
+        safe_seconds=pl.Series([budget.seconds_safe(calls, size) for budget, calls, size in drawn], dtype=pl.Float64),
+    ).select(pl.col(name).cast(dtype) for name, dtype in COSTS.items())
+
+
+def total(costs: pl.DataFrame, budgets: Iterable[Budget]) -> pl.DataFrame:
+    """Sum what routes cost: one COSTS row without route and budget; budgets run side by side, the slowest decides."""
+    sums = pl.col("calls", "rows", "bytes", "disk_bytes").sum()
+    by_budget = priced(costs.group_by("budget").agg(sums, route=pl.lit("")), budgets)
+    slowest = pl.col("seconds", "safe_seconds").max().fill_null(0.0)
+    nobody = {name: pl.lit(None, pl.String) for name in ("route", "budget")}
+    return by_budget.select(sums, slowest).with_columns(**nobody).select(*COSTS)
+
+
+def costs_as_json(costs: pl.DataFrame) -> dict[str, dict[str, Any]]:
+    """Give COSTS rows as plain values by route."""
+    rounded = costs.with_columns(pl.col("seconds", "safe_seconds").round(1))
+    return {row.pop("route"): row for row in rounded.iter_rows(named=True)}
 
 
 def duration(seconds: float) -> str:

@@ -14,14 +14,20 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.calendars import NEW_YORK
+from orion_assets.ingest.plan import priced
 from orion_assets.schemas import RAW_TICKERS
 from orion_assets.sources.protocols import ENDED, EVENTS, LISTED, Ask
+from orion_assets.sources.routes import Budget
 from orion_assets.store.state import State
 from orion_assets.transforms.versions import visible
 
 _WEEK: Final = timedelta(days=7)
 # Tickers are asked for by name up to as many as the pages of the whole listing
 _PAGES: Final[Mapping[str, int]] = {LISTED: 12, ENDED: 25}
+# Assumed of a row of the listing, on the wire and once landed; a name has one row, and as many changes as fit one
+_PER_PAGE: Final = 1_000
+_BYTES: Final = 400
+_DISK_BYTES: Final = 200
 _WORDS: Final[Mapping[str, str]] = {LISTED: "of the listing", ENDED: "of the delisted", EVENTS: "of changes of ticker"}
 ROUTES: Final = (LISTED, ENDED, EVENTS)
 
@@ -73,6 +79,16 @@ class Due:
         """Give the calls as a line for people; none where nothing is due."""
         told = [f"{count:,} {_WORDS[route]}" for route, count in self.by_route.items() if count]
         return [f"reference: about {self.calls:,} calls first: {', '.join(told)}"] if told else []
+
+    def costs(self, budget: Budget) -> pl.DataFrame:
+        """Give what each route costs on a budget, in their order: COSTS rows; none where nothing is due."""
+        told = [(route, count, self._rows(route)) for route, count in self.by_route.items() if count]
+        counted = pl.DataFrame(told, {"route": pl.String, "calls": pl.Int64, "rows": pl.Int64}, orient="row")
+        sizes = {"bytes": pl.col("rows") * _BYTES, "disk_bytes": pl.col("rows") * _DISK_BYTES}
+        return priced(counted.with_columns(budget=pl.lit(budget.name), **sizes), [budget])
+
+    def _rows(self, route: str) -> int:
+        return self.by_route[route] * (1 if self._is_by_name(route) else _PER_PAGE)
 
     def as_json(self) -> dict[str, Any]:
         """Give the counts as plain values."""

@@ -6,7 +6,7 @@ way the vendor counted it, nobody outside can tell. Where the log is kept, store
 
 import hashlib
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -158,6 +158,17 @@ class Limiter:
             yield
         finally:
             self._log.end(self._budget, got)
+
+    @contextmanager
+    def whole(self) -> Generator[None]:
+        """Hold every slot there is: the last window was quiet, and nobody else calls while the block runs.
+
+        The block must end within a lease and a window.
+        """
+        with ExitStack() as held:
+            for _ in range(self._rate.calls):
+                held.enter_context(self.slot())
+            yield
 
     def refused(self, seconds: float | None, times: int = 0) -> None:
         """Stop everybody who shares the budget: the vendor said that it is spent.

@@ -203,6 +203,7 @@ class Question:
     Attributes:
         text: The question.
         calls: What asking costs, at most.
+        seconds: How long it takes, beside the time of its calls.
         ask: Asks it and gives the answer, a line; None where a probe cannot answer it.
         why_not: Why it cannot.
     """
@@ -211,6 +212,7 @@ class Question:
     calls: int = 0
     ask: Callable[[], str] | None = None
     why_not: str = ""
+    seconds: float = 0.0
 
 
 @runtime_checkable
@@ -225,8 +227,17 @@ class Probing(Source, Protocol):
     first_session: ClassVar[date]
     budget: str
 
-    def questions(self, ticker: str, now: datetime) -> Sequence[Question]:
-        """Give what is not known of the vendor; `ticker` is one that trades all day."""
+    def questions(
+        self, ticker: str, now: datetime, *, landed: pl.DataFrame | None = None, exceeds: bool = False
+    ) -> Sequence[Question]:
+        """Give what is not known of the vendor.
+
+        Args:
+            ticker: One that trades all day.
+            now: The time.
+            landed: RAW_NEWS rows of before, which a second reading is held against; None where there are none.
+            exceeds: Ask also what takes calls beyond the budget.
+        """
         ...
 
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 # First day of which a source will never speak; the others go on
 ENDS: Final[Mapping[str, date]] = {SyntheticSource.name: END}
+# What the calls of the reference draw on, whosever bars are asked for
+REFERENCE_BUDGET: Final = "polygon"
 # Paid plans have no limit by the minute; beyond this many a second the vendor asks to slow down
 _UNLIMITED: Final = Rate(100, 1.0)
 # No budget by the minute makes anybody wait so long

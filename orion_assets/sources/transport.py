@@ -6,7 +6,8 @@ what is given up is decided here. The key travels in a header and is in no error
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -192,7 +193,7 @@ class Transport:
             SourceUnavailable: It cannot answer now.
             SettingsError: The other side cannot prove who it is.
         """
-        target = httpx.URL(self._base.geturl().rstrip("/") + path, params=dict(params))
+        target = self._target(path, params)
         tries = Retrying(
             retry=retry_if_exception(_is_worth_asking),
             wait=_patience(self._policy),
@@ -222,6 +223,19 @@ class Transport:
             )
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         return self.get(parts.path.removeprefix(self._base.path), query, read)
+
+    @contextmanager
+    def whole_budget(self) -> Generator[Callable[[str, Mapping[str, str]], Response]]:
+        """Hold every slot; gives what sends one request, as `get` names it, and tells its answer, a refusal too."""
+        with self._limiter.whole():
+            yield lambda path, params: self._response(target := self._target(path, params), self._sent(target))
+
+    def _target(self, path: str, params: Mapping[str, str]) -> httpx.URL:
+        return httpx.URL(self._base.geturl().rstrip("/") + path, params=dict(params))
+
+    def _response(self, target: httpx.URL, reply: Reply) -> Response:
+        sha256 = hashlib.sha256(reply.body).hexdigest()
+        return Response(str(target), reply.status, reply.headers, reply.body, sha256)
 
     def _attempt(self, target: httpx.URL, read: Callable[[Response], T]) -> T:
         """Send one request, as often as the vendor says that the budget is spent."""
@@ -260,8 +274,7 @@ class Transport:
         return reply
 
     def _judged(self, target: httpx.URL, reply: Reply, read: Callable[[Response], T]) -> T:
-        sha256 = hashlib.sha256(reply.body).hexdigest()
-        response = Response(str(target), reply.status, reply.headers, reply.body, sha256)
+        response = self._response(target, reply)
         try:
             self._vendor.judge(response)
             if reply.status == 200:

@@ -40,6 +40,42 @@ def test_a_plan_goes_by_the_calls_a_minute_that_the_settings_state(made):
     assert told["seconds"] == 30.0 * told["calls"]
 
 
+def test_a_plan_says_what_each_route_costs_and_what_all_cost_with_the_reference(made):
+    made.env.write_text(made.env.read_text().replace("=unlimited", "=2"))
+
+    told = json.loads(made.done("plan", "--json"))
+    shown = made.done("plan").splitlines()
+
+    routes, first = told["routes"], told["reference"]["routes"]
+    assert {name: each["calls"] for name, each in routes.items()} == told["calls_by_route"]
+    assert [each["calls"] for each in first.values()] == [3, 3, 3]
+    for name in ("bytes", "disk_bytes", "seconds"):
+        assert sum(each[name] for each in routes.values()) == told[name] > 0
+    both = {**first, **routes}
+    assert told["total"]["calls"] == told["calls"] + 9
+    assert told["total"]["seconds"] == sum(each["seconds"] for each in both.values()) == 30.0 * told["total"]["calls"]
+    at = shown.index("Estimated cost by route")
+    assert shown[at + 1].split() == ["route", "calls", "to", "fetch", "on", "disk", "time", "with", "spare"]
+    table = {line.split()[0]: int(line.split()[1]) for line in shown[at + 3 : shown.index("", at)]}
+    assert table == {**{name: each["calls"] for name, each in both.items()}, "all": told["total"]["calls"]}
+    assert any("x bytes a row" in line for line in shown[at:])
+
+
+def test_a_plan_lists_every_call_where_asked(made):
+    since = SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=100)
+    asked = ("plan", "--plan", "free", "--from", since)
+
+    told = json.loads(made.done(*asked, "--calls", "--json"))
+    shown = made.done(*asked, "--calls").splitlines()
+    short = json.loads(made.done(*asked, "--json"))
+
+    assert sum(each["requests"] for each in told["work"]) == told["calls"] > 12
+    assert "work" not in short
+    after = shown[shown.index("Calls, in their order") + 3 :]
+    assert [line.split()[0] for line in after if line] == [each["route"] for each in told["work"]]
+    assert {word for each in told["work"] for word in each["tickers"]} == set(FOLLOWED.split(","))
+
+
 def test_a_plan_counts_the_calls_of_the_weekly_listing_once_a_week(made, vendor):
     before = json.loads(made.done("plan", "--json"))
     said = made.orion("backfill")

@@ -5,27 +5,30 @@ import re
 from datetime import timedelta
 from types import SimpleNamespace
 
+import polars as pl
 import pytest
 
 from orion_assets import calendars
 from orion_assets.calendars import NEW_YORK
 from orion_assets.cli.vendor import probe_again
 from orion_assets.clock import SystemClock
+from orion_assets.schemas import RAW_NEWS
 from orion_assets.sources.limiter import budget_of
 from orion_assets.sources.polygon.routes import RIGHTS
 from orion_assets.sources.polygon.source import PolygonSource, Reach, polygon_transport
 from orion_assets.sources.routes import Floor
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.terms import PLANS, Plan, Terms
+from orion_assets.sources.synthetic.vendor.truth import Truth
 from orion_assets.store.floors import StoredFloors
-from orion_assets_tests.accept_runs import deployment, on_vendor, recent_market, undisturbed
+from orion_assets_tests.accept_runs import Deployment, deployment, on_vendor, recent_market, undisturbed
 from orion_assets_tests.far_sides import limited
 
 KEY = "sk-not-to-be-seen"
 # What PROVIDERS.md calls not verified
 OPEN = (
     *("Retry-After", "fixed or sliding", "refused calls count", "end of day", "half-day", "survive paging"),
-    *("splits does a page", "fractional", "which indices", "flat files replaced", "23 hours", "articles edited"),
+    *("splits does a page", "fractional", "which indices", "flat files were replaced", "23 hours", "articles edited"),
     *("DELAYED", "begins too early"),
 )
 
@@ -39,12 +42,18 @@ def market():
 def probed(market, tmp_path):
     """Probe a vendor of some terms; gives the answers by question, what was said, and the requests."""
 
-    def probe(*arguments, plan="advanced", faults=(), terms=None):
+    def probe(*arguments, plan="advanced", faults=(), terms=None, **more):
         with undisturbed(), fake_vendor(market, terms=terms or Terms(PLANS[plan])) as vendor:
-            for name, more in faults:
-                vendor.faults.add(name, **more)
+            for name, stated in faults:
+                vendor.faults.add(name, **stated)
             made = on_vendor(
-                tmp_path / "own", vendor, ("SAAA",), "2025-01-02", POLYGON_API_KEY=KEY, ORION_POLYGON_PLAN=plan
+                tmp_path / "own",
+                vendor,
+                ("SAAA",),
+                "2025-01-02",
+                POLYGON_API_KEY=KEY,
+                ORION_POLYGON_PLAN=plan,
+                **more,
             )
             probe.made = made
             said = made.orion("vendor", "probe", "--ticker", "SAAA", *arguments)
@@ -71,7 +80,7 @@ def test_every_open_question_has_a_line(probed):
     least, most = map(int, re.match(r"(\d+) to (\d+) calls", said.err).groups())
     assert least <= len(calls) <= most
     assert KEY not in said.out + said.err
-    assert sum("not answerable by a probe: " in line for line in lines) == 6
+    assert sum(": not asked: " in line for line in lines) == 6
 
 
 def test_answers_are_those_of_the_vendor(probed):
@@ -159,6 +168,34 @@ def test_the_floor_that_is_found_is_what_plans_go_by(probed, clips):
     plan = json.loads(probed.made.done(*asked))
     beyond = calendars.sessions(today - timedelta(days=500), first).height
     assert plan["unanswerable"] == {"not_entitled": beyond}
+
+
+def test_what_only_a_refusal_tells_is_asked_where_it_is_wanted_and_its_cost_is_said(probed):
+    plain, none = probed("--max-calls", 0)
+    said, calls = probed("--max-calls", 0, "--beyond-budget", plan="free", ORION_CALLS_PER_MINUTE="5")
+
+    assert (said.code, len(calls), len(none)) == (3, 0, 0)
+    most = [int(re.search(r"may take (\d+) calls", each.err).group(1)) for each in (plain, said)]
+    # Three questions of one look: five calls and three more
+    assert most[1] - most[0] == 8
+
+
+def test_articles_that_were_landed_days_ago_are_read_again(probed, market, tmp_path):
+    now = SystemClock().now()
+    told = Truth(market).news.filter(pl.col("ts_event") < now - timedelta(days=3)).tail(20)
+    stamps = dict.fromkeys(("ts_known", "ts_ingested"), now - timedelta(days=2))
+    plain = {pl.String: "-", pl.Datetime: now, pl.Boolean: False, pl.Int64: 1, pl.Date: told["session"][0]}
+    stated = {name: stamps.get(name, plain.get(dtype.base_type())) for name, dtype in RAW_NEWS.empty().schema.items()}
+    missing = [pl.lit(value).alias(name) for name, value in stated.items() if name not in told.columns]
+    rows = told.with_columns(missing).with_columns(availability=pl.lit("observed"))
+    rows = rows.select(pl.col(name).cast(dtype) for name, dtype in RAW_NEWS.empty().schema.items())
+    span = {"start": told["session"].min(), "end": told["session"].max() + timedelta(days=1)}
+    Deployment(tmp_path / "own").lake.append(RAW_NEWS, lambda _: rows, **span)
+
+    said, calls = probed("--json")
+
+    assert answers(said)["articles edited"].startswith("no: 20 articles read since ")
+    assert [entry.route for entry in calls].count("news") == 1
 
 
 def test_what_may_take_more_calls_than_allowed_asks_nothing(probed):

@@ -118,6 +118,15 @@ class FlatFiles:
             tells_more=rows.TOLD_BY_FILES,
         )
 
+    def day(self, dataset: str, day: date) -> pl.DataFrame:
+        """Read the object of one day, `FileSet.columns` of everybody in it.
+
+        Raises:
+            OrionError: As `read`.
+        """
+        holding = HOLDINGS[dataset]
+        return self._believed(holding.of, day, self.least_tickers if holding.market is EQUITIES else 1)[1]
+
     def _believed(self, of: FileSet, day: date, least: int) -> tuple[Stored, pl.DataFrame]:
         try:
             return self._once(of, day, least)

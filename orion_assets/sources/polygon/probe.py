@@ -1,9 +1,10 @@
 """What nobody knows of Polygon without a key, as questions to one: each is one line of an answer, at a stated cost.
 
-From PROVIDERS: what was not verified. Nothing here is landed; a question that takes more than a few calls to answer, or
-a call beyond the budget, is not asked and says why.
+From PROVIDERS: what was not verified. Nothing here is landed. What takes a call beyond the budget is asked where that
+is wanted, what takes more than a call (other keys, a reading of before) where there is what it takes; else it says so.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -13,16 +14,22 @@ from orion_assets import calendars
 from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import NotEntitled, NotFound, NotYet, RequestRejected
 from orion_assets.sources.bodies import loaded, number_of, object_of, rows_of
+from orion_assets.sources.limiter import Pause, Rate
 from orion_assets.sources.polygon import requests
+from orion_assets.sources.polygon.probe_beside import Beside, edited, second_reading
+from orion_assets.sources.polygon.probe_budget import BEYOND, LEAST_WINDOW_S, BudgetProbe
 from orion_assets.sources.polygon.routes import FIRST_SESSION
 from orion_assets.sources.protocols import Question
 from orion_assets.sources.transport import Passing, Response, Transport
 
 T = TypeVar("T")
-_BEYOND: Final = "it would take a call beyond the budget, and none is made on purpose"
+_BEYOND: Final = f"it takes {BEYOND} calls beyond the budget, which are made with --beyond-budget alone"
+_NO_BUDGET: Final = "the plan states no budget by the minute whose end could be met"
+_NOT_LANDED: Final = "it takes a second reading: land articles with orion backfill, and ask again a day later"
 _INDICES: Final = ("I:VIX", "I:SPX", "I:NDX", "I:DJI", "I:RUT")
 _MANY_SPLITS: Final = 5_000
 _LAST_REGULAR_MINUTE: Final = 20 * 60
+_NOTHING: Final = Beside()
 
 
 @dataclass(frozen=True)
@@ -33,30 +40,58 @@ class Prober:
         transport: The way out, within the budget.
         ticker: Of which bars are asked: one that trades all day.
         now: The time.
+        beside: What the key has beside its calls.
+        exceeds: The rate beyond which to go, where that is wanted.
+        pause: Waits.
     """
 
     transport: Transport
     ticker: str
     now: datetime
+    beside: Beside = _NOTHING
+    exceeds: Rate | None = None
+    pause: Pause = time.sleep
 
     def questions(self) -> Sequence[Question]:
         """Give all questions, those that cannot be answered too."""
         return (
-            Question("is Retry-After sent with a 429", why_not=_BEYOND),
-            Question("is the window of the budget fixed or sliding", why_not=_BEYOND),
-            Question("do refused calls count against the budget", why_not=_BEYOND),
+            *self._of_budget(),
             Question("is the newest session told by now (end of day)", 1, self._newest),
             Question("which clock do grouped bars of a half-day bear", 1, self._half_day),
             Question("does adjusted=false survive paging", 2, self._paging),
             Question("how many splits does a page hold", 1, self._splits),
-            Question("are volumes in flat files fractional", why_not="files have keys of their own; read one"),
+            self._of_files("are volumes in flat files fractional", 1, self.beside.fractional),
             Question("which indices does the key see", len(_INDICES), self._indices),
-            Question("how often are flat files replaced", why_not="it takes weeks of listings to tell"),
+            self._of_files("how many flat files were replaced", 0, self.beside.replaced),
             Question("is trading told for 23 hours a day", 1, self._hours),
-            Question("are articles edited under one id", why_not="it takes a second reading days later"),
+            self._of_articles("are articles edited under one id"),
             Question("are answers of the newest session marked DELAYED", 1, self._delayed),
             Question("is a range that begins too early refused or cut", 1, self._too_early),
         )
+
+    def _of_budget(self) -> Sequence[Question]:
+        texts = (
+            "is Retry-After sent with a 429",
+            "is the window of the budget fixed or sliding",
+            "do refused calls count against the budget",
+        )
+        if self.exceeds is None or self.exceeds.window_s < LEAST_WINDOW_S:
+            return [Question(text, why_not=_BEYOND if self.exceeds is None else _NO_BUDGET) for text in texts]
+        day = self._closed[-2]
+        seen = BudgetProbe(self.transport, requests.range_bars(self.ticker, "day", day, day), self.exceeds, self.pause)
+        first, *others = zip(texts, (seen.retry_after, seen.window, seen.refused), strict=True)
+        found_already = (Question(text, 0, ask) for text, ask in others)
+        return [Question(first[0], seen.calls, first[1], seconds=seen.seconds), *found_already]
+
+    def _of_files(self, text: str, calls: int, ask: Callable[[], str]) -> Question:
+        why_not = self.beside.no_objects
+        return Question(text, why_not=why_not) if why_not else Question(text, calls, ask)
+
+    def _of_articles(self, text: str) -> Question:
+        before = self.beside.readable_again(self.now)
+        if before.is_empty():
+            return Question(text, why_not=_NOT_LANDED)
+        return Question(text, 1, lambda: str(self._told(second_reading(before), lambda body: edited(before, body))))
 
     @property
     def _closed(self) -> list[date]:

@@ -29,7 +29,7 @@ from orion_assets.sources.polygon import market_routes, reference, requests, row
 from orion_assets.sources.polygon import markets as other_markets
 from orion_assets.sources.polygon.files import FILE_ROUTES, FlatFiles
 from orion_assets.sources.polygon.pages import flat_page, listed
-from orion_assets.sources.polygon.probe import Prober
+from orion_assets.sources.polygon.probe import Beside, Prober
 from orion_assets.sources.polygon.requests import Request
 from orion_assets.sources.polygon.routes import FIRST_SESSION, polygon_routes
 from orion_assets.sources.polygon.words import judge, refuse_status
@@ -156,9 +156,14 @@ class PolygonSource:
             answer = self._readers[ask.dataset](ask)
         return replace(answer, rows=spoken_by(answer.rows, ask.now))
 
-    def questions(self, ticker: str, now: datetime) -> Sequence[Question]:
-        """Give what is not known of the vendor."""
-        return Prober(self._transport, ticker, now).questions()
+    def questions(
+        self, ticker: str, now: datetime, *, landed: pl.DataFrame | None = None, exceeds: bool = False
+    ) -> Sequence[Question]:
+        """Give what is not known of the vendor; see Probing."""
+        objects = self._objects_listed(now.astimezone(calendars.NEW_YORK).date()).get(RAW_DAILY_BARS.name, {})
+        beside = Beside(self._reach.files, objects, landed)
+        rate = self._rights.rate if exceeds else None
+        return Prober(self._transport, ticker, now, beside, rate).questions()
 
     def _daily_bars(self, ask: Ask) -> Answer:
         return replace(self._days(ask), asks_with=market_routes.INCLUDES_OTC if self._has_otc else "")

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from orion_assets.ingest.plan import duration, size
+from orion_assets.ingest.plan import COSTS, ESTIMATED, duration, size, total
 from orion_assets.ingest.planner import plan
+from orion_assets.ingest.reference_calls import Due
 from orion_assets.sources.limiter import Rate
 from orion_assets.sources.protocols import Ask
 from orion_assets.sources.routes import Budget
@@ -44,6 +45,66 @@ def test_budgets_run_side_by_side_and_the_slower_one_decides():
     # Six at five a minute, and one at two hundred
     assert made.seconds_by_budget == {"key": 72.0, "second": 0.3}
     assert (made.seconds, made.safe_seconds) == (72.0, 122.0)
+
+
+def test_each_route_is_priced_and_all_take_as_long_as_the_slowest_budget():
+    routes = [grouped(), by_time(500), several()]
+    frame = pl.concat([holes({"*": "xxxxxx"}), holes({"*": "xxxx"}, "raw_news"), holes({"AAA": "x"}, MINUTES)])
+
+    made = plan(frame, routes, days(6))
+    costs = made.costs
+
+    # Rows x 110 bytes, and x 60 on disk; calls at five a minute and at two hundred; windows of 61 s begun
+    assert costs.schema == COSTS
+    assert costs.rows() == [
+        ("grouped", "key", 6, 600, 66_000, 36_000, 72.0, 122.0),
+        ("news", "key", 2, 2_000, 220_000, 120_000, 24.0, 61.0),
+        ("several", "second", 1, 960, 105_600, 57_600, 0.3, 61.0),
+    ]
+    # The key's eight calls one after the other, the other budget beside them
+    assert total(costs, made.budgets).rows() == [(None, None, 9, 3_560, 391_600, 213_600, 96.0, 122.0)]
+    assert costs["calls"].sum() == made.calls
+    assert costs["bytes"].sum() == made.bytes
+    assert costs["disk_bytes"].sum() == made.disk_bytes
+
+
+def test_a_route_whose_bytes_take_longer_than_its_calls_takes_as_long_as_its_bytes():
+    slow = Budget("slow", Rate(100, 1.0), bytes_per_s=1_000)
+
+    made = plan(holes({"AAA": "xx"}), [grouped(budget=slow, bytes_per_row=50)], days(2))
+
+    assert made.as_json()["routes"]["grouped"]["seconds"] == 10.0
+
+
+def test_nothing_costs_nothing():
+    made = plan(holes({"AAA": "."}), DAILY, days(1))
+
+    assert made.costs.is_empty()
+    assert total(made.costs, made.budgets).rows() == [(None, None, 0, 0, 0, 0, 0.0, 0.0)]
+
+
+def test_the_reference_is_priced_by_its_calls_and_the_rows_of_its_pages():
+    few = Due(("AAA", "BBB"), (), ("FIGI1",))
+    many = Due(tuple(f"T{number:02d}" for number in range(13)), (), ())
+
+    # A row a name, a thousand a page; 400 bytes, 200 on disk
+    assert few.costs(Budget("polygon", Rate(5))).rows() == [
+        ("listed", "polygon", 2, 2, 800, 400, 24.0, 61.0),
+        ("events", "polygon", 1, 1, 400, 200, 12.0, 61.0),
+    ]
+    assert many.costs(Budget("polygon", Rate(5))).rows() == [
+        ("listed", "polygon", 12, 12_000, 4_800_000, 2_400_000, 144.0, 183.0)
+    ]
+    assert Due().costs(Budget("polygon", Rate(5))).schema == COSTS
+
+
+def test_a_plan_says_of_each_number_that_is_an_estimate_how_it_is_reckoned():
+    told = plan(holes({"AAA": "xx"}), DAILY, days(2)).as_json()
+
+    assert told["estimated"] == ESTIMATED
+    assert set(ESTIMATED) == {"bytes", "disk_bytes", "rows", "safe_seconds", "seconds"}
+    assert set(ESTIMATED) < set(told)
+    assert set(ESTIMATED) < set(told["routes"]["ticker_range"])
 
 
 def test_half_days_hold_fewer_rows():
@@ -148,7 +209,7 @@ def test_a_plan_reads_as_lines():
     assert made.lines() == [
         "2 calls for 2 cells: 2 grouped",
         "key: 24 s at 5 calls in 1 min, 1 min with a second to spare each",
-        "at most 22.0 kB to fetch, 12.0 kB on disk",
+        "estimated from rows: 22.0 kB to fetch, 12.0 kB on disk",
         "1 cells of 1 tickers were left out",
         "1 cells: outside what the subscription allows",
     ]
