@@ -24,6 +24,7 @@ from orion_assets.ingest.withdrawals import MOST_GONE
 from orion_assets.markets import EQUITIES, MARKETS, market_named_in
 from orion_assets.schemas import (
     IN_OTHER_MARKETS,
+    RAW_COVERAGE,
     RAW_DAILY_BARS,
     RAW_MINUTE_BARS,
     RAW_NEWS,
@@ -169,6 +170,8 @@ class Hearing:
         Without a refusal nothing tells a vendor that holds nothing from one that keeps it back.
         """
         early = expected.unlikely(ask, answer)
+        if early and self._was_answered(ask, early[0]):
+            return answer
         start = first_answered(lambda day: not self._is_refused(ask, day), early, 0) if early else None
         before = [day for day in early if start is None or day < start]
         if not before:
@@ -210,6 +213,11 @@ class Hearing:
             return False
         held = self._lake.read(TABLES[ask.dataset], start=session - AROUND, end=session, tickers=ask.tickers)
         return not held.is_empty()
+
+    def _was_answered(self, ask: Ask, session: date) -> bool:
+        """Say whether the sessions before one were answered, which then lies before no floor."""
+        told = self._lake.read(RAW_COVERAGE, start=session - AROUND, end=session)
+        return told.filter(pl.col("dataset") == ask.dataset).height > 0
 
     def _is_refused(self, ask: Ask, session: date) -> bool:
         """Say whether the vendor refuses a session that is asked for alone."""
