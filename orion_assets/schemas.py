@@ -158,6 +158,18 @@ RAW_COVERAGE: Final = Table(
         Column("is_market", pl.Boolean(), "The answer told of every ticker of the market", is_nullable=True),
     ),
 )
+RAW_OBJECTS: Final = Table(
+    "raw_objects",
+    "One object of a store of files, as it was read for a session: what replaces it is read again.",
+    ("dataset", "session"),
+    (
+        Column("dataset", pl.String(), "Raw table that it fills"),
+        _SESSION,
+        Column("version", pl.String(), "What tells it from what replaces it; empty: its landing had only begun"),
+        Column("tickers", pl.Int64(), "How many it holds, followed or not"),
+        *_RAW_CLOCKS,
+    ),
+)
 # In place of a ticker: the answer is about all of them
 WHOLE_MARKET: Final = "*"
 # Coverage states in which a source has spoken of a cell
@@ -363,7 +375,7 @@ TICKER_FEATURES: Final = Table(
 
 _ALL = (
     *(RAW_DAILY_BARS, RAW_MINUTE_BARS, RAW_VIX, RAW_NEWS, RAW_SPLITS, RAW_DIVIDENDS, RAW_TICKERS, RAW_UNIVERSE),
-    *(RAW_COVERAGE, QUARANTINE),
+    *(RAW_COVERAGE, RAW_OBJECTS, QUARANTINE),
     *(SECURITIES, CORPORATE_ACTIONS, CLEAN_DAILY_BARS, CLEAN_MINUTE_BARS, CLEAN_VIX, CLEAN_NEWS),
     *(FEATURE_INDICATORS, FEATURE_SENTIMENT, FEATURE_MARKET, FEATURE_MATRIX),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from orion_assets.cli.output import OUT, frame
-from orion_assets.schemas import IN_OTHER_MARKETS, TABLES
+from orion_assets.schemas import IN_OTHER_MARKETS, RAW_OBJECTS, TABLES
 from orion_assets.settings import Settings
 from orion_assets.store.lake import Lake
 from orion_assets.store.protocols import FeatureReader
@@ -16,7 +16,7 @@ def layers(settings: Settings) -> None:
     """Print rows, tickers and sessions of every table of the lake."""
     lake = Lake(settings.lake_url, settings.storage_options(settings.lake_url))
     rows: list[dict[str, object]] = []
-    few_have = {table.name for table in TABLES.values() if table.is_intraday} | IN_OTHER_MARKETS
+    few_have = {RAW_OBJECTS.name, *(table.name for table in TABLES.values() if table.is_intraday), *IN_OTHER_MARKETS}
     for table in (each for each in TABLES.values() if each.name not in few_have or lake.exists(each)):
         held = lake.read(table)
         sessions = held["session"] if "session" in held.columns else pl.Series([], dtype=pl.Date)

@@ -20,15 +20,16 @@ from orion_assets.errors import (
     RequestRejected,
     SourceUnavailable,
 )
-from orion_assets.ingest.entitlement import AGE, PROBED, is_due, kept, most_calls, reach
+from orion_assets.ingest.entitlement import AGE, PROBED, SPARSE, is_due, kept, most_calls, reach
 from orion_assets.ingest.plan import duration
-from orion_assets.schemas import RAW_NEWS
+from orion_assets.markets import EQUITIES, market_named_in
+from orion_assets.schemas import IN_OTHER_MARKETS, RAW_NEWS
 from orion_assets.sources.protocols import Probing, Question, Source
 from orion_assets.sources.transport import Passing
-from orion_assets.store.floors import StoredFloors
 
 app = typer.Typer(no_args_is_help=True, help="What a key can do, asked of the vendor itself.")
 _TICKER = "AAPL"
+_NONE = "no session was answered"
 # What ends a question and not the others
 _REFUSALS = (AnswerDistrusted, NotEntitled, NotFound, NotYet, RequestRejected, SourceUnavailable)
 
@@ -76,7 +77,7 @@ def probe(
     _say_cost(source, questions, instant, max_calls)
     told: list[Told] = []
     try:
-        for each in chain(_reaches(source, call.floors(), ticker, instant), map(_answered, questions)):
+        for each in chain(_reaches(source, call, ticker, instant), map(_answered, questions)):
             told.append(each)
             if not json:
                 OUT.print(f"{each.question}: {each.answer}")
@@ -91,7 +92,7 @@ def _say_cost(source: Probing, questions: Sequence[Question], instant: datetime,
     rates = {route.dataset: route.budget for route in source.routes(today)}
     datasets = [name for name in PROBED if name in source.datasets]
     fixed = sum(each.calls for each in questions)
-    least, most = fixed + 2 * len(datasets), fixed + len(datasets) * most_calls(source.first_session, instant)
+    least, most = fixed + len(datasets), fixed + len(datasets) * most_calls(source.first_session, instant)
     if max_calls is not None and most > max_calls:
         refuse(
             f"vendor probe: it may take {counted(most, 'call')}, and --max-calls is {max_calls}; nothing was asked",
@@ -102,20 +103,30 @@ def _say_cost(source: Probing, questions: Sequence[Question], instant: datetime,
     ERR.print(f"{least} to {most} calls{took}")
 
 
-def _reaches(source: Probing, floors: StoredFloors, ticker: str, instant: datetime) -> Iterator[Told]:
-    """Find and keep how far back the key reaches."""
+def _one_of(dataset: str, ticker: str, call: Call) -> str:
+    """Give of whom to ask: of another market one that is followed, else its best known."""
+    market = market_named_in(dataset)
+    return ticker if market is EQUITIES else min(call.state().universe(market), default=market.example)
+
+
+def _reaches(source: Probing, call: Call, ticker: str, instant: datetime) -> Iterator[Told]:
+    """Find and keep how far back the key reaches; of other markets, where they are supplied."""
+    floors = call.floors()
     for dataset in PROBED:
         question = f"how far back may {dataset} be asked for"
+        if dataset not in source.datasets and dataset in IN_OTHER_MARKETS:
+            continue
         if dataset not in source.datasets:
             yield Told(question, "the source does not supply it", is_answered=False)
             continue
         try:
-            found = reach(source, dataset, source.first_session, instant, ticker)
+            found = reach(source, dataset, source.first_session, instant, _one_of(dataset, ticker, call))
         except _REFUSALS as e:
             yield Told(question, str(e), is_answered=False)
             continue
         if found.floor is None:
-            yield Told(question, f"no session was answered ({counted(found.calls, 'call')})", is_answered=False)
+            why = "the first one is answered, and without a refusal nothing tells" if dataset in SPARSE else _NONE
+            yield Told(question, f"{why} ({counted(found.calls, 'call')})", is_answered=False)
             continue
         floors.record(source.budget, dataset, found.floor)
         rolls = f"moving on with the days; looked for again in {AGE.days} days" if found.floor.is_rolling else "all"
@@ -132,7 +143,7 @@ def probe_again(call: Call, source: Source, ticker: str, instant: datetime) -> N
             continue
         before = f"{dataset} was found to reach back to {floor.first} on {floor.on}"
         try:
-            found = reach(source, dataset, source.first_session, instant, ticker)
+            found = reach(source, dataset, source.first_session, instant, _one_of(dataset, ticker, call))
         except _REFUSALS as e:
             ERR.print(f"{before}; now {e}")
             if not isinstance(e, SourceUnavailable):

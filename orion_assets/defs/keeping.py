@@ -15,7 +15,7 @@ import dagster as dg
 from orion_assets.defs.partitions import DATE_FORMAT
 from orion_assets.ingest.freshness import stale_span
 from orion_assets.ingest.ledger import PUBLISHED
-from orion_assets.ingest.missing import first_asked, lacking_past, lost_of, near_one_another, unasked
+from orion_assets.ingest.missing import doubted_of, first_asked, lacking_past, lost_of, near_one_another, unasked
 from orion_assets.ingest.reference_calls import unlisted
 from orion_assets.schemas import DERIVED, RAW_DAILY_BARS, RAW_MINUTE_BARS, RAW_TICKERS
 from orion_assets.store.state import State
@@ -126,7 +126,11 @@ def pieces(
 
 def _asks(state: State, first: date, now: datetime, supply: Supply) -> Iterator[Piece]:
     """Give the runs that ask for what others left behind: each for the raw tables that lack something, and no other."""
-    left = {name: [day for day in days if day >= first] for name, days in lost_of(state, now).items()}
+    lost = lost_of(state, now)
+    # A file says the same until somebody mends it, and an update looks for that
+    doubted = doubted_of(state, now) if supply.is_vendor else {}
+    both = {name: {*lost.get(name, ()), *doubted.get(name, ())} for name in sorted({*lost, *doubted})}
+    left = {name: sorted(day for day in days if day >= first) for name, days in both.items()}
     wanted = {name: days for name, days in left.items() if days and supply.has(name)}
     firsts = first_asked(state).values()
     for days in near_one_another(sorted({day for each in wanted.values() for day in each}), firsts):

@@ -7,17 +7,35 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets import calendars
 from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import NotEntitled, NotFound, NotYet
-from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS
+from orion_assets.market_hours import sessions_for
+from orion_assets.markets import MARKETS
+from orion_assets.schemas import (
+    RAW_DAILY_BARS,
+    RAW_DIVIDENDS,
+    RAW_MINUTE_BARS,
+    RAW_NEWS,
+    RAW_SPLITS,
+    table_of,
+)
 from orion_assets.sources.protocols import Ask, Source
 from orion_assets.sources.routes import Floor, Route
 
 # A floor that moves with the days is looked for again so often
 AGE: Final = timedelta(days=7)
-# Of these every session has rows, so that their absence tells something
-PROBED: Final = (RAW_DAILY_BARS.name, RAW_MINUTE_BARS.name)
+# Of these many a session has no row, so that only a refusal tells something
+SPARSE: Final = (RAW_SPLITS.name, RAW_DIVIDENDS.name)
+# Of the others every session has rows, so that their absence tells something; an option trades for months alone
+PROBED: Final = (
+    *(RAW_DAILY_BARS.name, RAW_MINUTE_BARS.name, RAW_NEWS.name, *SPARSE),
+    *(
+        table_of(table, market).name
+        for market in MARKETS.values()
+        if not market.expires
+        for table in (RAW_DAILY_BARS, RAW_MINUTE_BARS)
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +44,7 @@ class Reach:
 
     Attributes:
         dataset: The raw table.
-        floor: What was found; None where no session at all was answered.
+        floor: What was found; None where no session at all was answered, or, of splits and dividends, none refused.
         calls: What it took.
     """
 
@@ -41,7 +59,7 @@ def reach(source: Source, dataset: str, since: date, now: datetime, ticker: str)
     Args:
         source: Whom to ask.
         dataset: One of PROBED.
-        since: The vendor has nothing before.
+        since: The vendor has nothing of equities before.
         now: The time, UTC.
         ticker: Of whom to ask where the whole market cannot be asked for at once.
 
@@ -52,18 +70,32 @@ def reach(source: Source, dataset: str, since: date, now: datetime, ticker: str)
     """
     today = now.astimezone(NEW_YORK).date()
     route = _route(source, dataset, today)
-    closed = calendars.sessions(since, today).filter(pl.col("ts_close_cutoff") <= now)["session"].to_list()
+    closed = sessions_for(dataset, since, today).filter(pl.col("ts_close_cutoff") <= now)["session"].to_list()
     sessions = [day for day in closed if route.not_yet_from is None or day < route.not_yet_from]
     asked: list[date] = []
+    refused: set[date] = set()
 
     def is_answered(session: date) -> bool:
         asked.append(session)
-        return _is_answered(source, _alone(route, session, now, ticker))
+        rows = _rows(source, _alone(route, session, now, ticker))
+        if rows is None:
+            refused.add(session)
+        return rows is not None and (rows > 0 or dataset in SPARSE)
 
     expected = sum(day < route.floor for day in sessions) if route.floor else 0
+    if dataset in SPARSE and sessions and is_answered(sessions[0]):
+        # Nothing is refused, so that nothing tells where it begins
+        return Reach(dataset, None, len(asked))
     first = first_answered(is_answered, sessions, expected)
-    floor = None if first is None else Floor(first, today, is_rolling=first != sessions[0])
-    return Reach(dataset, floor, len(asked))
+    if first is None:
+        return Reach(dataset, None, len(asked))
+    if dataset == RAW_NEWS.name and first not in (sessions[0], sessions[-1]):
+        # A session's articles begin on the evening before it: of the first one a part may be cut off
+        first = sessions[sessions.index(first) + 1]
+    # Where news and other markets begin nobody knows: without a refusal it is the vendor's own begin
+    is_known = dataset in (RAW_DAILY_BARS.name, RAW_MINUTE_BARS.name)
+    is_rolling = first != sessions[0] and (is_known or bool(refused))
+    return Reach(dataset, Floor(first, today, is_rolling=is_rolling), len(asked))
 
 
 def first_answered(is_answered: Callable[[date], bool], sessions: Sequence[date], expected: int) -> date | None:
@@ -98,7 +130,8 @@ def kept(floor: Floor, today: date) -> Floor:
 
 def most_calls(since: date, now: datetime) -> int:
     """Count the questions that `reach` takes at most."""
-    return 2 + calendars.sessions(since, now.astimezone(NEW_YORK).date()).height.bit_length()
+    # Of markets that are never shut every day is one
+    return 3 + (now.astimezone(NEW_YORK).date() - since).days.bit_length()
 
 
 def _route(source: Source, dataset: str, today: date) -> Route:
@@ -115,13 +148,13 @@ def _alone(route: Route, session: date, now: datetime, ticker: str) -> Ask:
     return Ask(route.dataset, session, session + timedelta(days=1), whom, now, bool(whom), route.name)
 
 
-def _is_answered(source: Source, ask: Ask) -> bool:
-    """Say whether a session is told; one that is left out unsaid is not."""
+def _rows(source: Source, ask: Ask) -> int | None:
+    """Count what is told of a session; None where it is refused. One that is left out unsaid has none."""
     try:
-        return source.read(ask).rows.height > 0
+        return source.read(ask).rows.height
     except (NotFound, NotYet):
-        return False
+        return 0
     except NotEntitled as e:
         if not e.is_by_date:
             raise
-        return False
+        return None

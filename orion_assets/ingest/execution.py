@@ -196,7 +196,7 @@ class _Filling:
             tell(Progress("ended", self.table.name))
 
     def _landed(self, calls: Sequence[Call], hearing: Hearing, ahead: Ahead) -> Iterator[Landed]:
-        objects = Objects(hearing.read, self.desk.state.objects, self.moment)
+        objects = Objects(hearing.read, self.desk.state.objects, self.desk.lake, self.moment)
         unanswered: list[tuple[Call, SourceUnavailable]] = []
         is_silent = False
         for number, call in enumerate(calls, 1):

@@ -37,6 +37,8 @@ AROUND: Final = timedelta(days=7)
 _EVERY_SESSION: Final = (RAW_VIX.name, RAW_NEWS.name)
 # A market of thousands never goes so many sessions without one; in fewer, none is a usual answer
 _SELDOM_NONE: Final = {RAW_SPLITS.name: 20, RAW_DIVIDENDS.name: 4}
+# Where so many would be expected, none comes by chance once in a thousand times
+_MOST_BY_CHANCE: Final = 7
 _CELL: Final = ["ticker", "session"]
 _CELLS: Final = pl.Schema({"ticker": pl.String(), "session": pl.Date()})
 
@@ -49,6 +51,7 @@ class Expectation:
         cells: `ticker` (`*` where the dataset has none) and `session`, each once.
         tolerated: Of these, so many may be absent without a second question.
         is_silence_told: No row at all would be worth a second question.
+        unsaid: Every cell that it speaks of, less those of which two answers said before that there is nothing.
         beside: Of a market that is told for the first time: how many tickers the nearest sessions have that were told
             whole, one before and one after.
     """
@@ -56,6 +59,7 @@ class Expectation:
     cells: pl.DataFrame
     tolerated: float
     is_silence_told: bool
+    unsaid: pl.DataFrame
     beside: Mapping[date, int] = field(default_factory=dict[date, int])
 
     def missing(self, answer: Answer) -> pl.DataFrame:
@@ -68,6 +72,21 @@ class Expectation:
         """Say whether an answer leaves out what should be there."""
         is_silent = answer.rows.is_empty() and self.is_silence_told
         return is_silent or self.missing(answer).height > self.tolerated
+
+    def unlikely(self, ask: Ask, answer: Answer) -> list[date]:
+        """List the sessions of news, or of actions, before the first row of an answer, where none there is unlikely.
+
+        Of actions by how many the sessions after have, or, where none has any, by what is seldom in a market of
+        thousands.
+        """
+        first = answer.rows["session"].min() if answer.rows.height else None
+        start = first if isinstance(first, date) else ask.end
+        early = self.unsaid.filter(pl.col("session") < start)["session"].sort().to_list()
+        if ask.dataset not in _SELDOM_NONE or not early:
+            return early if ask.dataset == RAW_NEWS.name else []
+        after = self.unsaid.height - len(early)
+        is_seldom = len(early) * answer.rows.height > _MOST_BY_CHANCE * after
+        return early if (is_seldom if answer.rows.height else len(early) >= _SELDOM_NONE[ask.dataset]) else []
 
     def outgrown(self, answer: Answer) -> list[date]:
         """List the sessions beside an answer that were told when there was nothing to compare with, and have less."""
@@ -108,7 +127,7 @@ def expectation(lake: Lake, ask: Ask, answer: Answer) -> Expectation:
     else:
         is_told = is_by_ticker(ask.dataset) or ask.dataset in _EVERY_SESSION
         is_silence_told = is_told and not (cells if is_intraday else unsaid).is_empty()
-    return Expectation(cells, 0 if is_each else MOST_MISSING * cells.height, is_silence_told, beside)
+    return Expectation(cells, 0 if is_each else MOST_MISSING * cells.height, is_silence_told, unsaid, beside)
 
 
 def _told_markets(lake: Lake, bars: Table, start: date, end: date) -> list[date]:

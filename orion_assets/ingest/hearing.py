@@ -14,6 +14,7 @@ import polars as pl
 
 from orion_assets.calendars import NEW_YORK
 from orion_assets.errors import AnswerDistrusted, NotEntitled, NotYet
+from orion_assets.ingest.entitlement import first_answered
 from orion_assets.ingest.expectation import AROUND, Expectation, expectation
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.moment import Moment
@@ -23,8 +24,10 @@ from orion_assets.ingest.withdrawals import MOST_GONE
 from orion_assets.markets import EQUITIES, MARKETS, market_named_in
 from orion_assets.schemas import (
     IN_OTHER_MARKETS,
+    RAW_COVERAGE,
     RAW_DAILY_BARS,
     RAW_MINUTE_BARS,
+    RAW_NEWS,
     RAW_VIX,
     TABLES,
     WHOLE_MARKET,
@@ -87,6 +90,7 @@ class Hearing:
                 answer = self._together(ask, expected, answer, self._source.read(ask))
                 self._tell(ask, expected, answer)
                 answer = self._from_the_floor(ask, expected, answer)
+            answer = self._within_the_plan(ask, expected, answer)
             self.outgrown = expected.outgrown(answer)
         self._note_problems(ask, answer)
         return answer
@@ -158,12 +162,33 @@ class Hearing:
         early = missing.filter(pl.col("session") < start)["session"].to_list()
         if not early or self._is_told(ask, early[0]) or self._was_told(ask, early[0]):
             return answer
+        return self._from(ask, answer, early, start)
+
+    def _within_the_plan(self, ask: Ask, expected: Expectation, answer: Answer) -> Answer:
+        """Leave unsaid the sessions of news and actions that are refused when asked for alone: the range was cut.
+
+        Without a refusal nothing tells a vendor that holds nothing from one that keeps it back.
+        """
+        early = expected.unlikely(ask, answer)
+        if early and self._was_answered(ask, early[0]):
+            return answer
+        start = first_answered(lambda day: not self._is_refused(ask, day), early, 0) if early else None
+        before = [day for day in early if start is None or day < start]
+        if not before:
+            return answer
+        start = min((day for day in expected.unsaid["session"] if day > before[-1]), default=ask.end)
+        if ask.dataset == RAW_NEWS.name and start < ask.end:
+            # Its window begins before the floor, on the evening of the session before: it is told in part
+            before, start = [*before, start], start + timedelta(days=1)
+        return self._from(ask, answer, before, start)
+
+    def _from(self, ask: Ask, answer: Answer, early: Sequence[date], start: date) -> Answer:
         who = answer.tickers[0] if answer.tickers else WHOLE_MARKET
         cells = pl.DataFrame({"session": early}).select(
             dataset=pl.lit(ask.dataset), ticker=pl.lit(who), session="session"
         )
         self.unreached = pl.concat([self.unreached, cells])
-        return replace(answer, starts={who: start})
+        return replace(answer, rows=answer.rows.filter(pl.col("session") >= start), starts={who: start})
 
     def _is_told(self, ask: Ask, session: date) -> bool:
         """Say whether the vendor has bars of anybody in a session; asked once a session.
@@ -188,6 +213,21 @@ class Hearing:
             return False
         held = self._lake.read(TABLES[ask.dataset], start=session - AROUND, end=session, tickers=ask.tickers)
         return not held.is_empty()
+
+    def _was_answered(self, ask: Ask, session: date) -> bool:
+        """Say whether the sessions before one were answered, which then lies before no floor."""
+        told = self._lake.read(RAW_COVERAGE, start=session - AROUND, end=session)
+        return told.filter(pl.col("dataset") == ask.dataset).height > 0
+
+    def _is_refused(self, ask: Ask, session: date) -> bool:
+        """Say whether the vendor refuses a session that is asked for alone."""
+        try:
+            self._source.read(replace(ask, start=session, end=session + timedelta(days=1)))
+        except NotEntitled as e:
+            if not e.is_by_date:
+                raise
+            return True
+        return False
 
     def _has_rows(self, ask: Ask, session: date, route: Route) -> bool:
         end = session + timedelta(days=1)

@@ -22,6 +22,8 @@ ASKED_DAILY: Final = ("not_entitled", "not_listed", "quarantined")
 _ASK_AGAIN_AFTER: Final = timedelta(days=1)
 # Of an answer that stays bad, after a few days it is believed that it stays so
 MOST_ATTEMPTS: Final = 8
+# An answer that could not be trusted is no answer: it is asked for again for good, but seldom
+_SELDOM: Final = timedelta(days=30)
 # In place of evidence: before which session nothing was told then, or which route to an object was refused
 _FLOOR: Final = "floor "
 _REFUSED: Final = "refused "
@@ -46,7 +48,7 @@ def holes(state: State, ask: Ask, now: datetime, floor: date | None = None) -> p
     wanted = planned_cells(ask.dataset, ask.tickers, ask.start, ask.end).join(closed, on="session", how="semi")
     known = state.cells(ask.dataset, start=ask.start, end=ask.end, states=(*ANSWERED, *ASKED_DAILY))
     # Another route may have what an object was refused of
-    settled = known.filter(pl.col("state").is_in(ANSWERED) | (_is_fresh(now) & ~IS_REFUSED) | _is_gone(floor))
+    settled = known.filter(pl.col("state").is_in(ANSWERED) | (is_let_be(now) & ~IS_REFUSED) | _is_gone(floor))
     return wanted.join(settled, on=list(HOLES), how="anti").select(HOLES.keys())
 
 
@@ -135,7 +137,7 @@ def unrefused(state: State, routes: Sequence[Route], asks: Iterable[Ask], now: d
     """Give routes without the sessions whose object was refused within a day, or time and again."""
     known = [
         state.cells(ask.dataset, start=ask.start, end=ask.end, states=["not_entitled"])
-        .filter(IS_REFUSED, _is_fresh(now))
+        .filter(IS_REFUSED, is_let_be(now))
         .select("dataset", "session", route=pl.col("evidence").str.strip_prefix(_REFUSED))
         for ask in asks
     ]
@@ -149,9 +151,15 @@ def _without(route: Route, sessions: set[date]) -> Route:
     return replace(route, listed=route.listed - sessions) if sessions and route.listed is not None else route
 
 
-def _is_fresh(now: datetime) -> pl.Expr:
-    """Say of cells that were asked for in vain whether they are let be: for a day, or for good."""
-    return (pl.col("ts_updated") > now - _ASK_AGAIN_AFTER) | (pl.col("attempts") >= MOST_ATTEMPTS)
+def is_let_be(now: datetime) -> pl.Expr:
+    """Say of cells that were asked for in vain whether they are let be: for a day, and after some attempts for good.
+
+    What was told and could not be trusted is let be for a month then.
+    """
+    is_tried = pl.col("attempts") >= MOST_ATTEMPTS
+    is_doubted = pl.col("state") == "quarantined"
+    is_resting = (pl.col("ts_updated") > now - _SELDOM) | ~is_doubted
+    return (pl.col("ts_updated") > now - _ASK_AGAIN_AFTER) | (is_tried & is_resting)
 
 
 def _is_gone(floor: date | None) -> pl.Expr:

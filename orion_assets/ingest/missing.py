@@ -10,11 +10,12 @@ import polars as pl
 
 from orion_assets import calendars
 from orion_assets.ingest.freshness import SPOKEN_OF, published
+from orion_assets.ingest.holes import is_let_be
 from orion_assets.ingest.landing import is_by_ticker
 from orion_assets.ingest.ledger import IS_FEATURED, PUBLISHED
 from orion_assets.ingest.standing import heat, no_counts
 from orion_assets.market_hours import sessions_for
-from orion_assets.schemas import IN_OTHER_MARKETS, RAW_DAILY_BARS
+from orion_assets.schemas import IN_OTHER_MARKETS, RAW_DAILY_BARS, WHOLE_MARKET
 from orion_assets.store.state import STATES, State
 from orion_assets.store.tallies import Scope
 
@@ -83,6 +84,23 @@ def lost_of(state: State, now: datetime) -> dict[str, list[date]]:
         if left:
             found[dataset] = sorted(left)
     return found
+
+
+def doubted_of(state: State, now: datetime) -> dict[str, list[date]]:
+    """List by dataset the sessions of which something was told that could not be trusted, and that are due again.
+
+    A day later each, and after eight attempts a month later: what a vendor told wrong it may tell right.
+
+    Args:
+        state: The state database.
+        now: The time, UTC.
+
+    Returns:
+        As `lost_of`: of the whole market, or of tickers that are followed.
+    """
+    cells = state.cells(tickers=[*state.universe(), WHOLE_MARKET], states=["quarantined"])
+    due = cells.filter(IS_FEATURED, ~is_let_be(now)).select("dataset", "session").unique()
+    return dict(due.group_by("dataset").agg(pl.col("session").sort()).sort("dataset").iter_rows())
 
 
 def near_one_another(days: Sequence[date], firsts: Collection[date] = ()) -> list[list[date]]:

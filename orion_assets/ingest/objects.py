@@ -1,4 +1,7 @@
-"""Objects that each hold a session: whether one is whole, by those beside it, and which were replaced since."""
+"""Objects that each hold a session: whether one is whole, by those beside it, and which were replaced since.
+
+Which version was read is landed in raw; the state database has it as an index, which the lake makes anew.
+"""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -6,11 +9,17 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
+import polars as pl
+
 from orion_assets.errors import AnswerDistrusted
 from orion_assets.ingest.moment import Moment
+from orion_assets.schemas import RAW_OBJECTS
 from orion_assets.sources.protocols import Answer, Ask, ObjectRead
 from orion_assets.sources.routes import Route
+from orion_assets.store.lake import Lake
 from orion_assets.store.objects import ObjectLog
+from orion_assets.tables import UTC_US
+from orion_assets.transforms.versions import visible
 
 LOG: Final = logging.getLogger(__name__)
 # Of the tickers of the objects beside it, so many must be there
@@ -19,6 +28,7 @@ _AROUND: Final = timedelta(days=7)
 # No object has these versions: one that was never landed, and one that is to be read once more
 _UNLANDED: Final = ""
 _DOUBTED: Final = "doubted"
+_SAID: Final = ("dataset", "session", "version", "tickers")
 
 
 def replaced(log: ObjectLog, routes: Iterable[Route], ask: Ask) -> list[date]:
@@ -47,10 +57,11 @@ def watched(log: ObjectLog, routes: Iterable[Route], ask: Ask) -> set[date]:
 class Objects:
     """Reads for one fill, and remembers which objects were landed."""
 
-    def __init__(self, read: Callable[[Ask], Answer], log: ObjectLog, moment: Moment) -> None:
-        """Read by whatever reads, held against what the log knows."""
+    def __init__(self, read: Callable[[Ask], Answer], log: ObjectLog, lake: Lake, moment: Moment) -> None:
+        """Read by whatever reads, held against what the log knows, and land in the lake what the log is told."""
         self._read = read
         self._log = log
+        self._lake = lake
         self._moment = moment
         self._last: Answer | None = None
         self._outgrown: Mapping[date, ObjectRead] = {}
@@ -102,7 +113,8 @@ class Objects:
 
     def _record(self, ask: Ask, objects: Mapping[date, ObjectRead]) -> None:
         # Of some tickers only, it is not the whole object that is landed
-        if not ask.is_partial:
+        if not ask.is_partial and objects:
+            _land(self._lake, ask.dataset, objects, self._moment)
             self._log.record(ask.dataset, objects, self._moment.landing())
 
     def _lacking(self, ask: Ask, answer: Answer) -> str:
@@ -114,6 +126,48 @@ class Objects:
                     f" it {beside.tickers}"
                 )
         return ""
+
+
+def logged_again(lake: Lake, log: ObjectLog) -> int:
+    """Let the log know of every object what was landed of it last; gives of how many it did not.
+
+    One whose landing had only begun is known as that, and read again.
+    """
+    told = 0
+    for (dataset,), mine in (
+        visible(lake.read(RAW_OBJECTS), RAW_OBJECTS.key).partition_by("dataset", as_dict=True).items()
+    ):
+        days = mine["session"].sort()
+        known = log.between(str(dataset), days[0], days[-1] + timedelta(days=1))
+        for row in mine.sort("session").iter_rows(named=True):
+            landed = ObjectRead(row["version"], row["tickers"])
+            if known.get(row["session"]) != landed:
+                log.record(str(dataset), {row["session"]: landed}, row["ts_ingested"])
+                told += 1
+    return told
+
+
+def _land(lake: Lake, dataset: str, objects: Mapping[date, ObjectRead], moment: Moment) -> None:
+    """Append what was not said of these objects last."""
+    at = moment.landing()
+    rows = [(dataset, day, each.version, each.tickers) for day, each in sorted(objects.items())]
+    said = pl.DataFrame(rows, {name: RAW_OBJECTS.schema[name] for name in _SAID}, orient="row")
+
+    def fresh(held: pl.DataFrame) -> pl.DataFrame:
+        last = visible(held, RAW_OBJECTS.key)
+        new = said.join(last, on=_SAID, how="anti").join(
+            last.select(*RAW_OBJECTS.key, _last="ts_known"), on=RAW_OBJECTS.key, how="left"
+        )
+        now = pl.lit(at, UTC_US)
+        later = pl.max_horizontal(now, pl.col("_last") + pl.duration(microseconds=1))
+        seen = pl.lit("assumed" if moment.is_replay else "observed")
+        return RAW_OBJECTS.conform(
+            new.with_columns(
+                ts_event=later, ts_known=later, ts_ingested=now, is_deleted=pl.lit(value=False), availability=seen
+            ).drop("_last")
+        )
+
+    lake.append(RAW_OBJECTS, fresh, start=min(objects), end=max(objects) + timedelta(days=1))
 
 
 def _nearest(landed: dict[date, ObjectRead], day: date) -> ObjectRead | None:

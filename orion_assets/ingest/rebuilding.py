@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from orion_assets.ingest.ledger import PUBLISHED, covered_cells, doubted_cells, quarantined_cells
+from orion_assets.ingest.objects import logged_again
 from orion_assets.markets import EQUITIES, MARKETS, Market
 from orion_assets.schemas import (
     ANSWERED,
@@ -64,7 +65,8 @@ def rebuild(lake: Lake, state: State, now: datetime) -> Rebuilt:
     """Make the ledger say what the lake says.
 
     A cell that the ledger tells as the lake does stays as it is, with its attempts and when it was last asked for. What
-    only the ledger knows stays too. Where nobody is followed, those are who were followed last.
+    only the ledger knows stays too. Where nobody is followed, those are who were followed last. Which version of which
+    object was landed is known again, so that one that was replaced meanwhile is read again.
 
     Args:
         lake: Where answers were landed.
@@ -72,6 +74,7 @@ def rebuild(lake: Lake, state: State, now: datetime) -> Rebuilt:
         now: The time, UTC: from when on those are followed whom the lake names.
     """
     follow_again(lake, state, now)
+    logged_again(lake, state.objects)
     parts = [_rebuilt(lake, state, start, end) for start, end in _months(lake, state)]
     landed, changed, dropped = (sum(each) for each in zip(*parts, strict=True)) if parts else (0, 0, 0)
     kept = int(state.tally()["cells"].sum()) - landed

@@ -18,7 +18,7 @@ from orion_assets.store.tallies import EVERYTHING, Scope
 By = Literal["dataset", "ticker", "month"]
 _NEXT: Final = {
     "failed": "orion update asks again",
-    "quarantined": "orion quality quarantine shows a row that is held back; it is asked for again for a week",
+    "quarantined": "orion quality quarantine shows a row that is held back; it is asked for again daily, then monthly",
     "not_yet": "orion update, once it is there",
     "not_entitled": "set ORION_POLYGON_PLAN to a larger plan, once the key has it",
     "not_listed": "is the ticker right? orion tickers remove",

@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from orion_assets.quality.rules import some_of
 from orion_assets.schemas import WHOLE_MARKET
 from orion_assets.transforms.identity import UNKNOWN
 
@@ -142,7 +143,10 @@ def _measured(series: pl.DataFrame, start: date) -> pl.DataFrame:
 
 def _crowded(judged: pl.DataFrame) -> pl.DataFrame:
     """Give the sessions in which so many tickers together trade more than they do that no story of one explains it."""
-    middle = judged.group_by("session").agg(pl.col("_value").median(), _count=pl.col("_value").count())
+    doubled = pl.col("ticker").filter(pl.col("_value") > _CROWD_LEAP).sort()
+    middle = judged.group_by("session").agg(
+        pl.col("_value").median(), _count=pl.col("_value").count(), _who=some_of(doubled)
+    )
     return middle.filter(pl.col("_count") >= _CROWD, pl.col("_value") > _CROWD_LEAP).with_columns(
         ticker=pl.lit(WHOLE_MARKET)
     )
@@ -150,6 +154,8 @@ def _crowded(judged: pl.DataFrame) -> pl.DataFrame:
 
 def _told(rows: pl.DataFrame, rule: _Rule) -> pl.DataFrame:
     texts = pl.Series([rule.found.format(value) for value in rows["_value"]], dtype=pl.String)
+    if "_who" in rows.columns:
+        texts = texts + ": " + rows["_who"]
     return rows.with_columns(rule=pl.lit(rule.name), found=texts, remedy=pl.lit(rule.remedy)).select(_FOUND)
 
 

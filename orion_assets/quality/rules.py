@@ -33,7 +33,16 @@ class Finder:
 # Nobody has a bar of a minute: so many who trade in each of so many minutes on both sides of it should
 _TRADING: Final = 3
 _AROUND: Final = 3
+# Tickers that one alert names
+_NAMED: Final = 10
 _MINUTE: Final = timedelta(minutes=1)
+
+
+def some_of(tickers: pl.Expr) -> pl.Expr:
+    """Name the first tickers of a group and count the others, as an alert that is meant for all of them does."""
+    rest = tickers.len() - tickers.head(_NAMED).len()
+    more = pl.when(rest > 0).then(pl.format(" and {} more", rest)).otherwise(pl.lit(""))
+    return pl.concat_str(tickers.head(_NAMED).str.join(", "), more)
 
 
 def _lost(rows: pl.DataFrame) -> pl.DataFrame:
@@ -49,14 +58,17 @@ def _lost(rows: pl.DataFrame) -> pl.DataFrame:
         | side(after, after + (_AROUND - 1) * _MINUTE)
     )
     steady = around.group_by("session", "_before", "_until", "ticker").len().filter(pl.col("len") == 2 * _AROUND)
-    counted = steady.group_by("session", "_before", "_until").agg(tickers=pl.len().cast(pl.Int64))
-    found = counted.filter(pl.col("tickers") >= _TRADING).with_columns(
+    counted = steady.group_by("session", "_before", "_until").agg(
+        _count=pl.len(), _who=some_of(pl.col("ticker").sort())
+    )
+    found = counted.filter(pl.col("_count") >= _TRADING).with_columns(
         ticker=pl.lit(WHOLE_MARKET),
         ts_open=pl.col("_before") + _MINUTE,
         minutes=(pl.col("_until") - pl.col("_before")).dt.total_minutes() - 1,
+        found=pl.format("nobody has it, and all these traded on both sides of it: {}", "_who"),
         remedy=pl.lit("ask again: orion backfill of the session; where the exchange halted everybody there is none"),
     )
-    return found.select("ticker", "session", "ts_open", "minutes", "tickers", "remedy").sort("session", "ts_open")
+    return found.select("ticker", "session", "ts_open", "minutes", "found", "remedy").sort("session", "ts_open")
 
 
 def _visible(rows: pl.DataFrame) -> pl.DataFrame:

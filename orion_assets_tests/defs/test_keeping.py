@@ -1,6 +1,6 @@
 """What there is to be done, of a state database alone: nothing that cannot succeed is begun again and again."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import polars as pl
@@ -91,6 +91,36 @@ def test_what_was_stepped_over_is_asked_of_the_tables_that_lack_it_and_of_no_oth
 
     assert (before.keys, set(before.assets) - set(DERIVED)) == (("2024-02-15", "2024-02-15"), {"raw_vix"})
     assert (after.keys, set(after.assets) - set(DERIVED)) == (("2024-02-21", "2024-02-27"), {"raw_minute_bars"})
+
+
+VENDOR = Supply(is_vendor=True)
+DOUBTED = date(2024, 2, 15)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "days", "is_asked"), [(1, 0.5, False), (1, 1.5, True), (7, 1.5, True), (8, 29, False), (8, 31, True)]
+)
+def test_what_could_not_be_trusted_is_asked_for_again_a_day_later_and_then_by_the_month(
+    state, attempts, days, is_asked
+):
+    settle(state, *SPAN, moment(6, "derive"))
+    asked_of(state, "raw_vix", SPAN[0], DOUBTED)
+    asked_of(state, "raw_vix", date(2024, 2, 16), SPAN[1])
+    doubted = calendars.sessions(DOUBTED, date(2024, 2, 16)).select(
+        "session", dataset=pl.lit("raw_vix"), ticker=pl.lit("*")
+    )
+    for number in range(attempts):
+        # Said later each time: so often was it tried
+        at = Moment(NOW - timedelta(days=days) - timedelta(hours=attempts - 1 - number))
+        state.record(told_cells(doubted, at, "two answers lack half", state="quarantined"))
+
+    wanted = [(piece.keys, piece.assets[0]) for piece in pieces(state, ["AAA"], SPAN[0], NOW, VENDOR) if piece.assets]
+
+    again = [(("2024-02-15", "2024-02-15"), "raw_vix")]
+    assert state.cells("raw_vix", states=["quarantined"])["attempts"].to_list() == [attempts]
+    assert [each for each in wanted if each[1] == "raw_vix"] == (again if is_asked else [])
+    # A file says the same however often it is read
+    assert not [piece for piece in pieces(state, ["AAA"], SPAN[0], NOW) if "raw_vix" in piece.assets]
 
 
 def test_nobody_is_asked_for_what_the_source_is_not_asked_for_any_more(state):

@@ -115,7 +115,7 @@ def test_a_bad_row_is_held_back_alone(worlds, whole, truth, three):
     whole(made, at_most=9)
 
 
-def test_a_row_that_stays_bad_is_asked_for_once_a_day_eight_times(worlds, truth):
+def test_a_row_that_stays_bad_is_asked_for_once_a_day_eight_times_and_then_by_the_month(worlds, truth, whole):
     first = truth.bars_on(truth.sessions["session"][-1])["ticker"][0]
     made = worlds(RAW_DAILY_BARS, sessions=1, tickers=(first,))
     made.vendor.faults.add("impossible", kind="negative_price")
@@ -129,6 +129,10 @@ def test_a_row_that_stays_bad_is_asked_for_once_a_day_eight_times(worlds, truth)
 
     assert tried == [True] * 8 + [False] * 2
     assert (set(made.states()), made.cells()["attempts"].to_list()) == ({"quarantined"}, [8])
+    made.vendor.faults.clear()
+    made.clock.advance(30 * DAY_S)
+    made.run()
+    whole(made)
 
 
 def test_a_replay_leaves_what_was_answered_since_as_it_is(worlds):

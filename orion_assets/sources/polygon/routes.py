@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
+from orion_assets import calendars
 from orion_assets.markets import EQUITIES
 from orion_assets.sources.limiter import Rate
 from orion_assets.sources.routes import MARKET_CALL, Budget, Rights, Route
@@ -55,7 +56,7 @@ def polygon_routes(
         *_within(rights, today, _bars(budget), until=tomorrow if rights.has_today else today),
         # Trading goes on for hours after the close: asked before its day has ended, a session would lack its evening
         *_within(rights, today, (_minutes(budget, minutes),), until=today),
-        *_within(rights, today, _reference(budget), until=tomorrow),
+        *map(_after_the_floor, _within(rights, today, _reference(budget), until=tomorrow)),
     )
 
 
@@ -64,6 +65,14 @@ def _within(rights: Rights, today: date, routes: Iterable[Route], *, until: date
     is_rolling = floor is not None and floor > FIRST_SESSION
     first = floor if is_rolling else FIRST_SESSION
     return (replace(route, floor=first, is_rolling=is_rolling, not_yet_from=until) for route in routes)
+
+
+def _after_the_floor(route: Route) -> Route:
+    """Let a session's articles and actions, which begin the evening before it, or a weekend, lie within the floor."""
+    if route.floor is None or not route.is_rolling:
+        return route
+    first = calendars.sessions(route.floor)["session"].head(1).to_list()
+    return replace(route, floor=first[0] + timedelta(days=1)) if first else route
 
 
 def _bars(budget: Budget) -> tuple[Route, ...]:

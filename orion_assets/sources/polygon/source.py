@@ -31,7 +31,8 @@ from orion_assets.sources.polygon.files import FILE_ROUTES, FlatFiles
 from orion_assets.sources.polygon.pages import flat_page, listed
 from orion_assets.sources.polygon.probe import Beside, Prober
 from orion_assets.sources.polygon.requests import Request
-from orion_assets.sources.polygon.routes import FIRST_SESSION, polygon_routes
+from orion_assets.sources.polygon.routes import FIRST_SESSION, REFERENCE_PER_PAGE, polygon_routes
+from orion_assets.sources.polygon.seams import Seam, Sizes, seam_after
 from orion_assets.sources.polygon.words import judge, refuse_status
 from orion_assets.sources.protocols import ENDED, EVENTS, Answer, Ask, Document, Question, said_schema, spoken_by
 from orion_assets.sources.routes import NO_FLOORS, Floors, Rights, Route, with_floors
@@ -43,7 +44,8 @@ _HOSTS: Final = ("api.massive.com", "api.polygon.io")
 # Beyond its deadline a call may take this long to be given up
 _GRACE_S: Final = 5.0
 _NOTHING: Final = timedelta()
-_Page = tuple[pl.DataFrame, str | None]
+# Its rows, and where the next one is; with a seam, the keys of the rows that both tell
+_Page = tuple[pl.DataFrame, str | Seam | None]
 T = TypeVar("T")
 
 
@@ -232,15 +234,18 @@ class PolygonSource:
 
     def _news(self, ask: Ask) -> Answer:
         window = filing.window(ask.start, ask.end)
-        return self._listed(ask, requests.news(*window), lambda found: reference.news(found, window), rows.NEWS_DELAY)
+        asked, delay = requests.news(*window), rows.NEWS_DELAY
+        return self._listed(ask, asked, lambda found: reference.news(found, window), delay, by="published_utc")
 
     def _splits(self, ask: Ask) -> Answer:
         span = filing.days(ask.start, ask.end)
-        return self._listed(ask, requests.splits(*span), lambda found: reference.splits(found, span), _NOTHING)
+        asked = requests.splits(*span)
+        return self._listed(ask, asked, lambda found: reference.splits(found, span), _NOTHING, by="execution_date")
 
     def _dividends(self, ask: Ask) -> Answer:
         span = filing.days(ask.start, ask.end)
-        return self._listed(ask, requests.dividends(*span), lambda found: reference.dividends(found, span), _NOTHING)
+        asked = requests.dividends(*span)
+        return self._listed(ask, asked, lambda found: reference.dividends(found, span), _NOTHING, by="ex_dividend_date")
 
     def _tickers(self, ask: Ask) -> Answer:
         """Answer for each ticker by a call of its own; without any, with the whole listing."""
@@ -262,17 +267,32 @@ class PolygonSource:
         answer = self._answer(ask, requests.events(identifier), read, (), _NOTHING)
         return replace(answer, replaces=tuple(document.name for document in answer.documents))
 
+    def _following(self, onward: str | Seam, taken: Callable[[Response], T]) -> T:
+        if isinstance(onward, Seam):
+            return self._transport.get(onward.request.path, onward.request.params, taken)
+        return self._transport.follow(onward, taken)
+
     def _listed(
         self,
         ask: Ask,
         request: Request,
         meaning: Callable[[list[dict[str, Any]]], pl.DataFrame],
         delay: timedelta | pl.Expr = rows.DELAY,
+        *,
+        by: str = "",
     ) -> Answer:
+        """Read a list in pages; where it is sorted `by` a date, each page has to join the one before it."""
+        sizes = Sizes(REFERENCE_PER_PAGE)
+
         def read(response: Response) -> _Page:
             envelope, found = listed(response.body)
-            onward = envelope.get("next_url")
-            return meaning(found), onward if isinstance(onward, str) and onward else None
+            told, page = envelope.get("next_url"), meaning(found)
+            onward = told if isinstance(told, str) and told else None
+            is_full = sizes.is_full(len(found), goes_on=onward is not None)
+            if not by or (onward is None and not is_full):
+                return page, onward
+            seam = seam_after(request, found, page.select("_row", TABLES[ask.dataset].key[0]), by)
+            return page, onward if seam is None else replace(seam, is_promised=onward is not None)
 
         return self._answer(ask, request, read, (), delay)
 
@@ -289,11 +309,13 @@ class PolygonSource:
         found = [pl.DataFrame(schema=said_schema(table))]
         documents: list[Document] = []
         seen: set[str] = set()
-        onward: str | None = None
+        joint: Seam | None = None
+        onward: str | Seam | None = None
 
-        def taken(response: Response) -> str | None:
+        def taken(response: Response) -> str | Seam | None:
             page, following = read(response)
-            _refuse_idle(page, following, found, table.key)
+            if joint is None or not joint.is_end(page[table.key[0]], goes_on=following is not None):
+                _refuse_idle(page, following, found, table.key)
             name = response.url.partition("://")[2].partition("/")[2]
             if page.height:
                 found.append(rows.said(table, page, f"/{name}", response.sha256, delay))
@@ -302,23 +324,33 @@ class PolygonSource:
 
         onward = self._transport.get(request.path, request.params, taken)
         while onward is not None:
-            if onward in seen or len(seen) >= _MOST_PAGES:
+            if str(onward) in seen or len(seen) >= _MOST_PAGES:
                 raise AnswerDistrusted(
                     f"polygon: {request.path}: its pages go round, or are more than {_MOST_PAGES}. {DISTRUSTED}"
                 )
-            seen.add(onward)
-            onward = self._transport.follow(onward, taken)
-        said = pl.concat(found)
-        clashes = said.filter(pl.struct(table.key).is_duplicated())
-        if clashes.height:
-            one = said.unique(table.key, keep="last", maintain_order=True)
-            alike = said.unique([name for name in said.columns if not name.startswith("source_")])
-            if alike.height > one.height:
-                raise AnswerDistrusted(
-                    f"polygon: {request.path}: two pages tell {clashes.row(0)[:2]} differently. {DISTRUSTED}"
-                )
-            said = one
+            seen.add(str(onward))
+            joint = onward if isinstance(onward, Seam) else None
+            onward = self._following(onward, taken)
+        said = _once(request, pl.concat(found), table.key)
         return Answer(said, tuple(documents), documents[0].sha256, spoken_of)
+
+
+def _once(request: Request, said: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+    """Keep one of what pages tell alike.
+
+    Raises:
+        AnswerDistrusted: Two pages tell one thing differently.
+    """
+    clashes = said.filter(pl.struct(key).is_duplicated())
+    if clashes.is_empty():
+        return said
+    one = said.unique(key, keep="last", maintain_order=True)
+    alike = said.unique([name for name in said.columns if not name.startswith("source_")])
+    if alike.height > one.height:
+        raise AnswerDistrusted(
+            f"polygon: {request.path}: two pages tell {clashes.row(0)[:2]} differently. {DISTRUSTED}"
+        )
+    return one
 
 
 def _refuse_adjusted(envelope: Mapping[str, Any], ask: Ask) -> None:
@@ -343,7 +375,7 @@ def _together(ask: Ask, answers: Sequence[Answer]) -> Answer:
     )
 
 
-def _refuse_idle(page: pl.DataFrame, following: str | None, found: Sequence[pl.DataFrame], key: Sequence[str]) -> None:
+def _refuse_idle(page: pl.DataFrame, following: object, found: Sequence[pl.DataFrame], key: Sequence[str]) -> None:
     """Refuse a page in place of which another one should stand: one that brings nothing new and goes on."""
     if page.is_empty() and following is not None:
         raise AnswerDistrusted("it is empty, and says that another page follows", is_worth_asking=True)

@@ -46,9 +46,9 @@ def keyed(tmp_path):
     """Open Polygon's source on a fake vendor whose plan reaches back so many days, with floors of its own."""
     floors = StoredFloors(f"sqlite:///{tmp_path}/state.db")
 
-    def opened(vendor, plan="free"):
+    def opened(vendor, plan="free", markets=()):
         transport = polygon_transport(KEY, vendor.base_url, RIGHTS[plan], limited, ManualClock(NOW))
-        reach = Reach(budget=budget_of(PolygonSource.name, KEY), floors=floors)
+        reach = Reach(markets=markets, budget=budget_of(PolygonSource.name, KEY), floors=floors)
         return PolygonSource(transport, RIGHTS[plan], reach)
 
     opened.floors = floors
@@ -122,9 +122,9 @@ def test_a_floor_is_asked_for_by_calls_where_files_tell_of_the_market_too():
 
 
 def test_what_it_may_take_is_said_truly():
-    sessions = calendars.sessions(SINCE, TODAY).height
+    days = (TODAY - SINCE).days
 
-    assert 2 ** (most_calls(SINCE, NOW) - 2) > sessions
+    assert 2 ** (most_calls(SINCE, NOW) - 3) > days
 
 
 def test_a_stored_floor_takes_the_place_of_the_documented_one_and_moves_with_the_days(keyed):
@@ -140,7 +140,9 @@ def test_a_stored_floor_takes_the_place_of_the_documented_one_and_moves_with_the
 
     assert routes[TODAY]["raw_daily_bars"] == date(2023, 6, 1)
     assert routes[TODAY + timedelta(days=30)]["raw_daily_bars"] == date(2023, 7, 1)
-    assert routes[TODAY]["raw_news"] == date(2022, 12, 31)
+    assert routes[TODAY]["raw_minute_bars"] == date(2022, 12, 31)
+    # What a session tells of begins the evening before: the first whole one is that after the first
+    assert routes[TODAY]["raw_news"] == date(2023, 1, 4)
 
 
 def test_a_floor_that_stands_stays_and_is_no_longer_urgent():
@@ -153,3 +155,53 @@ def test_a_floor_that_stands_stays_and_is_no_longer_urgent():
 
     assert (found.floor, found.is_rolling) == (date(2003, 9, 10), False)
     assert found.refusal(date(2003, 9, 9)) == "no_route"
+
+
+@pytest.mark.parametrize("clips", [False, True], ids=["refuses", "cuts"])
+@pytest.mark.parametrize("dataset", ["raw_news", "raw_splits", "raw_dividends"])
+def test_the_floor_of_news_and_actions_is_found_where_the_plan_limits_them(keyed, dataset, clips):
+    limited = frozenset({dataset.removeprefix("raw_")})
+    terms = Terms(Plan("own", history_days=200, limited=limited, clips=clips))
+    with fake_vendor(terms=terms, clock=ManualClock(NOW)) as vendor:
+        source = keyed(vendor)
+
+        found = reach(source, dataset, SINCE, NOW, "AURA")
+
+        keyed.floors.record(source.budget, dataset, found.floor)
+        (floor,) = {route.floor for route in source.routes(TODAY) if route.dataset == dataset}
+        source.close()
+
+    first = calendars.session_at_or_after(TODAY - timedelta(days=200))
+    # What a session tells begins on the evening before it
+    assert first <= found.floor.first <= calendars.session_at_or_after(first + timedelta(days=4))
+    assert found.floor.is_rolling
+    assert floor == found.floor.first
+
+
+@pytest.mark.parametrize("dataset", ["raw_splits", "raw_dividends"])
+def test_of_actions_that_nobody_refuses_no_floor_is_told(keyed, dataset):
+    with fake_vendor(terms=Terms(Plan("own", history_days=200)), clock=ManualClock(NOW)) as vendor:
+        source = keyed(vendor)
+        found = reach(source, dataset, SINCE, NOW, "AURA")
+        source.close()
+
+    assert (found.floor, found.calls) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "ticker"),
+    [
+        ("raw_daily_bars_crypto", "X:SYNUSD"),
+        ("raw_minute_bars_fx", "C:SYNUSD"),
+        ("raw_daily_bars_indices", "I:SYN"),
+    ],
+)
+def test_the_floor_of_another_market_is_found_by_its_own_sessions(keyed, dataset, ticker):
+    with fake_vendor(terms=Terms(Plan("own", history_days=200)), clock=ManualClock(NOW)) as vendor:
+        source = keyed(vendor, markets=("crypto", "fx", "indices"))
+        found = reach(source, dataset, SINCE, NOW, ticker)
+        source.close()
+
+    first = TODAY - timedelta(days=200)
+    assert first <= found.floor.first <= first + timedelta(days=4)
+    assert found.floor.is_rolling

@@ -3,6 +3,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from orion_assets import calendars
 from orion_assets.markets import CRYPTO, FX, INDICES, MARKETS, OPTIONS
 from orion_assets.sources.alpaca.routes import alpaca_routes
 from orion_assets.sources.limiter import Rate
@@ -31,7 +32,12 @@ def of(name, rights="free", **more):
 )
 def test_a_subscription_reaches_back_its_years_and_not_a_day_more(rights, floor):
     for route in polygon_routes(RIGHTS[rights], TODAY):
-        assert route.refusal(floor) is None
+        # What a session tells of news and actions begins on the evening before it, or on a weekend
+        begins_before = rights != "advanced" and route.dataset in {"raw_news", "raw_splits", "raw_dividends"}
+        first = calendars.session_at_or_after(floor)
+        assert route.refusal(floor) == ("not_entitled" if begins_before else None)
+        assert route.refusal(first) == ("not_entitled" if begins_before else None)
+        assert route.refusal(calendars.session_at_or_after(first + timedelta(days=1))) is None
         assert route.refusal(floor - timedelta(days=1)) == ("no_route" if rights == "advanced" else "not_entitled")
 
 

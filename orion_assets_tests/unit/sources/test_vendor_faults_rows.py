@@ -130,6 +130,14 @@ def test_a_bar_is_restated_on_every_route(around, vendor):
     assert changed == [(before["SAAA"], pytest.approx(before["SAAA"] * 1.5))]
 
 
+@SEEN.of("late_start")
+def test_a_list_begins_later_than_was_asked(around):
+    healthy, got = around(NEWS, "late_start", rows=2)
+
+    assert got.rows == healthy.rows[2:]
+    assert got.json["count"] == len(got.rows)
+
+
 @SEEN.of("short_list")
 def test_a_list_is_shorter_than_its_count(around):
     healthy, got = around(NEWS, "short_list", rows=2)

@@ -35,7 +35,8 @@ class Articles:
         limit = number("limit", asked.params.get("limit", "10"), 1, _MOST)
         one_of(asked, "sort", ("published_utc",))
         is_descending = one_of(asked, "order", ("desc", "asc")) == "desc"
-        told = self.rights.truth.news.filter(request.now >= _AT)
+        since = self.rights.reached("news", asked, "published_utc")
+        told = self.rights.truth.news.filter(request.now >= _AT, _AT.dt.date() >= since)
         found = told.filter(_of_tickers(asked.params), _in_time(asked.params))
         ordered = _after(asked, found.sort(_AT, _ID, descending=is_descending), is_descending=is_descending)
         here = ordered.head(limit)

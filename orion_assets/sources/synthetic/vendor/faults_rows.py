@@ -82,6 +82,11 @@ def missing(reply: Reply, hit: Hit, *, share: float = 0.5) -> Reply:
     return _with_rows(reply, [text for text in reply.rows if hit.rng.random() >= share])
 
 
+def late_start(reply: Reply, _: Hit, *, rows: int = 1) -> Reply:
+    """So many of the first rows are left out, the counts with them: the list begins later than was asked."""
+    return _with_rows(reply, reply.rows[rows:]) if reply.rows else reply
+
+
 def short_list(reply: Reply, _: Hit, *, rows: int = 1) -> Reply:
     """So many of the last rows are left out, and the counts still count them."""
     return replace(reply, rows=reply.rows[:-rows]) if reply.rows else reply
@@ -217,7 +222,17 @@ FAULTS: Final[tuple[Fault, ...]] = tuple(
     fault_of("reply", each)
     for each in (
         *(wrong_ticker, out_of_range, out_of_order, overlap, duplicate_row, bad_number, impossible, huge),
-        *(garbage_ticker, epoch, missing, short_list, restated, duplicate_split, cancelled_split, doubled_volumes),
+        *(
+            garbage_ticker,
+            epoch,
+            missing,
+            late_start,
+            short_list,
+            restated,
+            duplicate_split,
+            cancelled_split,
+            doubled_volumes,
+        ),
         *(minute_hole, news_edited, news_backdated, news_midnight, news_same_id),
     )
 )

@@ -119,13 +119,14 @@ class Reference:
     def splits(self, request: Request) -> Reply:
         """Answer `/stocks/v1/splits`."""
         asked = with_cursor(request)
-        rows = kept(asked, self._splits(request), "ticker", "execution_date", "adjustment_type")
+        rows = self._since("splits", "execution_date", asked, self._splits(request))
+        rows = kept(asked, rows, "ticker", "execution_date", "adjustment_type")
         return page(asked, _NEW_SPLITS, rows)
 
     def old_splits(self, request: Request) -> Reply:
         """Answer `/v3/reference/splits`, without what the new route added."""
         asked = with_cursor(request)
-        rows = self._splits(request)
+        rows = self._since("splits", "execution_date", asked, self._splits(request))
         if "reverse_split" in asked.params:
             is_reverse = flag(asked, "reverse_split", default=False)
             rows = [row for row in rows if (row["split_from"] > row["split_to"]) == is_reverse]
@@ -136,14 +137,15 @@ class Reference:
         """Answer `/stocks/v1/dividends`."""
         asked = with_cursor(request)
         names = ("ticker", "ex_dividend_date", "frequency", "distribution_type", "cash_amount")
-        rows = kept(asked, self._dividends(request), *names)
+        rows = kept(asked, self._since("dividends", "ex_dividend_date", asked, self._dividends(request)), *names)
         return page(asked, _NEW_DIVIDENDS, [{name: row[name] for name in _NEW_DIVIDEND} for row in rows])
 
     def old_dividends(self, request: Request) -> Reply:
         """Answer `/v3/reference/dividends`, without what the new route added."""
         asked = with_cursor(request)
         names = ("ticker", "ex_dividend_date", "record_date", "declaration_date", "pay_date", "frequency")
-        rows = kept(asked, self._dividends(request), *names, "cash_amount", "dividend_type")
+        found = self._since("dividends", "ex_dividend_date", asked, self._dividends(request))
+        rows = kept(asked, found, *names, "cash_amount", "dividend_type")
         return page(asked, _OLD_DIVIDENDS, [{name: row[name] for name in _OLD_DIVIDEND} for row in rows])
 
     def types(self, request: Request) -> Reply:
@@ -176,6 +178,11 @@ class Reference:
     def _listed_on(self, listing: Listing) -> str | None:
         first = self.truth.market.cast[listing.number].since
         return None if first == self.truth.market.first else first.isoformat()
+
+    def _since(self, route: str, name: str, request: Request, rows: Sequence[Row]) -> Sequence[Row]:
+        """Leave out what lies before what the plan reaches."""
+        first = self.rights.reached(route, request, name).isoformat()
+        return [row for row in rows if row[name] >= first]
 
     def _splits(self, request: Request) -> Sequence[Row]:
         known = self.truth.splits.filter(pl.col("ts_known") <= request.now)

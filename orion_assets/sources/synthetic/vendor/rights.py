@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from orion_assets.sources.synthetic.vendor.reply import Refused
+from orion_assets.sources.synthetic.vendor.reply import Refused, Request
 from orion_assets.sources.synthetic.vendor.terms import Plan, Terms
 from orion_assets.sources.synthetic.vendor.truth import Truth
 
@@ -62,6 +62,20 @@ class Rights:
         if start < floor and not (plan.clips and end >= floor):
             raise forbidden(NOT_IN_TIMEFRAME)
         return max(start, floor)
+
+    def reached(self, route: str, request: Request, name: str) -> date:
+        """Give the first date that is told of articles or actions, by the bounds that a request sets upon a date.
+
+        Raises:
+            Refused: 403, as `floored`, where the plan limits the route.
+        """
+        if route not in self.plan.limited:
+            return date.min
+        exact, params = request.params.get(name, ""), request.params
+        low = exact or params.get(f"{name}.gte") or params.get(f"{name}.gt", "")
+        high = exact or params.get(f"{name}.lte") or params.get(f"{name}.lt", "")
+        start = date.fromisoformat(low[:10]) if low else date.min
+        return self.floored(start, date.fromisoformat(high[:10]) if high else request.today, request.today)
 
     def span(self, start: date, end: date, today: date, now: datetime) -> tuple[date, date]:
         """Hold a range of dates, both included, against the plan.

@@ -20,6 +20,7 @@ class Plan:
         name: As it is called on the command line.
         calls: Requests a window; None for no limit.
         history_days: Days back from today that may be asked for, and none to come; None for all.
+        limited: Routes beside those of bars whose history ends where theirs does: news, splits, dividends.
         clips: A range that starts too early is answered without its early part, in place of a 403.
         has_today: Whether a session under way may be asked for.
         delay: From a minute's end to its being told, while the session is under way.
@@ -29,6 +30,7 @@ class Plan:
     name: str = "open"
     calls: int | None = None
     history_days: int | None = None
+    limited: frozenset[str] = frozenset()
     clips: bool = False
     has_today: bool = True
     delay: timedelta = timedelta()
