@@ -119,6 +119,32 @@ class Answer:
     ts_asked: datetime | None = None
 
 
+UPCOMING: Final[Mapping[str, pl.DataType]] = {
+    "date": pl.Date(),
+    "exchange": pl.String(),
+    "name": pl.String(),
+    "is_closed": pl.Boolean(),
+    "ts_open": UTC_US,
+    "ts_close": UTC_US,
+}
+
+
+@dataclass(frozen=True)
+class ExchangeStatus:
+    """What a vendor says of the exchange's hours.
+
+    Attributes:
+        at: The vendor's own clock, UTC.
+        is_open: Whether regular hours are under way then.
+        upcoming: UPCOMING rows: days to come that are not as others are, one an exchange; `ts_open` and `ts_close` are
+            null where it is closed. Sorted by date and exchange.
+    """
+
+    at: datetime
+    is_open: bool
+    upcoming: pl.DataFrame
+
+
 class Source(Protocol):
     """A provider of raw datasets; `is_local` where asking again costs nothing, so that updates look for corrections."""
 

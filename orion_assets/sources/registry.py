@@ -25,7 +25,7 @@ from orion_assets.sources.limiter import CallLog, Limiter, Rate, budget_of
 from orion_assets.sources.none import NoSource
 from orion_assets.sources.polygon.market_routes import file_routes, market_routes
 from orion_assets.sources.polygon.routes import RIGHTS, polygon_routes
-from orion_assets.sources.protocols import Source
+from orion_assets.sources.protocols import ExchangeStatus, Source
 from orion_assets.sources.routes import NO_FLOORS, Budget, Floors, Rights, Route
 from orion_assets.sources.synthetic.cast import END
 from orion_assets.sources.synthetic.source import SyntheticSource
@@ -96,6 +96,27 @@ def open_lister(settings: Settings, calls: CallLog, now: datetime) -> Lister:
             " add AAPL, or search with ORION_SOURCE=polygon and its key"
         )
     return ReferenceLister(source, now)
+
+
+def exchange_status(settings: Settings, calls: CallLog) -> ExchangeStatus:
+    """Ask the source of the settings for the exchange's hours, now and on the days to come: two calls.
+
+    Raises:
+        SettingsError: The source says nothing of them.
+        OrionError: As `Transport.get`.
+    """
+    if settings.source != "polygon":
+        raise SettingsError(
+            f"{settings.source}: it says nothing of the exchange's hours; ask with ORION_SOURCE=polygon and its key"
+        )
+    from orion_assets.sources.polygon.status import exchange_status as asked  # noqa: PLC0415 - the client is slow
+
+    key, rights = _polygon_rights(settings)
+    transport = _polygon_transport(settings, key, rights, _Budgets(calls, NO_FLOORS))
+    try:
+        return asked(transport)
+    finally:
+        transport.close()
 
 
 def routes_of_plan(settings: Settings, plan: PlanName, today: date) -> Sequence[Route]:

@@ -118,6 +118,16 @@ def contracts(underlying: str, as_of: date, *, is_expired: bool) -> Request:
     )  # fmt: skip
 
 
+def status_now() -> Request:
+    """Ask whether the exchanges trade now."""
+    return _built(_client().get_market_status(raw=True))
+
+
+def status_upcoming() -> Request:
+    """Ask for the holidays and early closes to come."""
+    return _built(_client().get_market_holidays(raw=True))
+
+
 def _dated(path: str, name: str, start: date, end: date) -> Request:
     bounds = {f"{name}.gte": start.isoformat(), f"{name}.lte": (end - timedelta(days=1)).isoformat()}
     return Request(path, {**bounds, "limit": str(REFERENCE_PER_PAGE), "sort": f"{name}.asc"})
