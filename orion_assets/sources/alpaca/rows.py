@@ -61,7 +61,7 @@ def bars(envelope: Mapping[str, Any], tickers: Collection[str], span: tuple[date
         **dict.fromkeys(_FIELDS.values(), pl.Float64()),
     }
     frame = pl.DataFrame(rows, schema=schema, orient="row").with_row_index("_row", 1)
-    beyond = filing.beyond_any(("open", "high", "low", "close", "vwap"), ("volume", "trade_count"))
+    beyond = filing.beyond_any(frame, ("open", "high", "low", "close", "vwap"), ("volume", "trade_count"))
     return filing.bars(frame.with_columns(problem=filing.joined(pl.col("problem"), *beyond)))
 
 
