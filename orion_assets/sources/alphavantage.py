@@ -173,7 +173,7 @@ def parse(body: bytes, ticker: str) -> pl.DataFrame:
     }
     frame = pl.DataFrame(rows, schema=schema, orient="row").with_row_index("_row", 1)
     absent = {name: pl.lit(None, pl.Float64) for name in ("vwap", "trade_count")}
-    beyond = filing.beyond_any(("open", "high", "low", "close"), ("volume",))
+    beyond = filing.beyond_any(frame, ("open", "high", "low", "close"), ("volume",))
     return filing.bars(frame.with_columns(**absent, problem=filing.joined(pl.col("problem"), *beyond)))
 
 

@@ -135,12 +135,19 @@ def said(
     )
 
 
-def beyond_any(prices: Sequence[str], counts: Sequence[str]) -> list[pl.Expr]:
-    """Give one problem a column: null, or that its value is no price, or no number of shares or trades, at all."""
+def beyond_any(rows: pl.DataFrame, prices: Sequence[str], counts: Sequence[str]) -> list[pl.Expr]:
+    """Give one problem a column that has any: null, or that its value is no price, or no number of shares or trades.
+
+    Args:
+        rows: Float64 columns of these names, and whatever else.
+        prices: Columns of prices.
+        counts: Columns of shares and trades.
+    """
     bounds = [*((name, _MOST_PRICE, "price") for name in prices), *((name, _MOST_SHARES, "volume") for name in counts)]
     return [
         pl.when(pl.col(name).abs() > most).then(pl.format(f"{name}: {{}} is beyond any {word}", pl.col(name)))
         for name, most, word in bounds
+        if (rows[name].abs() > most).any()
     ]
 
 

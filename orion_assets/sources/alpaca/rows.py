@@ -148,7 +148,7 @@ def _frame(rows: Sequence[tuple[Any, ...]], place: str, dtype: pl.DataType) -> p
     fields = dict.fromkeys(_FIELDS.values(), pl.Float64())
     schema = {"ticker": pl.String(), place: dtype, "problem": pl.String(), **fields}
     frame = pl.DataFrame(rows, schema=schema, orient="row").with_row_index("_row", 1)
-    beyond = filing.beyond_any(("open", "high", "low", "close", "vwap"), ("volume", "trade_count"))
+    beyond = filing.beyond_any(frame, ("open", "high", "low", "close", "vwap"), ("volume", "trade_count"))
     return frame.with_columns(problem=filing.joined(pl.col("problem"), *beyond))
 
 

@@ -46,16 +46,15 @@ def flat_page(body: bytes, fields: Mapping[str, pl.DataType], required: Sequence
     Raises:
         Passing: It is not JSON, calls itself a failure, or its results are null.
     """
-    envelope, array = _parted(body)
+    envelope, results = _parted(body)
     refuse_status(envelope)
     try:
         # A line a row, which is parsed by columns, strictly, and several times as fast as rows are
-        lines = array[1:-1]
-        lines = lines.replace(b"},{", b"}\n{") if b"},{" in lines else _BETWEEN.sub(b"}\n{", lines)
+        lines = results.replace(b"},{", b"}\n{") if b"},{" in results else _BETWEEN.sub(b"}\n{", results)
         rows = pl.read_ndjson(lines, schema=dict(fields)) if lines.strip() else pl.DataFrame(schema=fields)
         rows = rows.with_columns(problem=_missing(rows, required))
     except pl.exceptions.PolarsError:
-        rows = _row_by_row(_list(loaded(array)), fields, required)
+        rows = _row_by_row(_list(loaded(b"[" + results + b"]")), fields, required)
     _refuse_miscount(envelope, rows.height)
     return Page(envelope, rows)
 
@@ -76,7 +75,7 @@ def listed(body: bytes) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
 
 
 def _parted(body: bytes) -> tuple[dict[str, Any], bytes]:
-    """Give the envelope and the bytes of its array of results; of none an empty one."""
+    """Give the envelope and the bytes between the brackets of its results; none where it has none."""
     found = _RESULTS.search(body)
     start = found.end() if found else -1
     # Flat rows hold no bracket, so that the first one ends the array
@@ -87,9 +86,9 @@ def _parted(body: bytes) -> tuple[dict[str, Any], bytes]:
         except (ValueError, RecursionError):
             end = 0
         else:
-            return _without_results(envelope), body[start:end]
+            return _without_results(envelope), body[start + 1 : end - 1]
     envelope = object_of(loaded(body))
-    return _without_results(envelope), json.dumps(_list(envelope.get("results", []))).encode()
+    return _without_results(envelope), json.dumps(_list(envelope.get("results", []))).encode()[1:-1]
 
 
 def _without_results(envelope: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

@@ -50,14 +50,14 @@ def ticker_days(rows: pl.DataFrame, ticker: str, span: tuple[date, date], zone: 
         AnswerDistrusted: A stamp is no midnight of the zone within the span, one day is told twice differently, or a
             row names another ticker.
     """
-    _refuse_rows(rows.filter(pl.col("T") != ticker), f"another ticker, and {ticker} was asked for")
+    _refuse_rows(rows, rows["T"] != ticker, f"another ticker, and {ticker} was asked for")
     at = _instants(rows).dt.convert_time_zone(zone)
-    _refuse_rows(rows.filter(at.dt.time() != pl.time(0)), f"a stamp that is not midnight in {zone}")
+    _refuse_rows(rows, at.dt.time() != time(0), f"a stamp that is not midnight in {zone}")
     placed = rows.with_columns(ticker=pl.lit(ticker), session=at.dt.date()).with_row_index("_row", 1)
-    is_outside = ~pl.col("session").is_between(*span, closed="left")
-    _refuse_rows(placed.filter(is_outside), f"a day outside [{span[0]}, {span[1]})")
+    is_outside = (placed["session"] < span[0]) | (placed["session"] >= span[1])
+    _refuse_rows(placed, is_outside, f"a day outside [{span[0]}, {span[1]})")
     once = placed.unique([name for name in placed.columns if name != "_row"], keep="first", maintain_order=True)
-    _refuse_rows(once.filter(pl.col("session").is_duplicated()), "a day that is told twice, differently")
+    _refuse_rows(once, once["session"].is_duplicated(), "a day that is told twice, differently")
     return once
 
 
@@ -76,17 +76,16 @@ def ticker_minutes(rows: pl.DataFrame, ticker: str, span: tuple[date, date]) -> 
         AnswerDistrusted: A stamp is no full minute, or outside the span; one minute is told twice, differently; a row
             names another ticker.
     """
-    _refuse_rows(rows.filter(pl.col("T") != ticker), f"another ticker, and {ticker} was asked for")
+    _refuse_rows(rows, rows["T"] != ticker, f"another ticker, and {ticker} was asked for")
     at = _instants(rows)
-    _refuse_rows(rows.filter(at.dt.timestamp("ms") % 60_000 != 0), "a stamp that is no full minute")
+    _refuse_rows(rows, rows["t"] % 60_000 != 0, "a stamp that is no full minute")
     first, end = (int(datetime(each.year, each.month, each.day, tzinfo=NEW_YORK).timestamp()) * 1000 for each in span)
-    is_inside = rows["t"].is_between(first, end, closed="left")
-    _refuse_rows(rows.filter(~is_inside), f"a minute outside [{span[0]}, {span[1]})")
+    _refuse_rows(rows, (rows["t"] < first) | (rows["t"] >= end), f"a minute outside [{span[0]}, {span[1]})")
     placed = rows.with_columns(ticker=pl.lit(ticker), ts_open=at.cast(UTC_US)).with_row_index("_row", 1)
-    if at.is_sorted() and at.n_unique() == at.len():
+    if (rows["t"].slice(1) > rows["t"].head(max(0, rows.height - 1))).all():
         return placed
     once = placed.unique([name for name in placed.columns if name != "_row"], keep="first", maintain_order=True)
-    _refuse_rows(once.filter(pl.col("ts_open").is_duplicated()), "a minute that is told twice, differently")
+    _refuse_rows(once, once["ts_open"].is_duplicated(), "a minute that is told twice, differently")
     return once.sort("ts_open")
 
 
@@ -105,7 +104,7 @@ def market_days(rows: pl.DataFrame, session: date, zone: str = NEW_YORK.key) -> 
         AnswerDistrusted: A stamp is of another day.
     """
     days = _instants(rows).dt.convert_time_zone(zone).dt.date()
-    _refuse_rows(rows.filter(days != session), f"a stamp that is not of {session}")
+    _refuse_rows(rows, days != session, f"a stamp that is not of {session}")
     named = rows.with_row_index("_row", 1).with_columns(
         ticker=pl.col("T").fill_null(""),
         session=pl.lit(session),
@@ -124,14 +123,14 @@ def market_days(rows: pl.DataFrame, session: date, zone: str = NEW_YORK.key) -> 
 
 def bars(days: pl.DataFrame) -> pl.DataFrame:
     """Give RAW_DAILY_BARS rows of placed days, without provenance; bounds that no bar can pass make problems."""
-    beyond = filing.beyond_any((*PRICES, "vw"), ("v", "n"))
+    beyond = filing.beyond_any(days, (*PRICES, "vw"), ("v", "n"))
     rows = filing.bars(days.with_columns(problem=filing.joined(*beyond, pl.col("problem"))))
     return rows.with_columns(**{name: pl.col(short) for short, name in NAMES.items()})
 
 
 def minutes(placed: pl.DataFrame) -> pl.DataFrame:
     """Give RAW_MINUTE_BARS rows of placed minutes, without provenance, filed by trading date."""
-    beyond = filing.beyond_any((*PRICES, "vw"), ("v", "n"))
+    beyond = filing.beyond_any(placed, (*PRICES, "vw"), ("v", "n"))
     return placed.with_columns(
         session=trading_dates(pl.col("ts_open")),
         ts_event=pl.col("ts_open") + timedelta(minutes=1),
@@ -178,12 +177,14 @@ def _instants(rows: pl.DataFrame) -> pl.Series:
     Raises:
         AnswerDistrusted: One is absent, or not milliseconds.
     """
-    _refuse_rows(rows.filter(pl.col("t").is_null()), "no stamp t that can be read")
-    _refuse_rows(rows.filter(~pl.col("t").is_between(*_MS)), "a stamp t that is not milliseconds since 1970")
+    _refuse_rows(rows, rows["t"].is_null(), "no stamp t that can be read")
+    _refuse_rows(rows, (rows["t"] < _MS[0]) | (rows["t"] > _MS[1]), "a stamp t that is not milliseconds since 1970")
     return rows["t"].cast(pl.Datetime("ms")).dt.replace_time_zone("UTC")
 
 
-def _refuse_rows(wrong: pl.DataFrame, what: str) -> None:
-    if wrong.height:
+def _refuse_rows(rows: pl.DataFrame, is_wrong: pl.Series, what: str) -> None:
+    # By series and not by a filter each: nearly always there is nothing to find
+    if is_wrong.any():
+        wrong = rows.filter(is_wrong)
         shown = {name: value for name, value in wrong.row(0, named=True).items() if value is not None}
         raise AnswerDistrusted(f"{wrong.height} rows have {what}, the first {str(shown)[:160]}", is_worth_asking=True)

@@ -341,6 +341,9 @@ def _once(request: Request, said: pl.DataFrame, key: Sequence[str]) -> pl.DataFr
     Raises:
         AnswerDistrusted: Two pages tell one thing differently.
     """
+    # Where one column of the key is unique, so is the key, and that is known in a tenth of the time
+    if any(said[name].n_unique() == said.height for name in reversed(key)):
+        return said
     clashes = said.filter(pl.struct(key).is_duplicated())
     if clashes.is_empty():
         return said
@@ -380,5 +383,5 @@ def _refuse_idle(page: pl.DataFrame, following: object, found: Sequence[pl.DataF
     if page.is_empty() and following is not None:
         raise AnswerDistrusted("it is empty, and says that another page follows", is_worth_asking=True)
     before = pl.concat([each.select(key) for each in found])
-    if page.height and page.select(key).join(before, on=key, how="anti").is_empty():
+    if page.height and before.height and page.select(key).join(before, on=key, how="anti").is_empty():
         raise AnswerDistrusted("it repeats what the pages before it told", is_worth_asking=True)

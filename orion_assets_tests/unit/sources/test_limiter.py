@@ -1,115 +1,30 @@
 """Never more calls than allowed in any window of the vendor's clock, whoever asks, dies, restarts or sets the clock."""
 
-import heapq
-import random
-from dataclasses import dataclass, field
-
 import pytest
+import sqlalchemy as sa
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from orion_assets.sources.limiter import Entry, Limiter, Rate, Wait, budget_of, judge
-
-LEASE_S = 60.0
-
-
-@dataclass
-class MemoryBucket:
-    """The log in a list, stamped by a clock that can be set."""
-
-    now: float = 0.0
-    entries: dict[int, Entry] = field(default_factory=dict)
-    closed_until: float = 0.0
-    last: int = 0
-
-    def take(self, key, rate, lease_s):
-        verdict = judge(list(self.entries.values()), self.closed_until, self.now, rate, lease_s)
-        self.closed_until = verdict.closed_until
-        for slot in verdict.expired:
-            del self.entries[slot]
-        for slot in verdict.ahead:
-            ended = self.entries[slot].ended
-            self.entries[slot] = Entry(slot, self.now, None if ended is None else min(ended, self.now))
-        if verdict.wait_s > 0:
-            return Wait(verdict.wait_s)
-        self.last += 1
-        self.entries[self.last] = Entry(self.last, self.now, None)
-        return self.last
-
-    def end(self, key, slot):
-        if slot in self.entries:
-            self.entries[slot] = Entry(slot, self.entries[slot].taken, self.now)
-
-    def close(self, key, seconds):
-        self.closed_until = max(self.closed_until, self.now + seconds)
+from orion_assets.sources.limiter import Limiter, Rate, Wait, budget_of
+from orion_assets_tests.unit.sources.call_logs import (
+    LEASE_S,
+    Clock,
+    MemoryLog,
+    Troubles,
+    lived,
+    most_in_any,
+    sqlite_log,
+)
 
 
-def most_in_any(times, window):
-    times = sorted(times)
-    first = most = 0
-    for last, at in enumerate(times):
-        # Half-open: a call exactly a window later is in the next one
-        while times[first] <= at - window:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
+def in_memory(seed, requests, **more):
+    clock = Clock()
+    return lived(seed, requests, log=MemoryLog(clock), clock=clock, **more)
 
 
-@dataclass(frozen=True)
-class Troubles:
-    """What happens at each step of a life, by chance, and how wrong the log's clock goes.
-
-    Attributes:
-        restarts: The machine starts anew: nobody lives, its clock begins at nothing.
-        deaths: A worker dies while his request is on the way.
-        set_back: The clock of the log is set back by up to ten minutes.
-        drift: How much faster the log's clock runs than the vendor's, as a share.
-    """
-
-    restarts: float = 0.0
-    deaths: float = 0.0
-    set_back: float = 0.0
-    drift: float = 0.0
-
-
-def lived(seed, requests, *, workers, rate, troubles):
-    """Let workers spend a budget in virtual time; gives when the vendor counted each request, by its own clock."""
-    chance = random.Random(seed)
-    bucket, arrived, began, behind = MemoryBucket(), [], 0.0, 0.0
-    events = [(chance.random(), number, "ask", 0) for number in range(workers)]
-    heapq.heapify(events)
-    order = workers
-    while len(arrived) < requests:
-        now, _, kind, slot = heapq.heappop(events)
-        if chance.random() < troubles.restarts:
-            # The log is still there
-            began, behind = now, 0.0
-            events = [(now + chance.random(), order + n, "ask", 0) for n in range(workers)]
-            order += workers
-            heapq.heapify(events)
-            continue
-        bucket.now = (now - began) * (1 + troubles.drift) - behind
-        if chance.random() < troubles.set_back:
-            # No clock shows less than nothing: a machine that starts anew would set it forward
-            back = min(600 * chance.random(), bucket.now)
-            bucket.now, behind = bucket.now - back, behind + back
-        order += 1
-        if kind == "end":
-            bucket.end("", slot)
-            heapq.heappush(events, (now, order, "ask", 0))
-            continue
-        got = bucket.take("", rate, LEASE_S)
-        if isinstance(got, Wait):
-            # By a clock that lags, a wait is over a little later than it was told; nobody asks without end in between
-            heapq.heappush(events, (now + max(got.seconds, 1e-3), order, "ask", 0))
-            continue
-        travels, answers = (
-            chance.choice([0.01, 1, 20]) * chance.random(),
-            chance.choice([0.05, 5, 35]) * chance.random(),
-        )
-        arrived.append(now + travels)
-        is_dead = chance.random() < troubles.deaths
-        again = (now + LEASE_S + chance.random(), order, "ask", 0)
-        heapq.heappush(events, again if is_dead else (now + travels + answers, order, "end", got))
-    return arrived
+def on_sqlite(folder, seed, requests, **more):
+    clock = Clock()
+    return lived(seed, requests, log=sqlite_log(folder, clock), clock=clock, **more)
 
 
 TROUBLES = {
@@ -125,28 +40,101 @@ TROUBLES = {
 def test_no_window_of_the_vendors_clock_holds_more_than_it_allows(workers, troubles):
     rate = Rate(5)
 
-    arrived = lived(workers, 2000, workers=workers, rate=rate, troubles=troubles)
+    arrived = in_memory(workers, 2000, workers=workers, rate=rate, troubles=troubles)
 
     assert most_in_any(arrived, rate.window_s) == 5
+
+
+@pytest.mark.parametrize("troubles", TROUBLES.values(), ids=TROUBLES)
+def test_the_log_of_production_lives_as_its_double_does(tmp_path, troubles):
+    rate = Rate(5)
+
+    real = on_sqlite(tmp_path, 7, 150, workers=4, rate=rate, troubles=troubles)
+
+    assert most_in_any(real, rate.window_s) == 5
+    assert real == in_memory(7, 150, workers=4, rate=rate, troubles=troubles)
+
+
+def accepted(workers):
+    return Troubles(restarts=0.001, deaths=0.01, set_back=0.001, drift=0.01 if workers % 2 else -0.01)
 
 
 @pytest.mark.accept
 @pytest.mark.parametrize("workers", range(1, 13))
 def test_a_million_requests_of_one_to_twelve_workers_never_exceed_the_budget(workers):
-    """84,000 requests each: 1,008,000 together."""
+    """84,000 requests each: 1,008,000 together, by the double of the log that the tests beside hold to the real one."""
     rate = Rate(5)
-    troubles = Troubles(restarts=0.001, deaths=0.01, set_back=0.001, drift=0.01 if workers % 2 else -0.01)
 
-    arrived = lived(100 + workers, 84_000, workers=workers, rate=rate, troubles=troubles)
+    arrived = in_memory(100 + workers, 84_000, workers=workers, rate=rate, troubles=accepted(workers))
 
     assert most_in_any(arrived, rate.window_s) == 5
+
+
+# Of more workers more ask in vain: each share takes about as many transactions
+SHARES = {1: 20_000, 2: 15_000, 3: 11_500, 4: 9_500, 5: 8_000, 6: 7_000,
+          7: 6_000, 8: 5_500, 9: 5_000, 10: 4_500, 11: 4_000, 12: 4_000}  # fmt: skip
+
+
+@pytest.mark.accept
+@pytest.mark.parametrize(("workers", "requests"), SHARES.items())
+def test_a_hundred_thousand_of_them_are_taken_from_the_log_of_production(tmp_path, workers, requests):
+    """The same lives on SharedCallLog and a real SQLite file, request by request those of the double."""
+    rate, troubles = Rate(5), accepted(workers)
+
+    real = on_sqlite(tmp_path, 100 + workers, requests, workers=workers, rate=rate, troubles=troubles)
+
+    assert most_in_any(real, rate.window_s) == 5
+    assert real == in_memory(100 + workers, requests, workers=workers, rate=rate, troubles=troubles)
+
+
+BUDGETS = st.sampled_from(["a", "b"])
+STEPS = st.one_of(
+    st.tuples(st.just("take"), BUDGETS),
+    st.tuples(st.just("end"), BUDGETS, st.integers(1, 12)),
+    st.tuples(st.just("close"), BUDGETS, st.floats(0, 400)),
+    st.tuples(st.just("go"), st.sampled_from([0.0, 1e-7, 0.3, 12.0, 60.9, 61.0, 121.0, 500.0])),
+    st.tuples(st.just("set"), st.sampled_from([0.0, 5.0, 80.0, 1e6])),
+)
+SET_BACK = [
+    ("go", 500.0),
+    ("take", "a"),
+    ("take", "a"),
+    ("end", "a", 1),
+    ("close", "a", 400.0),
+    ("set", 5.0),
+    ("take", "a"),
+]
+
+
+@settings(max_examples=60, deadline=None)
+@example(steps=SET_BACK, calls=2)
+@example(steps=[("take", "a"), ("go", 121.0), ("take", "a"), ("end", "a", 1), ("take", "a")], calls=1)
+@given(steps=st.lists(STEPS, max_size=40), calls=st.integers(1, 3))
+def test_the_double_answers_and_keeps_what_the_log_of_production_does(tmp_path_factory, steps, calls):
+    clock, rate = Clock(), Rate(calls)
+    double, real = MemoryLog(clock), sqlite_log(tmp_path_factory.mktemp("log"), clock)
+
+    for kind, *step in steps:
+        if kind in ("go", "set"):
+            clock.now = step[0] + (clock.now if kind == "go" else 0.0)
+        elif kind == "take":
+            assert double.take(step[0], rate, LEASE_S) == real.take(step[0], rate, LEASE_S)
+        else:
+            getattr(double, kind)(*step)
+            getattr(real, kind)(*step)
+
+    with real._database.begin() as connection:
+        calls = connection.execute(sa.text("SELECT slot, budget, ts_taken, ts_ended FROM calls ORDER BY slot")).all()
+        closures = connection.execute(sa.text("SELECT budget, ts_until FROM closures")).all()
+    assert [(slot, *call) for slot, call in sorted(double.calls.items())] == [tuple(row) for row in calls]
+    assert double.closures == dict(map(tuple, closures))
 
 
 def test_a_clock_that_hurries_by_more_than_the_slack_would_exceed_it():
     """One second in sixty is what the test above leaves to the clock: without the slack it would fail."""
     rate = Rate(5)
 
-    arrived = lived(1, 4000, workers=5, rate=rate, troubles=Troubles(drift=0.05))
+    arrived = in_memory(1, 4000, workers=5, rate=rate, troubles=Troubles(drift=0.05))
 
     assert most_in_any(arrived, rate.window_s) > 5
 
@@ -162,58 +150,58 @@ def test_a_bare_log_of_when_calls_were_sent_would_exceed_it():
 
 
 def test_calls_with_quick_answers_cost_a_window_and_a_second_for_each_five():
-    bucket, rate, sent = MemoryBucket(), Rate(5), 0
+    bucket, rate, sent = MemoryLog(), Rate(5), 0
 
     while sent < 60:
         got = bucket.take("", rate, LEASE_S)
         if isinstance(got, Wait):
-            bucket.now += got.seconds
+            bucket.clock.now += got.seconds
         else:
             bucket.end("", got)
             sent += 1
 
-    assert bucket.now == pytest.approx(11 * 61)
+    assert bucket.clock.now == pytest.approx(11 * 61)
 
 
 def test_a_slot_whose_holder_died_is_free_a_window_after_his_lease():
-    bucket, rate = MemoryBucket(), Rate(1)
+    bucket, rate = MemoryLog(), Rate(1)
     assert bucket.take("", rate, LEASE_S) == 1
 
-    bucket.now = 120.9
+    bucket.clock.now = 120.9
     waits = bucket.take("", rate, LEASE_S)
-    bucket.now += waits.seconds
+    bucket.clock.now += waits.seconds
 
-    assert bucket.now == pytest.approx(121)
+    assert bucket.clock.now == pytest.approx(121)
     assert bucket.take("", rate, LEASE_S) == 2
 
 
 @pytest.mark.parametrize("taken", [1000.0, 5.0])
 def test_a_clock_that_was_set_back_makes_what_lies_ahead_count_from_now(taken):
-    bucket, rate = MemoryBucket(now=taken), Rate(1)
+    bucket, rate = MemoryLog(Clock(taken)), Rate(1)
     bucket.end("", bucket.take("", rate, LEASE_S))
 
-    bucket.now = 3.0
+    bucket.clock.now = 3.0
     first = bucket.take("", rate, LEASE_S)
 
     assert first == Wait(61.0)
-    bucket.now = 64.0
+    bucket.clock.now = 64.0
     assert bucket.take("", rate, LEASE_S) == 2
 
 
 def test_a_closure_of_a_clock_that_began_anew_does_not_last_for_ever():
-    bucket, rate = MemoryBucket(now=500_000.0), Rate(5)
+    bucket, rate = MemoryLog(Clock(500_000.0)), Rate(5)
     bucket.close("", 120)
 
-    bucket.now = 10.0
+    bucket.clock.now = 10.0
     waits = bucket.take("", rate, LEASE_S)
-    bucket.now += waits.seconds
+    bucket.clock.now += waits.seconds
 
     assert waits == Wait(300.0)
     assert bucket.take("", rate, LEASE_S) == 1
 
 
 def test_the_longer_of_two_closures_stands():
-    bucket, rate = MemoryBucket(), Rate(5)
+    bucket, rate = MemoryLog(), Rate(5)
 
     bucket.close("", 100)
     bucket.close("", 5)
@@ -222,18 +210,18 @@ def test_the_longer_of_two_closures_stands():
 
 
 def test_an_answer_that_fails_gives_its_slot_back():
-    bucket = MemoryBucket()
+    bucket = MemoryLog()
     limiter = Limiter(bucket, "a", Rate(1), lease_s=LEASE_S, pause=lambda seconds: None)
 
     def torn():
         with limiter.slot():
-            bucket.now = 2.0
+            bucket.clock.now = 2.0
             raise OSError("torn")
 
     with pytest.raises(OSError, match="torn"):
         torn()
 
-    assert bucket.entries[1] == Entry(1, 0.0, 2.0)
+    assert bucket.calls[1] == ("a", 0, 2_000_000)
 
 
 def test_a_budget_tells_keys_apart_and_tells_no_key():
