@@ -82,7 +82,11 @@ _SPLIT = (
     Column("shares_before", pl.Int64(), "Shares held before", "shares", is_nullable=True),
 )
 _CASH = _float("cash_amount", "Cash per share as traded on the ex-date", "USD")
-_DIVIDEND_TYPE = Column("dividend_type", pl.String(), "regular (also where null), special, ...", is_nullable=True)
+_PAID = (
+    _CASH,
+    Column("dividend_type", pl.String(), "special, supplemental, ...; null of a regular one", is_nullable=True),
+    Column("currency", pl.String(), "What it is paid in where that is not USD", is_nullable=True),
+)
 _EVENT_ID = Column("event_id", pl.String(), "The source's id of the event")
 
 RAW_DAILY_BARS: Final = Table(
@@ -108,7 +112,7 @@ RAW_DIVIDENDS: Final = Table(
     "raw_dividends",
     "One cash dividend as the source said it.",
     ("event_id",),
-    (_EVENT_ID, _TICKER, _SESSION, _EX_DATE, _CASH, _DIVIDEND_TYPE, *_RAW),
+    (_EVENT_ID, _TICKER, _SESSION, _EX_DATE, *_PAID, *_RAW),
 )
 RAW_TICKERS: Final = Table(
     "raw_tickers",

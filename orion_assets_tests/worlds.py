@@ -215,7 +215,7 @@ def _dividends(rng: np.random.Generator, sessions: pl.DataFrame) -> list[dict]:
         "session": session,
         "ex_date": session,
         "cash_amount": 0.5,
-        "dividend_type": "regular",
+        "dividend_type": None,
         "ts_event": ts_open,
         TS_ASSUMED: ts_open,
     }

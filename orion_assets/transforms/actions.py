@@ -27,6 +27,12 @@ _DIVIDEND_RULES: Final = (
         pl.col("cash_amount").cast(pl.String).fill_null("nothing"),
         "correct the amount: cash per share as traded on the ex-date",
     ),
+    Rule(
+        "paid_in_dollars",
+        (pl.col("currency") != "USD").fill_null(value=False),
+        pl.format("{} {}", "cash_amount", "currency"),
+        "nothing, or bring the amount in USD of the ex-date from a file of your own: no rate is known here",
+    ),
 )
 RULES: Final = (*_SPLIT_RULES, *(rule for rule in _DIVIDEND_RULES if rule is not UNREADABLE))
 # How far apart the dates are that a source tells of one split: those of record, announcement and execution
@@ -79,7 +85,7 @@ def corporate_actions(
 
 
 def typed() -> pl.Expr:
-    """Give `dividend_type` without nulls: a dividend of which no type is told is a regular one; splits have none."""
+    """Give `dividend_type` without nulls, in which a regular dividend has null; splits have one type too."""
     return pl.col("dividend_type").fill_null(_REGULAR)
 
 

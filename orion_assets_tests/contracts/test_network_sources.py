@@ -293,8 +293,8 @@ class Alpaca:
             ("r1", "BRK.B", date(2025, 11, 28), date(2025, 11, 27), 1, 50),
         ]
         dividends = [
-            ("d1", "IBM", date(2025, 11, 26), date(2025, 11, 26), 1.68, "regular"),
-            ("d2", "AAPL", date(2025, 12, 1), date(2025, 12, 1), 0.26, "regular"),
+            ("d1", "IBM", date(2025, 11, 26), date(2025, 11, 26), 1.68, None),
+            ("d2", "AAPL", date(2025, 12, 1), date(2025, 12, 1), 0.26, None),
         ]
         action = ["event_id", "ticker", "session", "ex_date"]
         return {
@@ -302,7 +302,9 @@ class Alpaca:
             "raw_minute_bars": pl.DataFrame(minutes).filter(pl.col("session").is_between(START, END, closed="left")),
             "raw_news": pl.DataFrame(news),
             "raw_splits": pl.DataFrame(splits, schema=[*action, "shares_after", "shares_before"], orient="row"),
-            "raw_dividends": pl.DataFrame(dividends, schema=[*action, "cash_amount", "dividend_type"], orient="row"),
+            "raw_dividends": pl.DataFrame(
+                dividends, schema=[*action, "cash_amount", ("dividend_type", pl.String)], orient="row"
+            ),
         }
 
 

@@ -127,10 +127,11 @@ def dividends(envelope: Mapping[str, Any], kinds: Sequence[str], span: tuple[dat
         None if paid is not None and paid > 0 else f"rate: {row.get('rate')!r} is no payment"
         for (_, row), paid in zip(placed, cash, strict=True)
     ]
-    types = ["special" if row.get("special") is True else "regular" for _, row in placed]
+    types = ["special" if row.get("special") is True else None for _, row in placed]
     return _filed([place for place, _ in placed]).with_columns(
         cash_amount=pl.Series(cash, dtype=pl.Float64),
         dividend_type=pl.Series(types, dtype=pl.String),
+        currency=pl.lit(None, pl.String),
         problem=pl.Series(told, dtype=pl.String),
     )
 

@@ -217,18 +217,19 @@ class DividendRow(_Options):
     ex_date: date
     cash_amount: float = Field(gt=0, allow_inf_nan=False)
     dividend_type: str | None = None
+    currency: str | None = None
     event_id: str | None = None
     ts_known: datetime | None = None
     is_deleted: bool = False
 
 
 class Dividends(TickerBlock):
-    """`[[dividends]]`: cash per share as traded, per ticker, ex-date and type, as `regular` and `special`."""
+    """`[[dividends]]`: cash per share as traded, per ticker, ex-date and type, `regular` where none is told."""
 
     rows: tuple[DividendRow, ...] = ()
 
     REQUIRED: ClassVar = ("ex_date", "cash_amount")
-    OPTIONAL: ClassVar = ("ticker", "dividend_type", "event_id", *_VERSION_COLUMNS)
+    OPTIONAL: ClassVar = ("ticker", "dividend_type", "currency", "event_id", *_VERSION_COLUMNS)
 
 
 class Vix(Block):

@@ -131,11 +131,11 @@ def splits(sheet: Sheet, block: Splits) -> pl.DataFrame:
 def dividends(sheet: Sheet, block: Dividends) -> pl.DataFrame:
     """Give RAW_DIVIDENDS rows of a file or of the mapping's own rows."""
     rows = _actions(sheet, block, "dividend").hstack(numbers(sheet, {"cash_amount": "positive"}))
-    types = pl.Series("dividend_type", text(sheet, "dividend_type")).str.strip_chars().str.to_lowercase()
-    types = types.replace("", None)
-    # Two of one day are two events; those without a type keep the id that they always had
+    kind = text(sheet, "dividend_type").str.to_lowercase().replace("regular", None)
+    rows = rows.with_columns(kind.alias("dividend_type"), text(sheet, "currency").alias("currency"))
+    # Two of one day are two events; a regular one keeps the id that it has without a type
     made = pl.coalesce("said_id", pl.format("{}:{}", "event_id", "dividend_type"), "event_id")
-    rows = rows.with_columns(types).with_columns(event_id=made)
+    rows = rows.with_columns(event_id=made)
     return _said(RAW_DIVIDENDS, sheet, block, rows, block.delay)
 
 
@@ -152,7 +152,8 @@ def bar_dividends(sheet: Sheet, block: DailyBars, column: ActionColumn) -> pl.Da
     """Give RAW_DIVIDENDS rows of a cash column of bars; 0 and empty are none."""
     kept = _with_action(sheet, block, DIVIDEND_COLUMN, none=(0.0,))
     cash = numbers(kept, {DIVIDEND_COLUMN: "positive"}).rename({DIVIDEND_COLUMN: "cash_amount"})
-    rows = _bar_actions(kept, block, "dividend").hstack(cash).with_columns(dividend_type=pl.lit(None, pl.String))
+    rows = _bar_actions(kept, block, "dividend").hstack(cash)
+    rows = rows.with_columns(dividend_type=pl.lit(None, pl.String), currency=pl.lit(None, pl.String))
     return _said(RAW_DIVIDENDS, kept, block, rows, column.delay)
 
 

@@ -46,8 +46,6 @@ def splits(found: Sequence[Row], span: tuple[date, date]) -> pl.DataFrame:
 def dividends(found: Sequence[Row], span: tuple[date, date]) -> pl.DataFrame:
     """Give RAW_DIVIDENDS rows, without provenance; amounts are as paid, of the shares of the ex-date.
 
-    One that is not paid in US dollars has a problem: its amount is of no use beside a price in dollars.
-
     Args:
         found: Results of the dividends route.
         span: Ex-dates [start, end) that were asked for.
@@ -55,13 +53,17 @@ def dividends(found: Sequence[Row], span: tuple[date, date]) -> pl.DataFrame:
     Raises:
         AnswerDistrusted: As `splits`.
     """
-    rows = [_action(row, "ex_dividend_date", span) for row in found]
+    types = [_unusual(row, "distribution_type", _REGULAR) for row in found]
+    rows = [_action(row, "ex_dividend_date", span, each) for row, each in zip(found, types, strict=True)]
     cash = [number_of(row.get("cash_amount")) for row in found]
-    told = [_no_payment(row, paid) for row, paid in zip(found, cash, strict=True)]
-    types = [_dividend_type(text_of(row, "distribution_type")) for row in found]
+    told = [
+        None if paid is not None and paid > 0 else f"cash_amount: {row.get('cash_amount')!r} is no payment"
+        for row, paid in zip(found, cash, strict=True)
+    ]
     frame = _dated(rows).with_columns(
         cash_amount=pl.Series(cash, dtype=pl.Float64),
         dividend_type=pl.Series(types, dtype=pl.String),
+        currency=pl.Series([_unusual(row, "currency", _DOLLARS) for row in found], dtype=pl.String),
         problem=pl.Series(told, dtype=pl.String),
     )
     return _each_once(frame)
@@ -156,7 +158,8 @@ def events(result: Row, asked: str) -> pl.DataFrame:
     return _snapshots(rows)
 
 
-_DOLLARS: Final = "USD"
+_DOLLARS: Final = frozenset({"USD", "usd"})
+_REGULAR: Final = frozenset({"recurring", "unknown"})
 _LISTED: Final = {"figi": "composite_figi", "name": "name", "type": "type", "exchange": "primary_exchange"}
 
 
@@ -181,7 +184,7 @@ def _snapshots(rows: Sequence[Row]) -> pl.DataFrame:
     )
 
 
-def _action(row: Row, name: str, span: tuple[date, date]) -> tuple[str, str, date]:
+def _action(row: Row, name: str, span: tuple[date, date], kind: str | None = None) -> tuple[str, str, date]:
     ticker, day = text_of(row, "ticker"), day_of(row.get(name))
     if ticker is None or day is None or not span[0] <= day < span[1]:
         raise AnswerDistrusted(
@@ -189,7 +192,8 @@ def _action(row: Row, name: str, span: tuple[date, date]) -> tuple[str, str, dat
             is_worth_asking=True,
         )
     # Older events have no id of the vendor's own
-    return text_of(row, "id") or f"{ticker}:{day}:{name.partition('_')[0]}", ticker, day
+    made = ":".join(filter(None, (ticker, str(day), name.partition("_")[0], kind)))
+    return text_of(row, "id") or made, ticker, day
 
 
 def _dated(rows: Sequence[tuple[str, str, date]]) -> pl.DataFrame:
@@ -197,15 +201,10 @@ def _dated(rows: Sequence[tuple[str, str, date]]) -> pl.DataFrame:
     return filing.actions(pl.DataFrame(rows, schema=schema, orient="row").with_row_index("_row", 1))
 
 
-def _no_payment(row: Row, paid: float | None) -> str | None:
-    if paid is None or paid <= 0:
-        return f"cash_amount: {row.get('cash_amount')!r} is no payment"
-    currency = text_of(row, "currency") or _DOLLARS
-    return None if currency.upper() == _DOLLARS else f"currency: {currency}, not {_DOLLARS}"
-
-
-def _dividend_type(word: str | None) -> str | None:
-    return None if word in {None, "unknown"} else "regular" if word == "recurring" else word
+def _unusual(row: Row, name: str, usual: frozenset[str]) -> str | None:
+    """Give a word; None where there is none or it says what is usual."""
+    word = text_of(row, name)
+    return None if word is None or word in usual else word
 
 
 def _each_once(frame: pl.DataFrame) -> pl.DataFrame:

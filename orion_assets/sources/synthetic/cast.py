@@ -33,11 +33,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Dividend:
-    """Cash per share as traded on the ex-date, USD."""
+    """Cash per share as traded on the ex-date, USD; a regular one has no type."""
 
     ex_date: date
     amount: float
-    type: str = "regular"
+    type: str | None = None
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def _special(plain: list[Listed], sessions: Sequence[date]) -> list[Listed]:
         replace(plain[0], name="Synthetic Market Fund", type="ETF", news=1.0),
         replace(plain[1], splits=(Split(at(0.5), 4, 1),)),
         replace(plain[2], splits=(Split(at(0.7), 1, 20),)),
-        replace(plain[3], dividends=_with_special(_quarterly(0.4, sessions), 5.0)),
+        replace(plain[3], dividends=_with_special(_quarterly(0.4, sessions), 5.0, at(0.6))),
         replace(plain[4], splits=(Split(at(0.25), 3, 2), Split(at(0.75), 2, 1)), dividends=_quarterly(0.1, sessions)),
         replace(renamed, renamed=(at(0.4), f"R{renamed.ticker[1:]}", "Synthetic Renamed Company")),
         replace(plain[6], since=at(0.3)),
@@ -87,9 +87,10 @@ def _drawn(listed: Listed, rng: np.random.Generator, sessions: Sequence[date]) -
     return listed
 
 
-def _with_special(regular: tuple[Dividend, ...], amount: float) -> tuple[Dividend, ...]:
-    """Add a special dividend on the ex-date of a regular one in the middle."""
-    return (*regular, *(replace(each, amount=amount, type="special") for each in regular[len(regular) // 2 :][:1]))
+def _with_special(regular: tuple[Dividend, ...], amount: float, otherwise: date) -> tuple[Dividend, ...]:
+    """Add a special dividend on the ex-date of a regular one in the middle; on a date of its own where none is paid."""
+    ex_date = regular[len(regular) // 2].ex_date if regular else otherwise
+    return (*regular, Dividend(ex_date, amount, "special"))
 
 
 def _quarterly(amount: float, sessions: Sequence[date]) -> tuple[Dividend, ...]:

@@ -92,19 +92,21 @@ class Market:
         """RAW_DIVIDENDS values and `ts_event`; an ex-date on a closed day moves to the next session."""
         rows = [
             {
-                "event_id": f"dividend-{number:02d}-{ex_date:%Y%m%d}{'-special' if dividend.type == 'special' else ''}",
+                "event_id": f"dividend-{number:02d}-{ex_date:%Y%m%d}{f'-{dividend.type}' if dividend.type else ''}",
                 "ticker": ticker_on(listed, ex_date),
                 "session": ex_date,
                 "ex_date": ex_date,
                 "cash_amount": dividend.amount,
                 "dividend_type": dividend.type,
+                "currency": None,
                 "ts_event": new_york(ex_date, 9, 30),
             }
             for number, listed in enumerate(self.cast)
             for dividend in listed.dividends
             for ex_date in [calendars.session_at_or_after(dividend.ex_date)]
         ]
-        return pl.DataFrame(rows)
+        words = pl.col("dividend_type", "currency").cast(pl.String)
+        return pl.DataFrame(rows, infer_schema_length=None).with_columns(words)
 
     @cached_property
     def listings(self) -> pl.DataFrame:

@@ -148,8 +148,8 @@ def test_the_vendors_own_corporate_actions_are_read_and_only_of_the_kinds_asked_
 
     assert (forward.rows(), reverse.rows()) == ([("SRE", 2, 1)], [("MNTS", 1, 50)])
     assert [each.select("ticker", "ex_date", "cash_amount", "dividend_type").row(0) for each in paid] == [
-        ("FCF", date(2023, 5, 4), 0.125, "regular"),
-        ("ZMTBY", date(2024, 8, 7), 0.086928, "regular"),
+        ("FCF", date(2023, 5, 4), 0.125, None),
+        ("ZMTBY", date(2024, 8, 7), 0.086928, None),
     ]
     with pytest.raises(AnswerDistrusted, match="'cash_dividends', not asked for"):
         rows.splits(told, requests.SPLITS, span)

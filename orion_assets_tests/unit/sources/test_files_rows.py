@@ -315,16 +315,16 @@ def test_rows_in_the_mapping_name_the_mapping(tmp_path):
 def test_dividends_of_one_day_are_told_apart_by_their_type(tmp_path):
     mapping = (
         '[[dividends]]\nfiles = ["cash.csv"]\n'
-        'columns = { ticker = "t", ex_date = "d", cash_amount = "c", dividend_type = "k" }\n'
+        'columns = { ticker = "t", ex_date = "d", cash_amount = "c", dividend_type = "k", currency = "u" }\n'
     )
-    cash = "t,d,c,k\nA,2014-08-07,0.47,Regular\nA,2014-08-07,3.00,special\nB,2014-08-07,0.10,\n"
+    cash = "t,d,c,k,u\nA,2014-08-07,0.47,Regular,\nA,2014-08-07,3.00,special,\nB,2014-08-07,0.10,,CAD\n"
 
     said = read(tmp_path, mapping, "raw_dividends", cash__csv=cash).rows
 
-    assert said.select("event_id", "cash_amount", "dividend_type").rows() == [
-        ("A:2014-08-07:dividend:regular", 0.47, "regular"),
-        ("A:2014-08-07:dividend:special", 3.0, "special"),
-        ("B:2014-08-07:dividend", 0.1, None),
+    assert said.select("event_id", "cash_amount", "dividend_type", "currency").rows() == [
+        ("A:2014-08-07:dividend", 0.47, None, None),
+        ("A:2014-08-07:dividend:special", 3.0, "special", None),
+        ("B:2014-08-07:dividend", 0.1, None, "CAD"),
     ]
 
 

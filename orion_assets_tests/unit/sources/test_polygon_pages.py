@@ -266,12 +266,16 @@ class TestTheVendorsOwnSamples:
     def test_a_dividend_says_its_type_and_is_paid_in_dollars(self):
         [told] = listed((SAMPLES / "openapi_examples/stocks_v1_dividends.200.json").read_bytes())[1]
         others = {"distribution_type": "special"}, {"distribution_type": "unknown"}, {"currency": "JPY"}
+        nameless = [{**told, "id": None, "distribution_type": each} for each in ("recurring", "special")]
         span = date(2025, 8, 1), date(2025, 9, 1)
 
         found = reference.dividends([told, *({**told, **other, "id": str(other)} for other in others)], span)
 
-        assert found["dividend_type"].to_list() == ["regular", "special", None, "regular"]
-        assert found["problem"].to_list() == [None, None, None, "currency: JPY, not USD"]
+        assert found["dividend_type"].to_list() == [None, "special", None, None]
+        assert found["currency"].to_list() == [None, None, None, "JPY"]
+        assert found["problem"].null_count() == 4
+        ids = reference.dividends(nameless, span)["event_id"].to_list()
+        assert ids == ["AAPL:2025-08-11:ex", "AAPL:2025-08-11:ex:special"]
 
     @pytest.mark.parametrize("case", [0, 1, 2, 3, 4, 5, 6])
     def test_error_bodies_are_told_apart(self, case):

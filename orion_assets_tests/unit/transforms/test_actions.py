@@ -73,7 +73,7 @@ def test_the_withdrawal_of_one_twin_leaves_the_other_standing():
 def test_a_regular_and_a_special_dividend_of_one_day_are_both_paid():
     found = made(
         dividends=[
-            cash("d1", 0.5, dividend_type="regular"),
+            cash("d1", 0.5),
             cash("d2", 2.0, T2, dividend_type="special"),
             cash("d2", 3.0, T3, dividend_type="special"),
             cash("d2", 3.0, T4, dividend_type="special", is_deleted=True),
@@ -88,16 +88,17 @@ def test_a_regular_and_a_special_dividend_of_one_day_are_both_paid():
     ]
 
 
-def test_a_dividend_of_which_no_type_is_told_is_a_regular_one():
-    found = made(dividends=[cash("d1", 0.5), cash("d2", 0.6, T2, dividend_type="regular")]).rows
+def test_a_dividend_in_another_currency_is_held():
+    found = made(dividends=[cash("d1", 0.5), cash("d2", 0.7, ticker="CNQ", currency="CAD")])
 
-    assert told(found, "cash_amount", "ts_known") == [(0.5, T1), (0.6, T2)]
+    assert found.rows["cash_amount"].to_list() == [0.5]
+    assert told(found.quarantine, "ticker", "rule", "found") == [("CNQ", "paid_in_dollars", "0.7 CAD")]
 
 
 def test_a_dividend_whose_type_is_corrected_is_not_paid_twice():
     found = made(
         dividends=[
-            cash("d1", 0.5, dividend_type="regular"),
+            cash("d1", 0.5),
             cash("d2", 0.6, T2),
             cash("d2", 0.6, T3, dividend_type="special"),
         ]
@@ -107,7 +108,7 @@ def test_a_dividend_whose_type_is_corrected_is_not_paid_twice():
 
 
 def test_when_all_dividends_of_a_day_are_withdrawn_the_action_is_gone():
-    both = [cash("d1", 0.5, dividend_type="regular"), cash("d2", 2.0, dividend_type="special")]
+    both = [cash("d1", 0.5), cash("d2", 2.0, dividend_type="special")]
     gone = [both[0] | {"ts_known": T2, "is_deleted": True}, both[1] | {"ts_known": T3, "is_deleted": True}]
 
     found = made(dividends=[*both, *gone]).rows
