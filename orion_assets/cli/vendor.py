@@ -20,7 +20,7 @@ from orion_assets.errors import (
     RequestRejected,
     SourceUnavailable,
 )
-from orion_assets.ingest.entitlement import AGE, PROBED, SPARSE, is_due, kept, most_calls, reach
+from orion_assets.ingest.entitlement import AGE, PROBED, is_due, kept, most_calls, reach
 from orion_assets.ingest.plan import duration
 from orion_assets.markets import EQUITIES, market_named_in
 from orion_assets.schemas import IN_OTHER_MARKETS, RAW_NEWS
@@ -125,8 +125,7 @@ def _reaches(source: Probing, call: Call, ticker: str, instant: datetime) -> Ite
             yield Told(question, str(e), is_answered=False)
             continue
         if found.floor is None:
-            why = "the first one is answered, and without a refusal nothing tells" if dataset in SPARSE else _NONE
-            yield Told(question, f"{why} ({counted(found.calls, 'call')})", is_answered=False)
+            yield Told(question, f"{_NONE} ({counted(found.calls, 'call')})", is_answered=False)
             continue
         floors.record(source.budget, dataset, found.floor)
         rolls = f"moving on with the days; looked for again in {AGE.days} days" if found.floor.is_rolling else "all"

@@ -44,7 +44,7 @@ class Reach:
 
     Attributes:
         dataset: The raw table.
-        floor: What was found; None where no session at all was answered, or, of splits and dividends, none refused.
+        floor: What was found; None where no session at all was answered.
         calls: What it took.
     """
 
@@ -84,8 +84,8 @@ def reach(source: Source, dataset: str, since: date, now: datetime, ticker: str)
 
     expected = sum(day < route.floor for day in sessions) if route.floor else 0
     if dataset in SPARSE and sessions and is_answered(sessions[0]):
-        # Nothing is refused, so that nothing tells where it begins
-        return Reach(dataset, None, len(asked))
+        # Nothing is refused: a floor that an earlier plan set is lifted
+        return Reach(dataset, Floor(sessions[0], today, is_rolling=False), len(asked))
     first = first_answered(is_answered, sessions, expected)
     if first is None:
         return Reach(dataset, None, len(asked))

@@ -179,13 +179,13 @@ def test_the_floor_of_news_and_actions_is_found_where_the_plan_limits_them(keyed
 
 
 @pytest.mark.parametrize("dataset", ["raw_splits", "raw_dividends"])
-def test_of_actions_that_nobody_refuses_no_floor_is_told(keyed, dataset):
+def test_actions_that_nobody_refuses_lift_the_floor_of_an_earlier_plan(keyed, dataset):
     with fake_vendor(terms=Terms(Plan("own", history_days=200)), clock=ManualClock(NOW)) as vendor:
         source = keyed(vendor)
         found = reach(source, dataset, SINCE, NOW, "AURA")
         source.close()
 
-    assert (found.floor, found.calls) == (None, 1)
+    assert (found.floor, found.calls) == (Floor(SINCE, TODAY, is_rolling=False), 1)
 
 
 @pytest.mark.parametrize(
