@@ -22,7 +22,7 @@ from orion_assets.errors import (
 )
 from orion_assets.ingest.entitlement import AGE, PROBED, is_due, kept, most_calls, reach
 from orion_assets.ingest.plan import duration
-from orion_assets.markets import EQUITIES, market_named_in
+from orion_assets.markets import EQUITIES, MARKETS, market_named_in
 from orion_assets.schemas import IN_OTHER_MARKETS, RAW_NEWS
 from orion_assets.sources.protocols import Probing, Question, Source
 from orion_assets.sources.transport import Passing
@@ -104,9 +104,12 @@ def _say_cost(source: Probing, questions: Sequence[Question], instant: datetime,
 
 
 def _one_of(dataset: str, ticker: str, call: Call) -> str:
-    """Give of whom to ask: of another market one that is followed, else its best known."""
+    """Give of whom to ask: of another market its best known."""
     market = market_named_in(dataset)
-    return ticker if market is EQUITIES else min(call.state().universe(market), default=market.example)
+    if market is MARKETS["indices"]:
+        # A plan includes some and leaves out others
+        return min(call.state().universe(market), default=market.example)
+    return ticker if market is EQUITIES else market.example
 
 
 def _reaches(source: Probing, call: Call, ticker: str, instant: datetime) -> Iterator[Told]:
