@@ -20,9 +20,9 @@ from orion_assets.errors import (
     RequestRejected,
     SourceUnavailable,
 )
-from orion_assets.ingest.entitlement import AGE, PROBED, SPARSE, is_due, kept, most_calls, reach
+from orion_assets.ingest.entitlement import AGE, PROBED, is_due, kept, most_calls, reach
 from orion_assets.ingest.plan import duration
-from orion_assets.markets import EQUITIES, market_named_in
+from orion_assets.markets import EQUITIES, MARKETS, market_named_in
 from orion_assets.schemas import IN_OTHER_MARKETS, RAW_NEWS
 from orion_assets.sources.protocols import Probing, Question, Source
 from orion_assets.sources.transport import Passing
@@ -104,9 +104,12 @@ def _say_cost(source: Probing, questions: Sequence[Question], instant: datetime,
 
 
 def _one_of(dataset: str, ticker: str, call: Call) -> str:
-    """Give of whom to ask: of another market one that is followed, else its best known."""
+    """Give of whom to ask: of another market its best known."""
     market = market_named_in(dataset)
-    return ticker if market is EQUITIES else min(call.state().universe(market), default=market.example)
+    if market is MARKETS["indices"]:
+        # A plan includes some and leaves out others
+        return min(call.state().universe(market), default=market.example)
+    return ticker if market is EQUITIES else market.example
 
 
 def _reaches(source: Probing, call: Call, ticker: str, instant: datetime) -> Iterator[Told]:
@@ -125,8 +128,7 @@ def _reaches(source: Probing, call: Call, ticker: str, instant: datetime) -> Ite
             yield Told(question, str(e), is_answered=False)
             continue
         if found.floor is None:
-            why = "the first one is answered, and without a refusal nothing tells" if dataset in SPARSE else _NONE
-            yield Told(question, f"{why} ({counted(found.calls, 'call')})", is_answered=False)
+            yield Told(question, f"{_NONE} ({counted(found.calls, 'call')})", is_answered=False)
             continue
         floors.record(source.budget, dataset, found.floor)
         rolls = f"moving on with the days; looked for again in {AGE.days} days" if found.floor.is_rolling else "all"

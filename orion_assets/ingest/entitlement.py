@@ -26,7 +26,8 @@ from orion_assets.sources.routes import Floor, Route
 AGE: Final = timedelta(days=7)
 # Of these many a session has no row, so that only a refusal tells something
 SPARSE: Final = (RAW_SPLITS.name, RAW_DIVIDENDS.name)
-# Of the others every session has rows, so that their absence tells something; an option trades for months alone
+# Of the others the market has rows of every session, so that their absence tells something, but of one ticker it tells
+# when that was listed; an option trades for months alone
 PROBED: Final = (
     *(RAW_DAILY_BARS.name, RAW_MINUTE_BARS.name, RAW_NEWS.name, *SPARSE),
     *(
@@ -44,7 +45,8 @@ class Reach:
 
     Attributes:
         dataset: The raw table.
-        floor: What was found; None where no session at all was answered, or, of splits and dividends, none refused.
+        floor: What was found: the first session with rows, or, of actions and where one ticker is asked for all, the
+            first that is not refused. None where no session at all was answered.
         calls: What it took.
     """
 
@@ -73,19 +75,28 @@ def reach(source: Source, dataset: str, since: date, now: datetime, ticker: str)
     closed = sessions_for(dataset, since, today).filter(pl.col("ts_close_cutoff") <= now)["session"].to_list()
     sessions = [day for day in closed if route.not_yet_from is None or day < route.not_yet_from]
     asked: list[date] = []
+    told: set[date] = set()
     refused: set[date] = set()
+
+    # Where one ticker answers for all, its first rows are its listing's and nobody else's
+    by_refusal = dataset in SPARSE or route.scope != "market"
 
     def is_answered(session: date) -> bool:
         asked.append(session)
         rows = _rows(source, _alone(route, session, now, ticker))
         if rows is None:
             refused.add(session)
-        return rows is not None and (rows > 0 or dataset in SPARSE)
+        if rows:
+            told.add(session)
+        return rows is not None and (rows > 0 or by_refusal)
 
     expected = sum(day < route.floor for day in sessions) if route.floor else 0
-    if dataset in SPARSE and sessions and is_answered(sessions[0]):
-        # Nothing is refused, so that nothing tells where it begins
-        return Reach(dataset, None, len(asked))
+    if by_refusal and sessions and is_answered(sessions[0]):
+        if dataset not in SPARSE and not told and not (is_answered(sessions[-1]) and told):
+            # Of somebody who has no rows today either, silence about the first session tells nothing
+            return Reach(dataset, None, len(asked))
+        # Nothing is refused: a floor that an earlier plan set is lifted
+        return Reach(dataset, Floor(sessions[0], today, is_rolling=False), len(asked))
     first = first_answered(is_answered, sessions, expected)
     if first is None:
         return Reach(dataset, None, len(asked))

@@ -341,6 +341,10 @@ def _record_unasked(state: State, ask: Ask, work: Plan, not_due: pl.DataFrame, m
     for (reason,), cells in fresh.partition_by("reason", as_dict=True).items():
         if reason in told:
             state.record(told_cells(cells, moment, told[str(reason)], state=str(reason)))
+    # What could not be trusted stays so where nothing reaches it any more: looked at now, it rests as if it were asked
+    doubted = state.cells(ask.dataset, start=ask.start, end=ask.end, states=["quarantined"]).drop("attempts")
+    lost = doubted.join(work.unanswerable.filter(pl.col("reason") == "no_route"), on=list(HOLES), how="semi")
+    state.record(lost.with_columns(ts_updated=pl.lit(moment.now, UTC_US)))
     # A replay comes upon what was asked for since
     later = state.cells(ask.dataset, start=ask.start, end=ask.end, states=(*ANSWERED, *ASKED_DAILY))
     waiting = planned_cells(ask.dataset, ask.tickers, ask.start, ask.end).join(not_due, on="session", how="semi")

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 import polars as pl
 
 from orion_assets.calendars import NEW_YORK
-from orion_assets.errors import AnswerDistrusted, NotEntitled, NotYet
+from orion_assets.errors import AnswerDistrusted, KeyRefused, NotEntitled, NotYet, OrionError, SettingsError
 from orion_assets.ingest.entitlement import first_answered
 from orion_assets.ingest.expectation import AROUND, Expectation, expectation
 from orion_assets.ingest.landing import is_by_ticker
@@ -167,12 +167,20 @@ class Hearing:
     def _within_the_plan(self, ask: Ask, expected: Expectation, answer: Answer) -> Answer:
         """Leave unsaid the sessions of news and actions that are refused when asked for alone: the range was cut.
 
-        Without a refusal nothing tells a vendor that holds nothing from one that keeps it back.
+        Without a refusal nothing tells a vendor that holds nothing from one that keeps it back. Where the question
+        itself finds no answer, the one in hand stands as it is.
         """
         early = expected.unlikely(ask, answer)
         if early and self._was_answered(ask, early[0]):
             return answer
-        start = first_answered(lambda day: not self._is_refused(ask, day), early, 0) if early else None
+        try:
+            start = first_answered(lambda day: not self._is_refused(ask, day), early, 0) if early else None
+        except (KeyRefused, SettingsError):
+            raise
+        except OrionError as e:
+            # What was asked for was answered; only where the plan begins is not known
+            LOG.warning("%s: whether %s lies within the plan is not known: %s", ask.dataset, early[0], e)
+            return answer
         before = [day for day in early if start is None or day < start]
         if not before:
             return answer

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from types import SimpleNamespace
 
 import polars as pl
@@ -154,6 +154,22 @@ def test_a_floor_that_cannot_be_found_again_stands_and_is_looked_for_a_week_late
 
         assert len(vendor.journal) == calls > 0
     assert floors.of(budget)["raw_daily_bars"] == Floor(found.at(today), today, is_rolling=True)
+
+
+def test_a_plan_that_grew_lifts_the_floor_of_splits(market, tmp_path, capsys):
+    now = SystemClock().now()
+    today = now.astimezone(NEW_YORK).date()
+    floors, budget = StoredFloors(f"sqlite:///{tmp_path}/state.db"), budget_of("polygon", KEY)
+    floors.record(budget, "raw_splits", Floor(date(2022, 6, 6), today - timedelta(days=8), is_rolling=True))
+    with fake_vendor(market, terms=Terms(PLANS["advanced"])) as vendor:
+        rights = RIGHTS["advanced"]
+        transport = polygon_transport(KEY, vendor.base_url, rights, limited, SystemClock())
+        source = PolygonSource(transport, rights, Reach(budget=budget, floors=floors))
+        probe_again(SimpleNamespace(floors=lambda: floors), source, "SAAA", now)
+        source.close()
+
+    assert floors.of(budget)["raw_splits"] == Floor(source.first_session, today, is_rolling=False)
+    assert f"looked for again with 1 call: {source.first_session}" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("clips", [False, True], ids=["refuses", "cuts"])

@@ -46,3 +46,19 @@ def test_where_nothing_is_cut_nothing_is_taken_for_it(worlds, busy, table):
     made.run()
 
     assert set(made.states()) <= {"data", "empty_confirmed"}
+
+
+@pytest.mark.parametrize("fault", ["redirect", "server_error"])
+def test_a_question_about_the_floor_without_an_answer_costs_nothing_that_is_in_hand(worlds, busy, fault):
+    floor = busy.sessions["session"][-33]
+    plan = Plan(calls=5, history_days=(NOW.date() - floor).days, limited=LIMITED, clips=True)
+    made = worlds(RAW_SPLITS, truth=busy, sessions=SESSIONS, terms=Terms(plan))
+    # The range is answered first, and then the first of its sessions is asked for alone
+    made.vendor.faults.add(fault, route="splits", since=2)
+
+    made.run()
+
+    told = made.cells().filter(pl.col("session") > floor)
+    assert set(told["state"]) <= {"data", "empty_confirmed"}
+    assert "data" in told["state"].to_list()
+    assert made.vendor.faults.hits

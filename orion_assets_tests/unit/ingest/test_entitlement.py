@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 
 from orion_assets import calendars
+from orion_assets.errors import NotEntitled
 from orion_assets.ingest.entitlement import first_answered, most_calls, reach
-from orion_assets.schemas import RAW_MINUTE_BARS
+from orion_assets.schemas import RAW_MINUTE_BARS, TABLES
 from orion_assets.sources.limiter import Rate, budget_of
 from orion_assets.sources.polygon.routes import RIGHTS
 from orion_assets.sources.polygon.source import PolygonSource, Reach, polygon_transport
@@ -107,9 +108,11 @@ class WithFiles:
 
     def read(self, ask):
         self.asked.append((ask.route, ask.tickers))
+        if ask.start < self.first:
+            raise NotEntitled("with files: outside the plan", is_by_date=True)
         rows = RAW_MINUTE_BARS.empty()
         one = pl.DataFrame({"ticker": ["AURA"]}).join(rows, on="ticker", how="left")
-        return Answer(one if ask.route == "window" and ask.start >= self.first else rows, (), "")
+        return Answer(one if ask.route == "window" else rows, (), "")
 
 
 def test_a_floor_is_asked_for_by_calls_where_files_tell_of_the_market_too():
@@ -179,13 +182,13 @@ def test_the_floor_of_news_and_actions_is_found_where_the_plan_limits_them(keyed
 
 
 @pytest.mark.parametrize("dataset", ["raw_splits", "raw_dividends"])
-def test_of_actions_that_nobody_refuses_no_floor_is_told(keyed, dataset):
+def test_actions_that_nobody_refuses_lift_the_floor_of_an_earlier_plan(keyed, dataset):
     with fake_vendor(terms=Terms(Plan("own", history_days=200)), clock=ManualClock(NOW)) as vendor:
         source = keyed(vendor)
         found = reach(source, dataset, SINCE, NOW, "AURA")
         source.close()
 
-    assert (found.floor, found.calls) == (None, 1)
+    assert (found.floor, found.calls) == (Floor(SINCE, TODAY, is_rolling=False), 1)
 
 
 @pytest.mark.parametrize(
@@ -205,3 +208,46 @@ def test_the_floor_of_another_market_is_found_by_its_own_sessions(keyed, dataset
     first = TODAY - timedelta(days=200)
     assert first <= found.floor.first <= first + timedelta(days=4)
     assert found.floor.is_rolling
+
+
+class Young:
+    """A source of currencies whose plan refuses what lies before a date; its ticker has rows from a later one on."""
+
+    name = "young"
+
+    def __init__(self, floor: date, listed: date):
+        self.floor, self.listed = floor, listed
+
+    def routes(self, today):
+        return [
+            Route(
+                name="window",
+                dataset="raw_daily_bars_crypto",
+                scope="ticker",
+                budget=Budget("a", Rate(5)),
+                rows_per_session=1,
+                page=50_000,
+                floor=date(2022, 12, 31),
+                is_rolling=True,
+            )
+        ]
+
+    def read(self, ask):
+        if ask.start < self.floor:
+            raise NotEntitled("young: outside the plan", is_by_date=True)
+        rows = TABLES[ask.dataset].empty()
+        one = pl.DataFrame({"ticker": ask.tickers}).join(rows, on="ticker", how="left")
+        return Answer(one if ask.start >= self.listed else rows, (), "")
+
+
+@pytest.mark.parametrize(
+    ("floor", "listed", "found"),
+    [
+        (date(2023, 11, 6), date(2024, 6, 2), Floor(date(2023, 11, 6), TODAY, is_rolling=True)),
+        (SINCE, date(2024, 6, 2), Floor(SINCE, TODAY, is_rolling=False)),
+        # Nobody trades under that name: an empty answer lifts nothing
+        (SINCE, TODAY + timedelta(days=9), None),
+    ],
+)
+def test_a_young_ticker_sets_no_floor_for_the_others_of_its_market(floor, listed, found):
+    assert reach(Young(floor, listed), "raw_daily_bars_crypto", SINCE, NOW, "X:APTUSD").floor == found

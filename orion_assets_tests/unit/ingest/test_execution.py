@@ -1,12 +1,14 @@
 """What is planned is what is asked: the fake vendor's own journal is the witness."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
 
 from orion_assets import calendars
 from orion_assets.ingest.execution import fill, planned
+from orion_assets.ingest.ledger import told_cells
+from orion_assets.ingest.missing import doubted_of
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Desk, Landed
 from orion_assets.schemas import RAW_COVERAGE, RAW_DAILY_BARS, RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS, RAW_VIX, TABLES
@@ -171,3 +173,19 @@ def test_a_key_that_may_not_see_an_index_says_so_and_is_not_asked_again_today(de
         poor.close()
     assert ([call.status for call in calls], none) == ([403], ())
     assert set(desk.state.cells(RAW_VIX.name)["state"]) == {"not_entitled"}
+
+
+def test_what_could_not_be_trusted_and_nothing_reaches_any_more_rests_as_if_it_were_asked_again(desk, source, vendor):
+    early = ask(RAW_SPLITS, start=date(2003, 9, 2), end=date(2003, 9, 3))
+    cells = pl.DataFrame({"dataset": [RAW_SPLITS.name], "ticker": ["*"], "session": [early.start]})
+    then = Moment(NOW - timedelta(days=2))
+    desk.state.record(told_cells(cells, then, "two answers lack half", state="quarantined"))
+    assert doubted_of(desk.state, NOW) == {RAW_SPLITS.name: [early.start]}
+    calls = len(vendor.journal)
+
+    list(fill(desk, source, early, RAW_SPLITS, Moment(NOW)))
+
+    (cell,) = desk.state.cells(RAW_SPLITS.name).iter_rows(named=True)
+    assert len(vendor.journal) == calls
+    assert (cell["state"], cell["detail"]) == ("quarantined", "two answers lack half")
+    assert doubted_of(desk.state, NOW + timedelta(hours=23)) == {}
