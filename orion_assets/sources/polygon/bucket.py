@@ -268,7 +268,7 @@ def _refusal(subject: str, error: ClientError) -> OrionError:
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     told = f"flat files: {subject}: HTTP {status}, {code or 'no reason given'}"
     if code in _KEY_REFUSED or status == 401:
-        return KeyRefused(f"{told}. Set valid POLYGON_S3_ACCESS_KEY and POLYGON_S3_SECRET_KEY")
+        return KeyRefused(f"{told}. Set valid POLYGON_S3_ACCESS_KEY and POLYGON_S3_SECRET_KEY, or neither")
     if status == 403:
         return NotEntitled(f"{told}. {_BY_CALLS}", is_by_date=True)
     if code == "NoSuchBucket":

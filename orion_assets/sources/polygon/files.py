@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets.errors import AnswerDistrusted, OrionError, SettingsError
+from orion_assets.errors import AnswerDistrusted, KeyRefused, OrionError, SettingsError
 from orion_assets.markets import EQUITIES
 from orion_assets.schemas import TABLES
 from orion_assets.sources.limiter import Limiter, Rate
@@ -58,6 +58,9 @@ class FlatFiles:
         Args:
             since: Earlier ones do not matter.
             datasets: Raw tables; those that no objects hold are left out.
+
+        Raises:
+            KeyRefused, SettingsError: There are no such keys, or no such bucket: calls would hide that.
         """
         found: dict[str, dict[date, str]] = {}
         known: dict[str, dict[date, str] | None] = {}
@@ -74,7 +77,7 @@ class FlatFiles:
     def _listed(self, folder: str, start: str) -> dict[date, str] | None:
         try:
             return _dated(self.bucket.listed(folder, start))
-        except SettingsError:
+        except (KeyRefused, SettingsError):
             raise
         except OrionError as e:
             LOG.warning("%s. %s is planned without its files", e, folder)
