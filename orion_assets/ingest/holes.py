@@ -143,7 +143,9 @@ def unrefused(state: State, routes: Sequence[Route], asks: Iterable[Ask], now: d
     known = [
         state.cells(ask.dataset, start=ask.start, end=ask.end, states=["not_entitled", "quarantined"])
         .filter(IS_REFUSED)
-        .select("dataset", "session", is_let_be(now).alias("_rests"), told=pl.col("evidence").str.strip_prefix(_REFUSED))
+        .select(
+            "dataset", "session", is_let_be(now).alias("_rests"), told=pl.col("evidence").str.strip_prefix(_REFUSED)
+        )
         for ask in asks
     ]
     denied = dict[tuple[str, str], set[date]]()
