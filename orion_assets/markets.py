@@ -15,7 +15,7 @@ from orion_assets.hours import Hours
 Calendar = Literal["exchange", "utc_days", "weekdays"]
 # Nobody pauses, and the date changes at midnight
 _WHOLE_DAY: Final = Hours(time(0), time(0))
-_EXTENDED: Final = Hours(time(4), time(20))
+_EXTENDED: Final = Hours()
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from orion_assets.store.protocols import FeatureReader
 from orion_assets.store.raw import raw_of
 from orion_assets.store.state import STATES
 
-app = typer.Typer(no_args_is_help=True, help="Hold the data to account: leaks, quarantine, report.")
+app = typer.Typer(no_args_is_help=True, help="Hold the data to account: leaks, crosscheck, quarantine, report.")
 # Each instant derives every ticker anew
 _SAMPLE = 50
 _SHOWN = [*FEATURES, "ts_known"]
@@ -161,8 +161,8 @@ def write_report(
     """Write one page on the quality of what is stored: verdict, coverage, accused rows, quarantine, what to do next.
 
     Every check is applied anew to the lake, but those that a run alone can judge: leaks, files of tickers, closes of
-    another vendor, which say what they last said. Nothing is fetched or changed. Without bounds, of all sessions
-    derived, and those that a check kept from being published.
+    another vendor, the crosscheck, which say what they last said. Nothing is fetched or changed. Without bounds, of all
+    sessions derived, and those that a check kept from being published.
     Exits 1 where a blocking check accuses rows.
     """
     call: Call = ctx.obj

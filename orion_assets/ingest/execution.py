@@ -252,8 +252,10 @@ class _Filling:
     def _refused(self, call: Call, ask: Ask, error: OrionError) -> str:
         """Say in the ledger what came of a call that was in vain, also where it asked again; gives what is next."""
         state, then = _STATES[type(error)]
-        evidence = ""
-        if isinstance(error, NotEntitled) and error.is_by_date and self._is_of_object(call):
+        evidence, of_object = "", self._route_of_object(call)
+        if of_object is not None and isinstance(error, AnswerDistrusted):
+            evidence, then = refused(call.route, of_object.versions.get(call.start, "")), _OTHERWISE
+        elif of_object is not None and isinstance(error, NotEntitled) and error.is_by_date:
             # Whoever may list objects need not read them, and another route may have the session
             evidence, then = refused(call.route), _OTHERWISE
         elif isinstance(error, NotEntitled) and error.is_by_date and self._is_long_ago(call):
@@ -267,8 +269,9 @@ class _Filling:
         mine = known.join(self._planned_cells(ask), on=list(HOLES), how="semi")
         self.desk.state.record(noted(mine, self.moment.landing(), str(error)).drop("attempts"))
 
-    def _is_of_object(self, call: Call) -> bool:
-        return any(route.name == call.route and route.listed is not None for route in self._routes)
+    def _route_of_object(self, call: Call) -> Route | None:
+        mine = (route for route in self._routes if (route.dataset, route.name) == (call.dataset, call.route))
+        return next((route for route in mine if route.listed is not None), None)
 
     @property
     def _is_of_index(self) -> bool:
@@ -337,7 +340,8 @@ def _record_unasked(state: State, ask: Ask, work: Plan, not_due: pl.DataFrame, m
     known = state.cells(ask.dataset, start=ask.start, end=ask.end, states=[*told])
     # Nobody was asked: what stands there already is not tried once more, and who was refused before said more
     fresh = work.unanswerable.join(known, left_on=[*HOLES, "reason"], right_on=[*HOLES, "state"], how="anti")
-    fresh = fresh.join(known.filter(IS_REFUSED), on=list(HOLES), how="anti")
+    refusals = state.cells(ask.dataset, start=ask.start, end=ask.end, states=ASKED_DAILY).filter(IS_REFUSED)
+    fresh = fresh.join(refusals, on=list(HOLES), how="anti")
     for (reason,), cells in fresh.partition_by("reason", as_dict=True).items():
         if reason in told:
             state.record(told_cells(cells, moment, told[str(reason)], state=str(reason)))

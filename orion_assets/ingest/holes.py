@@ -24,7 +24,8 @@ _ASK_AGAIN_AFTER: Final = timedelta(days=1)
 MOST_ATTEMPTS: Final = 8
 # An answer that could not be trusted is no answer: it is asked for again for good, but seldom
 _SELDOM: Final = timedelta(days=30)
-# In place of evidence: before which session nothing was told then, or which route to an object was refused
+# In place of evidence: before which session nothing was told then, or which route to an object was refused, and of one
+# that was not believed its version
 _FLOOR: Final = "floor "
 _REFUSED: Final = "refused "
 IS_REFUSED: Final = pl.col("evidence").fill_null("").str.starts_with(_REFUSED)
@@ -128,23 +129,39 @@ def at_floor(floor: date | None) -> str:
     return "" if floor is None else f"{_FLOOR}{floor}"
 
 
-def refused(route: str) -> str:
-    """Give the evidence of a cell whose object was refused."""
-    return f"{_REFUSED}{route}"
+def refused(route: str, version: str = "") -> str:
+    """Give the evidence of a cell whose object was refused; with its version where it was read and not believed."""
+    return f"{_REFUSED}{route} {version}".rstrip()
 
 
 def unrefused(state: State, routes: Sequence[Route], asks: Iterable[Ask], now: datetime) -> list[Route]:
-    """Give routes without the sessions whose object was refused within a day, or time and again."""
+    """Give routes without the sessions whose object was refused within a day, or time and again.
+
+    One that was read and not believed says the same until it is listed as another one: meanwhile the other routes that
+    have the session answer it, however long ago that was.
+    """
     known = [
-        state.cells(ask.dataset, start=ask.start, end=ask.end, states=["not_entitled"])
-        .filter(IS_REFUSED, is_let_be(now))
-        .select("dataset", "session", route=pl.col("evidence").str.strip_prefix(_REFUSED))
+        state.cells(ask.dataset, start=ask.start, end=ask.end, states=["not_entitled", "quarantined"])
+        .filter(IS_REFUSED)
+        .select(
+            "dataset", "session", is_let_be(now).alias("_rests"), told=pl.col("evidence").str.strip_prefix(_REFUSED)
+        )
         for ask in asks
     ]
     denied = dict[tuple[str, str], set[date]]()
-    for dataset, session, route in pl.concat(known).unique().iter_rows() if known else ():
-        denied.setdefault((dataset, route), set()).add(session)
+    of_calls = [route for route in routes if route.listed is None]
+    for dataset, session, rests, told in pl.concat(known).unique().iter_rows() if known else ():
+        name, _, version = told.partition(" ")
+        has_other = any(route.dataset == dataset and not route.refusal(session) for route in of_calls)
+        if _listed_as(routes, dataset, name, session, version) and (rests or (version and has_other)):
+            denied.setdefault((dataset, name), set()).add(session)
     return [_without(route, denied.get((route.dataset, route.name), set())) for route in routes]
+
+
+def _listed_as(routes: Iterable[Route], dataset: str, name: str, session: date, version: str) -> bool:
+    """Say whether an object is still listed as the version that was refused, where it is known which one was."""
+    versions = [route.versions for route in routes if (route.dataset, route.name) == (dataset, name)]
+    return not version or all(each.get(session, version) == version for each in versions)
 
 
 def _without(route: Route, sessions: set[date]) -> Route:

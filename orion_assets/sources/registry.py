@@ -107,7 +107,7 @@ def exchange_status(settings: Settings, calls: CallLog) -> ExchangeStatus:
     """
     if settings.source != "polygon":
         raise SettingsError(
-            f"{settings.source}: it says nothing of the exchange's hours; ask with ORION_SOURCE=polygon and its key"
+            f"{settings.source}: it says nothing of the exchange's hours; set ORION_SOURCE=polygon and its key"
         )
     from orion_assets.sources.polygon.status import exchange_status as asked  # noqa: PLC0415 - the client is slow
 

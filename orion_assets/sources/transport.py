@@ -37,9 +37,7 @@ from orion_assets.sources.wire import Reply, Unreachable, Wire
 T = TypeVar("T")
 LOG: Final = logging.getLogger(__name__)
 # What to do about an answer that cannot be true, or was never asked for: the ends of their errors
-DISTRUSTED: Final = (
-    "Nothing of the answer is landed, and the next run asks again; what another vendor says, orion fetch --source shows"
-)
+DISTRUSTED: Final = "Nothing of the answer is landed; what another vendor says, orion fetch --source shows"
 REJECTED: Final = "Asking again is in vain: check tickers and dates, and where they are right report this line to Orion"
 # Bytes of a body that an error shows
 _SHOWN: Final = 160

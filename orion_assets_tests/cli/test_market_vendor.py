@@ -49,7 +49,7 @@ def test_what_it_says_otherwise_is_named_and_the_exit_code_is_1(tmp_path, now):
     today = now.astimezone(NEW_YORK).date()
     day = calendars.sessions(today + timedelta(days=1))["session"][0]
     row = {"date": day.isoformat(), "exchange": "NYSE", "name": "Mourning", "status": "closed"}
-    now_says, upcoming = (json.dumps(each).encode() for each in says(now, row))
+    now_says, upcoming = (json.dumps(each).encode() for each in says(now, row, {**row, "exchange": "NASDAQ"}))
     with undisturbed(), scripted() as server:
         server.say(answer(now_says), answer(upcoming))
         made = asking(SimpleNamespace(base_url=server.url), tmp_path)

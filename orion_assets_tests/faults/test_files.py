@@ -9,7 +9,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from orion_assets.errors import OrionError
+from orion_assets.errors import KeyRefused, OrionError
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.runner import Landed, land
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_MINUTE_BARS
@@ -182,18 +182,20 @@ def test_where_nothing_may_be_listed_calls_answer(opened, caplog):
     assert "is planned without its files" in caplog.text
 
 
-def test_keys_that_are_none_end_the_run(opened):
+@pytest.mark.parametrize("refused_at", ["list", "download"])
+def test_keys_that_are_none_end_the_run(opened, refused_at):
     files = opened()
     files.put()
-    files.gate.denied, files.gate.code = (MINUTES,), "InvalidAccessKeyId"
+    files.gate.denied, files.gate.denies_lists = (MINUTES,), refused_at == "list"
+    files.gate.code = "InvalidAccessKeyId"
 
     outcome = files.made.run()
 
-    assert isinstance(outcome, OrionError)
+    assert isinstance(outcome, KeyRefused)
     assert "POLYGON_S3_ACCESS_KEY" in str(outcome)
-    assert len(files.gets()) == 1
-    assert set(files.made.states()) == {"failed"}
-    files.gate.denied = ()
+    assert (len(files.gets()), files.made.calls()) == (int(refused_at == "download"), 0)
+    assert set(files.made.states()) <= {"failed"}
+    files.gate.denied, files.gate.denies_lists = (), False
     files.made.heal()
     assert_told(files)
 

@@ -225,6 +225,31 @@ def test_a_cut_object_of_currencies_spoils_its_sessions_alone(opened):
     assert gzip.decompress(body)
 
 
+@pytest.mark.parametrize("table", [RAW_DAILY_BARS, RAW_MINUTE_BARS], ids=["daily", "minute"])
+def test_a_quiet_session_whose_object_is_not_believed_is_answered_by_calls(opened, table):
+    files = at_market(opened, "fx", table)
+    put(files, "fx")
+    key = flatfiles.key_of(MONDAY, "minute", "fx")
+    told = flatfiles.told_of(files.made.vendor.truth, "fx", MONDAY, "minute")
+    more = [told.with_columns(ticker=pl.lit(f"C:NV{letter}-USD")) for letter in "BC"]
+    files.client.put_object(Bucket=files.bucket, Key=key, Body=flatfiles.packed(pl.concat([*more, told])))
+
+    files.made.run()
+    first, said = files.made.cells().filter(session=FRIDAY), files.made.details()
+    # The same object says the same, however long ago it was read
+    files.made.clock.advance(DAY_S)
+    work = files.made.plan()
+    files.made.run()
+
+    assert set(first["state"]) == {"quarantined"}
+    assert any("asked for again by another route" in each for each in said)
+    assert set(work.calls_by_route) == {"hour_window" if table is RAW_DAILY_BARS else "minute_window"}
+    assert {entry.route for entry in files.made.vendor.journal} == {"range"}
+    assert set(files.made.cells().filter(session=FRIDAY)["state"]) == {"data", "empty_confirmed"}
+    assert set(files.made.rows().filter(session=FRIDAY)["ticker"]) == set(HELD["fx"])
+    assert_no_op(files.made)
+
+
 def spans(market, table, start: date, end: date):
     return HOLDINGS[table_of(table, market).name].days(start, end)
 

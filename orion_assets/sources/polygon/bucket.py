@@ -40,7 +40,8 @@ _KEY_REFUSED: Final = frozenset(
 )
 _CHUNK: Final = 1024**2
 _MOST_PAGES: Final = 100
-_BY_CALLS: Final = "These keys cannot read it: the next run asks by calls in its place, orion plan shows which"
+_BY_CALLS: Final = "These keys may not read it: orion plan shows the calls that take its place"
+_GONE: Final = "There is no such object now: orion plan shows whether one is listed, or which calls take its place"
 
 
 @dataclass(frozen=True)
@@ -190,8 +191,8 @@ class Bucket:
                 return
             asked["ContinuationToken"] = page["NextContinuationToken"]
         raise AnswerDistrusted(
-            f"flat files: the list of {folder}/ has more than {_MOST_PAGES} pages and is not believed. The next run"
-            " asks by calls in its place, orion plan shows which"
+            f"flat files: the list of {folder}/ has more than {_MOST_PAGES} pages and is not believed: orion plan shows"
+            " the calls that take its place"
         )
 
     def _patiently(self, ask: Callable[[], T], subject: str) -> T:
@@ -268,13 +269,13 @@ def _refusal(subject: str, error: ClientError) -> OrionError:
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     told = f"flat files: {subject}: HTTP {status}, {code or 'no reason given'}"
     if code in _KEY_REFUSED or status == 401:
-        return KeyRefused(f"{told}. Set valid POLYGON_S3_ACCESS_KEY and POLYGON_S3_SECRET_KEY")
+        return KeyRefused(f"{told}. Set valid POLYGON_S3_ACCESS_KEY and POLYGON_S3_SECRET_KEY, or neither")
     if status == 403:
         return NotEntitled(f"{told}. {_BY_CALLS}", is_by_date=True)
     if code == "NoSuchBucket":
         return SettingsError(f"{told}. There is no bucket {BUCKET}; check ORION_POLYGON_S3_ENDPOINT_URL")
     if status == 404:
-        return NotFound(f"{told}. {_BY_CALLS}")
+        return NotFound(f"{told}. {_GONE}")
     if status >= 500 or status == 429 or code in {"SlowDown", "RequestTimeout"}:
         return SourceUnavailable(f"{told}. The next run asks again")
     return RequestRejected(f"{told}. {REJECTED}")

@@ -13,14 +13,14 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets.errors import AnswerDistrusted, OrionError, SettingsError
+from orion_assets.errors import AnswerDistrusted, KeyRefused, OrionError, SettingsError
 from orion_assets.markets import EQUITIES
 from orion_assets.schemas import TABLES
 from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.polygon import rows
 from orion_assets.sources.polygon.bucket import Bucket, Patience, Stored, open_client
 from orion_assets.sources.polygon.flatfiles import FileSet, read_object
-from orion_assets.sources.polygon.holdings import HOLDINGS, OBJECT, joined
+from orion_assets.sources.polygon.holdings import HOLDINGS, OBJECT, Holding, joined
 from orion_assets.sources.protocols import Answer, Ask, Document, ObjectRead
 from orion_assets.sources.transport import DISTRUSTED, is_on_this_machine
 
@@ -58,6 +58,9 @@ class FlatFiles:
         Args:
             since: Earlier ones do not matter.
             datasets: Raw tables; those that no objects hold are left out.
+
+        Raises:
+            KeyRefused, SettingsError: There are no such keys, or no such bucket: calls would hide that.
         """
         found: dict[str, dict[date, str]] = {}
         known: dict[str, dict[date, str] | None] = {}
@@ -74,7 +77,7 @@ class FlatFiles:
     def _listed(self, folder: str, start: str) -> dict[date, str] | None:
         try:
             return _dated(self.bucket.listed(folder, start))
-        except SettingsError:
+        except (KeyRefused, SettingsError):
             raise
         except OrionError as e:
             LOG.warning("%s. %s is planned without its files", e, folder)
@@ -95,7 +98,7 @@ class FlatFiles:
         parts: list[pl.DataFrame] = []
         tickers: set[str] = set()
         for day in days:
-            stored, held = self._believed(holding.of, day, self.least_tickers if holding.market is EQUITIES else 1)
+            stored, held = self._believed(holding, day)
             LOG.info("flat files: %s: %d bytes, %d rows", stored.key, len(stored.content), held.height)
             told = holding.of_session(held, ask.start)
             tickers.update(told["ticker"].unique())
@@ -125,9 +128,10 @@ class FlatFiles:
             OrionError: As `read`.
         """
         holding = HOLDINGS[dataset]
-        return self._believed(holding.of, day, self.least_tickers if holding.market is EQUITIES else 1)[1]
+        return self._believed(holding, day)[1]
 
-    def _believed(self, of: FileSet, day: date, least: int) -> tuple[Stored, pl.DataFrame]:
+    def _believed(self, holding: Holding, day: date) -> tuple[Stored, pl.DataFrame]:
+        of, least = holding.of, self.least_tickers if holding.market is EQUITIES else 1
         try:
             return self._once(of, day, least)
         except AnswerDistrusted as e:

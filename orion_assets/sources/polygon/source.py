@@ -60,7 +60,6 @@ def polygon_transport(
         rights: What its subscription allows; RIGHTS has the vendor's own by name.
         limited: Makes the limiter for their rate and for the seconds within which any call has ended.
         clock: Tells the time.
-        floors: How far back keys were found to reach.
 
     Raises:
         SettingsError: The base URL would send the key in the clear.

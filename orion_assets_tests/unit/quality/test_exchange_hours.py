@@ -27,7 +27,9 @@ def early(day: date, hour: int = 18, exchange: str = "NYSE"):
 THANKSGIVING = shut(date(2026, 11, 26), "Thanksgiving")
 FRIDAY, EVE = early(date(2026, 11, 27)), early(date(2026, 12, 24))
 CHRISTMAS = shut(date(2026, 12, 25), "Christmas")
-ALL = (THANKSGIVING, FRIDAY, EVE, CHRISTMAS)
+OF_NYSE = (THANKSGIVING, FRIDAY, EVE, CHRISTMAS)
+OF_NASDAQ = tuple((day, "NASDAQ", *rest) for day, _, *rest in OF_NYSE)
+ALL = (*OF_NYSE, *OF_NASDAQ)
 
 
 def said(*rows, at: datetime = SATURDAY, is_open: bool = False) -> ExchangeStatus:
@@ -69,26 +71,49 @@ def test_who_says_the_same_differs_in_nothing():
     ids=["a holiday more", "an early close less", "a holiday less", "another close", "an early close for a holiday"],
 )
 def test_each_difference_is_a_line(rows, line):
-    assert differences(said(*rows)) == [line]
+    assert differences(said(*rows, *OF_NASDAQ)) == [line]
 
 
 def test_of_days_after_the_last_one_that_it_names_nothing_is_said():
-    assert differences(said(THANKSGIVING, FRIDAY)) == []
+    assert differences(said(*OF_NYSE[:2], *OF_NASDAQ[:2])) == []
 
 
 def test_a_weekend_is_no_holiday_and_other_exchanges_are_left_out():
     saturday, otc = shut(date(2026, 11, 28), ""), shut(date(2026, 12, 1), "", exchange="OTC")
 
-    assert differences(said(THANKSGIVING, FRIDAY, saturday, otc)) == []
+    assert differences(said(*ALL, saturday, otc)) == []
 
 
 def test_each_exchange_is_held_against_the_calendar_by_itself():
     other = shut(date(2026, 12, 25), "Christmas", exchange="NASDAQ")
 
-    (first, *_) = found = differences(said(*ALL, other))
+    (first, *_) = found = differences(said(*OF_NYSE, other))
 
     assert first.startswith("2026-11-26 NASDAQ: the vendor names a later day and not this one")
     assert len(found) == 3
+
+
+def test_they_agree_no_further_than_each_exchange_is_told():
+    told = said(*OF_NYSE, *OF_NASDAQ[:2])
+
+    assert differences(told) == []
+    assert compared_through(told) == date(2026, 11, 27)
+
+
+def test_an_exchange_without_a_day_was_not_compared():
+    told = said(*OF_NYSE)
+
+    assert differences(told) == ["the vendor names no holiday of NASDAQ to come: it was not compared"]
+    assert compared_through(told) is None
+
+
+def test_two_words_on_one_day_are_named():
+    told = said(*ALL, early(date(2026, 11, 26)), THANKSGIVING)
+
+    assert differences(told) == [
+        "2026-11-26 NYSE: the vendor names it twice: closed (Thanksgiving), and from 14:30Z to 18:00Z",
+        "2026-11-26 NYSE: the vendor says from 14:30Z to 18:00Z, Orion's calendar has no session",
+    ]
 
 
 def test_a_vendor_that_names_nothing_was_not_compared():
