@@ -16,7 +16,7 @@ from orion_assets.ingest.fetching import Bars, Basis, Fetch, Wanted, fetched, pr
 from orion_assets.quality.crosscheck import Allowed, differences
 from orion_assets.quality.verdicts import judge_crosscheck
 from orion_assets.schemas import RAW_DAILY_BARS
-from orion_assets.settings import Settings
+from orion_assets.settings import SYNTHETIC, Settings
 from orion_assets.store.protocols import FeatureReader
 
 # Of so many the lines under the table tell
@@ -34,7 +34,9 @@ class Checked:
         work: What was asked of it.
         tickers: Those of which both sides have bars, sorted.
         untold: Those of which the source has none, sorted.
-        sessions: Of which bars were compared, sorted.
+        compared: `ticker`, `session` and `is_bar`: what was asked for of `tickers` and told readably; `is_bar` is false
+            where neither side has a bar.
+        unreadable: Rows of the source that were left out: `ticker`, `session`, `problem`.
         bars: How many both sides have.
         columns: Those compared.
         found: As `differences` gives it.
@@ -44,10 +46,21 @@ class Checked:
     work: Fetch
     tickers: Sequence[str]
     untold: Sequence[str]
-    sessions: Sequence[date]
+    compared: pl.DataFrame
+    unreadable: pl.DataFrame
     bars: int
     columns: Sequence[str]
     found: pl.DataFrame
+
+
+def refuse_synthetic(call: Call, source: str) -> None:
+    """Refuse to compare where either side is invented: each difference would be true, and say nothing."""
+    if SYNTHETIC in {source, call.settings.source, *call.state().sources()}:
+        refuse(
+            "quality crosscheck: nothing of the synthetic market is real, so it is held against nobody: not these bars"
+            f" against {source}; set ORION_SOURCE, ORION_LAKE_URL and ORION_STATE_URL to where real ones are, and name"
+            " a --source of real ones"
+        )
 
 
 def checked(
@@ -70,17 +83,18 @@ def checked(
         told = fetched(work, source)
     tell_unreadable(told)
     other = told.rows.select(_BAR)
-    mine, theirs = (
-        rows.filter(pl.col("ticker").is_in(each["ticker"].unique().to_list()))
-        for rows, each in ((_asked(own, work, told), other), (other, own))
-    )
+    asked = _asked(names, work, told)
+    mine, theirs = (rows.join(asked, on=_KEY, how="semi") for rows in (own, other))
+    both_have = mine.join(theirs, on="ticker", how="semi")["ticker"].unique().sort().to_list()
+    mine, theirs = (rows.filter(pl.col("ticker").is_in(both_have)) for rows in (mine, theirs))
     found = differences(mine, traded, theirs, allowed, _venue(settings))
     both = mine.join(theirs, on=_KEY, suffix="_other")
-    compared = theirs["ticker"].unique().sort().to_list()
     columns = [name for name in _BAR[2:] if both[f"{name}_other"].count()]
-    sessions = pl.concat([mine["session"], theirs["session"]]).unique().sort().to_list()
-    untold = sorted(set(names).difference(compared))
-    return Checked(source.name, work, compared, untold, sessions, both.height, columns, found)
+    bars = pl.concat([mine.select(_KEY), theirs.select(_KEY)]).unique().with_columns(is_bar=pl.lit(value=True))
+    pairs = asked.filter(pl.col("ticker").is_in(both_have)).join(bars, on=_KEY, how="left")
+    compared = pairs.with_columns(pl.col("is_bar").fill_null(value=False))
+    untold = sorted(set(names).difference(both_have))
+    return Checked(source.name, work, both_have, untold, compared, told.unreadable, both.height, columns, found)
 
 
 def _held(
@@ -90,12 +104,12 @@ def _held(
     return store.bars(tickers or None, start=span[0], end=span[1], adjusted=basis, as_of=now).select(_BAR)
 
 
-def _asked(own: pl.DataFrame, work: Fetch, told: Bars) -> pl.DataFrame:
-    """Leave out of what is held the bars that the source could not be asked for, or told wrongly: no absence there."""
+def _asked(tickers: Sequence[str], work: Fetch, told: Bars) -> pl.DataFrame:
+    """Give the tickers and sessions that the source was asked for and told readably: of no other is silence absence."""
+    closed = work.sessions.select("session")
+    asked = pl.DataFrame({"ticker": list(tickers)}, {"ticker": pl.String()}).join(closed, how="cross")
     unasked = work.work.unanswerable.select(_KEY) if work.work else told.unreadable.select(_KEY).clear()
-    is_closed = pl.col("session").is_in(work.sessions["session"].to_list())
-    asked = own.filter(is_closed).join(unasked, on=_KEY, how="anti")
-    return asked.join(told.unreadable.select(_KEY), on=_KEY, how="anti")
+    return asked.join(pl.concat([unasked, told.unreadable.select(_KEY)]), on=_KEY, how="anti")
 
 
 def _venue(settings: Settings) -> str:
@@ -106,7 +120,7 @@ def _venue(settings: Settings) -> str:
 
 def remember(call: Call, done: Checked) -> None:
     """Keep what was found for the quality report; what was not compared this time keeps what was said of it last."""
-    judge_crosscheck(call.state(), done.found, (done.tickers, done.sessions), context.now())
+    judge_crosscheck(call.state(), done.found, done.compared, done.source, context.now())
 
 
 def show(done: Checked, span: tuple[date, date], *, as_json: bool) -> None:
@@ -145,5 +159,6 @@ def _as_json(done: Checked, span: tuple[date, date]) -> dict[str, Any]:
         "tickers_not_compared": done.untold,
         "bars": done.bars,
         "columns": done.columns,
+        "unreadable": done.unreadable.to_dicts(),
         "differences": done.found.to_dicts(),
     }

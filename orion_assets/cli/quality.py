@@ -109,6 +109,7 @@ def cross_check(
     call: Call = ctx.obj
     if source == call.settings.source:
         refuse(f"--source {source}: that is ORION_SOURCE, of which the bars are; name another one to compare with")
+    crosscheck.refuse_synthetic(call, source)
     span = _span(call, context.day("--from", start), context.day("--to", end))
     second = call.asking(source).changed(datasets=("daily", "actions"))
     done = crosscheck.checked(second, tickers, span, Allowed(price_tolerance, volume_tolerance), max_calls)

@@ -1,6 +1,5 @@
 """Checks that a run, or a command, alone can judge, for a report: as they last judged, from the state database."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Final
@@ -45,35 +44,45 @@ OF_RUNS: Final = (
     ),
 )
 _AS_TEXT: Final = {**FOUND, "session": pl.String()}
+_BAR: Final = ("ticker", "session")
 TEXTS: Final = {each.check: each.description for each in OF_RUNS}
 
 
 def as_judged(state: State, span: tuple[date, date]) -> list[Checked]:
     """Give the checks that runs judged, with what they last accused in the sessions [start, end)."""
     return [
-        replace(each, accused=_accused(state, each, span), is_idle=not _is_judged(state, each, span))
+        replace(
+            each,
+            description=_described(state, each, span),
+            accused=_accused(state, each, span),
+            is_idle=not _is_judged(state, each, span),
+        )
         for each in OF_RUNS
     ]
 
 
-def judge_crosscheck(
-    state: State, found: pl.DataFrame, compared: tuple[Sequence[str], Sequence[date]], at: datetime
-) -> None:
-    """Keep what a second source said otherwise; of tickers that were not compared, what was said last stays.
+def judge_crosscheck(state: State, found: pl.DataFrame, compared: pl.DataFrame, source: str, at: datetime) -> None:
+    """Keep what a second source said otherwise; of bars that were not compared, what was said last stays.
 
     Args:
         state: The state database.
-        found: `crosscheck.FOUND` rows.
-        compared: Tickers and sessions that were compared.
+        found: `crosscheck.FOUND` rows. One row a bar is kept, with its first difference; `column` and `likely_cause`
+            name all of them.
+        compared: `ticker`, `session`, and `is_bar`: false where neither side has one.
+        source: Whom they were held against.
         at: When.
     """
-    tickers, sessions = compared
     check = (CLEAN_DAILY_BARS.name, CROSSCHECK)
+    sessions = compared["session"].unique().sort().to_list()
     days = {str(each) for each in sessions}
     rows = [row for day, told in state.verdicts.accused(check).items() if day in days for row in told]
-    before = pl.DataFrame([row for row in rows if row["ticker"] not in tickers], schema=_AS_TEXT, orient="row")
-    dated = before.with_columns(pl.col("session").str.to_date())
-    state.verdicts.judge(check, pl.concat([found, dated.select(found.columns)]), sessions, at)
+    before = pl.DataFrame(rows, schema=_AS_TEXT, orient="row").with_columns(pl.col("session").str.to_date())
+    stays = before.join(compared.select(_BAR), on=_BAR, how="anti")
+    told = pl.concat([found, stays.select(found.columns)]).group_by(_BAR, maintain_order=True)
+    named = [pl.col(name).unique(maintain_order=True).str.join(", ") for name in ("column", "likely_cause")]
+    bars = told.agg(*named, pl.exclude(*_BAR, "column", "likely_cause").first())
+    state.verdicts.judge(check, bars.select(found.columns), sessions, at, most=None)
+    state.comparisons.record(compared, source)
 
 
 def refused(state: State, before: date) -> list[date]:
@@ -83,7 +92,20 @@ def refused(state: State, before: date) -> list[date]:
     return sorted(day for day in accused.intersection(waiting) if day < before)
 
 
+def _described(state: State, check: Checked, span: tuple[date, date]) -> str:
+    """Add to what a check is how far it reached, where whoever calls for it decides that."""
+    if check.check != CROSSCHECK:
+        return check.description
+    reached = [
+        f"{bars} bar{'s' * (bars != 1)} of {tickers} ticker{'s' * (tickers != 1)}, {source}, {first} to {last}"
+        for source, bars, tickers, first, last in state.comparisons.between(*span).iter_rows()
+    ]
+    return ": ".join([check.description, "; ".join(reached)] if reached else [check.description])
+
+
 def _is_judged(state: State, check: Checked, span: tuple[date, date]) -> bool:
+    if check.check == CROSSCHECK:
+        return not state.comparisons.between(*span).is_empty()
     told = state.verdicts.subjects((check.asset, check.check))
     if check.check == PARITY:
         # The files of a ticker are judged whole, as far as they reached then

@@ -22,7 +22,7 @@ from orion_assets.errors import (
     AnswerDistrusted,
     KeyRefused,
     NotEntitled,
-    RequestRejected,
+    NotFound,
     SourceUnavailable,
 )
 from orion_assets.schemas import RAW_DAILY_BARS
@@ -184,7 +184,7 @@ def judge(response: Response) -> None:
         KeyRefused: The key is unknown.
         NotEntitled: Only those who pay may ask for it.
         SourceUnavailable: The calls of the day are spent.
-        RequestRejected: The call is wrong: an unknown ticker, as a rule.
+        NotFound: It calls the call an error, as it does for a ticker that it does not know.
         Passing: It is no JSON.
     """
     if response.status != 200:
@@ -200,7 +200,7 @@ def judge(response: Response) -> None:
     if "premium" in said and "rate limit" not in said and "requests per day" not in said:
         raise NotEntitled(f"{told}. Get the plan that includes it, or set ORION_SOURCE to another")
     if "Error Message" in envelope:
-        raise RequestRejected(f"{told}. Asking again is in vain: check how Alpha Vantage spells the ticker")
+        raise NotFound(f"{told}. It has none of it: check how Alpha Vantage spells the ticker")
     if said:
         raise SourceUnavailable(f"{told}. The next run asks again", retry_after_s=RATE.window_s / RATE.calls)
     raise Passing(f"HTTP 200 without {_SERIES!r}")

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from orion_assets.markets import EQUITIES, Market, market_of
 from orion_assets.store import tallies
+from orion_assets.store.comparisons import ComparisonLog
 from orion_assets.store.database import Database, micros
 from orion_assets.store.last_word import said_last
 from orion_assets.store.objects import ObjectLog
@@ -65,6 +66,7 @@ class State:
         self.objects: Final = ObjectLog(self._database)
         self.reference: Final = ReferenceLog(self._database)
         self.verdicts: Final = VerdictLog(self._database)
+        self.comparisons: Final = ComparisonLog(self._database)
 
     def record(self, cells: pl.DataFrame) -> None:
         """Say what came of cells; the last word on a cell wins, but none of before an answer takes that answer back.

@@ -121,4 +121,13 @@ VERDICTS: Final = sa.Table(
     sa.Column("accused", sa.Text, nullable=False),
     sa.Column("ts_judged", sa.BigInteger, nullable=False),
 )
+# Daily bars that were last held against those of a second source, and whose; forgotten, nothing counts as compared
+COMPARISONS: Final = sa.Table(
+    "comparisons",
+    METADATA,
+    sa.Column("ticker", sa.Text, primary_key=True),
+    sa.Column("session", sa.Date, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("is_bar", sa.Boolean, nullable=False),
+)
 SCHEMA_VERSION: Final = sa.Table("schema_version", METADATA, sa.Column("version", sa.Integer, primary_key=True))

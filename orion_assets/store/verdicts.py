@@ -16,7 +16,7 @@ from orion_assets.store.state_tables import VERDICTS
 
 # An asset, and a check of it
 Check = tuple[str, str]
-# Of each subject so many rows are kept; more tell no more
+# Of each subject so many rows are kept by most checks; more tell no more
 KEPT_ROWS: Final = 20
 _C: Final = VERDICTS.c
 
@@ -36,20 +36,22 @@ class VerdictLog:
         ts_judged: datetime,
         *,
         by: Literal["session", "ticker"] = "session",
+        most: int | None = KEPT_ROWS,
     ) -> None:
         """Say what a check came to; its former verdict on each subject is replaced.
 
         Args:
             check: The asset and the check.
-            accused: Rows that it accuses; the first of each subject are kept.
+            accused: Rows that it accuses; the first `most` of each subject are kept.
             subjects: What was judged; who has no row has passed.
             ts_judged: When, UTC.
             by: What the subjects are, and in which column of the rows they stand.
+            most: None where all are kept, since what a later verdict leaves standing is made of them.
         """
         kept: dict[str, list[dict[str, Any]]] = {str(each): [] for each in subjects}
         for row in json.loads(accused.write_json()):
             of = kept.get(row[by], [])
-            if len(of) < KEPT_ROWS:
+            if most is None or len(of) < most:
                 of.append(row)
         named = {"asset": check[0], "check": check[1], "ts_judged": micros(ts_judged)}
         rows = [{**named, "subject": each, "accused": json.dumps(kept[each])} for each in sorted(kept)]

@@ -4,7 +4,7 @@ import json
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import UTC, datetime, time, timedelta
 from hashlib import sha256
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,9 +18,11 @@ from orion_assets.quality.crosscheck import Allowed
 from orion_assets.settings import load
 from orion_assets.sources.transport import Response
 from orion_assets.sources.yahoo.source import YahooSource
+from orion_assets.store.state import LEDGER_SCHEMA, State
 from orion_assets_tests.own_market import BAD_ROW, END, FOLLOWED, SPLIT, START, OwnMarket
 from orion_assets_tests.scripted_server import answer, scripted
 
+DAY = timedelta(days=1)
 KEYS = {"ALPACA_API_KEY": "PK1", "ALPACA_SECRET_KEY": "sk-not-to-be-seen", "ORION_CALLS_PER_MINUTE": "5"}
 PRICES = ("open", "high", "low", "close")
 
@@ -101,6 +103,58 @@ def test_what_differs_exits_1_and_is_named_in_json_and_in_the_report(held, truth
     # Whoever was not asked about again is still accused; who was, and agrees, is not
     assert accused(report) == accused(kept) == 1
     assert (again.code, mended.code, accused(sound)) == (0, 0, 0)
+
+
+def test_a_bar_that_the_source_tells_wrongly_clears_nothing_that_was_said_of_it(held, truth):
+    days = truth["session"].unique().sort().to_list()
+    is_it = (pl.col("ticker") == "ACME") & (pl.col("session") == days[3])
+    bent = truth.with_columns(close=pl.when(is_it).then(pl.col("close") + 0.01).otherwise("close"))
+    unreadable = truth.with_columns(close=pl.when(is_it).then(pl.lit(1e15)).otherwise("close"))
+
+    checked(held, bent)
+    said, _ = checked(held, unreadable, "--json")
+    report = json.loads(held.orion("quality", "report", "--json").out)
+    checked(held, truth)
+
+    told = json.loads(said.out)
+    assert (said.code, told["differences"], told["bars"]) == (0, [], truth.height - 1)
+    assert [(row["ticker"], row["session"]) for row in told["unreadable"]] == [("ACME", str(days[3]))]
+    assert accused(report) == 1
+
+
+def test_the_report_says_what_it_was_held_against(held, truth):
+    first = truth["session"].min()
+
+    checked(held, truth.filter(pl.col("session") == first), "BOLT", "--from", str(first), "--to", str(first + DAY))
+    report = json.loads(held.orion("quality", "report", "--from", first, "--to", str(first + DAY), "--json").out)
+
+    (check,) = [each for each in report["checks"] if each["check"] == "crosscheck"]
+    assert f", alpaca, {first} to {first}" in check["description"]
+
+
+@pytest.mark.parametrize(
+    ("named", "by_settings"),
+    [("synthetic", {}), ("alpaca", {"ORION_SOURCE": "synthetic", "ORION_FILES_MAPPING": "", "ORION_TICKERS": "AURA"})],
+)
+def test_the_synthetic_market_is_held_against_nobody(held, truth, named, by_settings):
+    with alpaca(truth) as (server, settings):
+        said = held.orion("quality", "crosscheck", "--source", named, **(settings | by_settings))
+
+    assert (said.code, said.out, server.requests) == (2, "", 0)
+    assert "nothing of the synthetic market is real" in said.err
+    assert "ORION_SOURCE" in said.err
+
+
+def test_bars_of_the_synthetic_market_are_held_against_nobody_by_another_source_either(market, truth):
+    at = datetime(2014, 7, 22, tzinfo=UTC)
+    cell = {"dataset": "raw_daily_bars", "ticker": "ACME", "session": START, "state": "data", "rows": 1}
+    told = {"source": "synthetic", "attempts": 1, "ts_known": at, "ts_updated": at}
+    State(market.settings().state_url).record(pl.DataFrame([cell | told], schema=LEDGER_SCHEMA))
+    with alpaca(truth) as (server, settings):
+        said = market.orion("quality", "crosscheck", "--source", "alpaca", **settings)
+
+    assert (said.code, server.requests) == (2, 0)
+    assert "nothing of the synthetic market is real" in said.err
 
 
 def accused(report) -> int:

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 from orion_assets import calendars
 from orion_assets.ingest.fetching import Wanted, fetched, prepared
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_SPLITS
-from orion_assets.sources import filing
+from orion_assets.sources import alphavantage, filing
 from orion_assets.sources.alpaca.routes import FREE
 from orion_assets.sources.alpaca.source import AlpacaSource
 from orion_assets.sources.alpaca.words import judge
@@ -281,6 +281,28 @@ def test_a_ticker_that_the_vendor_does_not_know_takes_nothing_from_the_others(ca
 
     assert bars.rows["ticker"].to_list() == ["MSFT"]
     assert "yahoo: Not Found: gone" in caplog.text
+
+
+def test_a_ticker_that_alpha_vantage_calls_an_error_takes_nothing_from_the_others(caplog):
+    bar = {"1. open": "300.50", "2. high": "302.25", "3. low": "299.00", "4. close": "301.75", "5. volume": "3500000"}
+    known = {"Meta Data": {"2. Symbol": "IBM"}, "Time Series (Daily)": {"2025-11-25": bar}}
+    unknown = {"Error Message": "Invalid API call. Please retry or visit the documentation"}
+    asked = wanted("GONE", "IBM", start=date(2025, 11, 24), end=date(2025, 11, 26))
+
+    with scripted() as server:
+
+        def reply(connection):
+            is_known = "symbol=IBM" in server.heads[-1]
+            answer(json.dumps(known if is_known else unknown).encode())(connection)
+
+        server.say(reply)
+        with transport_to(server.url, "alphavantage", alphavantage.judge, {"X-RapidAPI-Key": KEY}) as transport:
+            source = alphavantage.AlphaVantageSource(transport)
+            bars = fetched(prepared(asked, source, datetime(2025, 11, 27, tzinfo=UTC)), source)
+
+    assert bars.rows.select("ticker", "session", "close").rows() == [("IBM", date(2025, 11, 25), 301.75)]
+    assert server.requests == 2
+    assert "check how Alpha Vantage spells the ticker" in caplog.text
 
 
 def test_what_it_costs_to_ask_a_ticker_at_a_time_is_said():

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from orion_assets import calendars
-from orion_assets.errors import AnswerDistrusted, KeyRefused, NotEntitled, RequestRejected, SourceUnavailable
+from orion_assets.errors import AnswerDistrusted, KeyRefused, NotEntitled, NotFound, SourceUnavailable
 from orion_assets.sources.alphavantage import AlphaVantageSource, judge, open_alphavantage, parse
 from orion_assets.sources.protocols import Ask
 from orion_assets_tests.far_sides import CLOCK, KEY, limited, transport_to
@@ -44,7 +44,7 @@ def source(server):
         ({"Information": f"{RATE_LIMIT} Subscribe to any of the premium plans"}, SourceUnavailable),
         ({"Note": "Our standard API call frequency is 5 calls per minute and 500 calls per day."}, SourceUnavailable),
         ({"Information": "outputsize=full is a premium feature for this endpoint."}, NotEntitled),
-        ({"Error Message": "Invalid API call. Please retry or visit the documentation"}, RequestRejected),
+        ({"Error Message": "Invalid API call. Please retry or visit the documentation"}, NotFound),
         ({"Error Message": "the parameter apikey is invalid or missing."}, KeyRefused),
     ],
 )
