@@ -6,7 +6,7 @@ way the vendor counted it, nobody outside can tell. Where the log is kept, store
 
 import hashlib
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -161,14 +161,20 @@ class Limiter:
 
     @contextmanager
     def whole(self) -> Generator[None]:
-        """Hold every slot there is: the last window was quiet, and nobody else calls while the block runs.
+        """Hold the whole budget: nobody else calls while the block runs, in the window before it, or in that after it.
 
-        The block must end within a lease and a window.
+        Its calls take no slot, and it must end within a lease and a window: whoever dies in it keeps nobody out longer.
+        Two at one time do not keep each other out. To begin takes a lease and a window, since calls may be under way.
         """
-        with ExitStack() as held:
-            for _ in range(self._rate.calls):
-                held.enter_context(self.slot())
+        quiet_s = self._lease_s + self._rate.hold_s
+        # Beyond the pause, so that nobody calls between its end and the next closure
+        self._log.close(self._budget, min(quiet_s + self._rate.hold_s, LONGEST_CLOSE_S))
+        self._pause(quiet_s)
+        self._log.close(self._budget, min(quiet_s, LONGEST_CLOSE_S))
+        try:
             yield
+        finally:
+            self._log.close(self._budget, self._rate.hold_s)
 
     def refused(self, seconds: float | None, times: int = 0) -> None:
         """Stop everybody who shares the budget: the vendor said that it is spent.

@@ -1,16 +1,37 @@
 """Fault 24 of lists that do not count what they hold: a page in the middle is left out, and none is lost by it."""
 
+from functools import cached_property
+
+import polars as pl
 import pytest
 
 from orion_assets.ingest.runner import Landed
-from orion_assets.schemas import RAW_DIVIDENDS, RAW_NEWS, RAW_SPLITS
+from orion_assets.schemas import RAW_DIVIDENDS, RAW_NEWS
 from orion_assets.sources.synthetic.vendor.terms import Plan, Terms
 from orion_assets.sources.synthetic.vendor.truth import Truth, large_market
-from orion_assets_tests.faults.world import LAST, TABLES, assert_one_line
+from orion_assets_tests.faults.world import LAST, TABLES, assert_one_line, assert_whole
 
-ROUTES = {RAW_NEWS.name: "news", RAW_SPLITS.name: "splits", RAW_DIVIDENDS.name: "dividends"}
-PAGES = {RAW_NEWS.name: 6, RAW_SPLITS.name: 4, RAW_DIVIDENDS.name: 80}
-SPANS = {RAW_NEWS.name: 2, RAW_SPLITS.name: 40, RAW_DIVIDENDS.name: 80}
+ROUTES = {RAW_NEWS.name: "news", RAW_DIVIDENDS.name: "dividends"}
+PAGES = {RAW_NEWS.name: 6, RAW_DIVIDENDS.name: 40}
+SPANS = {RAW_NEWS.name: 2, RAW_DIVIDENDS.name: 5}
+
+
+class Dated(Truth):
+    """A market whose dividends are so many on each of its last sessions; the others are not told."""
+
+    def __init__(self, *counts):
+        super().__init__(large_market(500, 80, LAST))
+        self.counts = counts
+
+    @cached_property
+    def dividends(self):
+        days = self.sessions["session"].tail(len(self.counts)).to_list()
+        rows = super().dividends.filter(pl.len().over("ex_date") > 100)
+        told, first = [], 0
+        for day, count in zip(days, self.counts, strict=True):
+            told.append(rows.slice(first, count).with_columns(ex_date=pl.lit(day)))
+            first += count
+        return pl.concat(told)
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +43,13 @@ def busy():
 def paged(worlds, busy):
     def start(dataset):
         terms = Terms(Plan(), page=PAGES[dataset])
-        return worlds(TABLES[dataset], truth=busy, sessions=SPANS[dataset], terms=terms)
+        truth = Dated(36, 4, 32, 4, 10) if dataset == RAW_DIVIDENDS.name else busy
+        return worlds(TABLES[dataset], truth=truth, sessions=SPANS[dataset], terms=terms)
 
     return start
 
 
-@pytest.mark.parametrize("dataset", [RAW_NEWS.name, RAW_SPLITS.name])
+@pytest.mark.parametrize("dataset", ROUTES)
 def test_cursors_that_leave_a_page_out_lose_none(paged, whole, dataset):
     healthy = paged(dataset)
     healthy.run()
@@ -43,7 +65,7 @@ def test_cursors_that_leave_a_page_out_lose_none(paged, whole, dataset):
 
 
 @pytest.mark.parametrize("nth", [2, 3])
-@pytest.mark.parametrize("dataset", [RAW_NEWS.name, RAW_SPLITS.name])
+@pytest.mark.parametrize("dataset", ROUTES)
 def test_a_page_that_does_not_join_the_one_before_it_is_asked_for_again(paged, whole, dataset, nth):
     healthy = paged(dataset)
     healthy.run()
@@ -57,7 +79,7 @@ def test_a_page_that_does_not_join_the_one_before_it_is_asked_for_again(paged, w
     whole(made)
 
 
-@pytest.mark.parametrize("dataset", [RAW_NEWS.name, RAW_SPLITS.name])
+@pytest.mark.parametrize("dataset", ROUTES)
 def test_pages_that_never_join_are_not_landed_and_heal(paged, whole, dataset):
     made = paged(dataset)
     made.vendor.faults.add("late_start", ROUTES[dataset], since=2, rows=3)
@@ -69,3 +91,57 @@ def test_pages_that_never_join_are_not_landed_and_heal(paged, whole, dataset):
     assert_one_line([each for each in made.details() if "Between the pages" in each])
     made.heal()
     whole(made)
+
+
+@pytest.fixture
+def dated(worlds):
+    def start(*counts, page):
+        return worlds(RAW_DIVIDENDS, truth=Dated(*counts), sessions=len(counts), terms=Terms(Plan(), page=page))
+
+    return start
+
+
+@pytest.mark.parametrize(("nth", "calls"), [([1], 2), ([1, 2], 3)])
+def test_a_full_page_that_names_an_empty_next_one_ends_the_list(dated, nth, calls):
+    made = dated(9, 9, 2, page=20)
+    made.vendor.faults.add("next_url", "dividends", kind="empty", nth=nth)
+
+    made.run()
+
+    assert made.vendor.faults.hits == {"next_url": len(nth)}
+    assert made.calls() == calls
+    assert_whole(made)
+
+
+@pytest.mark.parametrize("counts", [(50,), (25, 33)])
+def test_a_full_page_that_names_no_next_one_is_not_believed_to_be_the_last(dated, counts):
+    made = dated(*counts, page=20)
+    made.vendor.faults.add("next_url", "dividends", kind="lost", nth=[2])
+
+    made.run()
+
+    assert made.vendor.faults.hits == {"next_url": 1}
+    assert_whole(made)
+
+
+def test_full_pages_of_one_date_that_never_name_the_next_one_are_not_landed_and_heal(dated):
+    made = dated(50, page=20)
+    made.vendor.faults.add("next_url", "dividends", kind="lost", since=2)
+
+    made.run()
+
+    assert set(made.states()) == {"quarantined"}
+    assert made.rows().is_empty()
+    assert_one_line([each for each in made.details() if "a full page of 20, names no next one" in each])
+    made.heal()
+    assert_whole(made)
+
+
+@pytest.mark.parametrize(("counts", "calls"), [((8, 8, 8, 8, 6), 2), ((50,), 3), ((19, 1, 18), 2)])
+def test_dates_of_which_a_page_holds_many_cost_no_call_more_than_the_vendors_cursor(dated, counts, calls):
+    made = dated(*counts, page=20)
+
+    made.run()
+
+    assert made.calls() == calls
+    assert_whole(made)

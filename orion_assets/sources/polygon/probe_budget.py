@@ -2,7 +2,7 @@
 
 A call at first and the rest half a window later: where the window slides, a window after the first one call is free
 again; where it is fixed, it began anew and all are. No more than two calls are beyond the budget, and they are made
-while every slot of it is held, so that nobody else who shares the key is refused for them.
+while all of it is held, so that nobody else who shares the key is refused for them.
 """
 
 from collections.abc import Callable
@@ -42,8 +42,11 @@ class BudgetProbe:
 
     @property
     def seconds(self) -> float:
-        """Give the seconds that pass until others may call again, beside those of its calls."""
-        return 2 * self.rate.hold_s
+        """Give the seconds that pass until others may call again, beside those of its calls.
+
+        Windows: three at most until calls under way have ended and one more has passed, one of its own, one after it.
+        """
+        return 5 * self.rate.hold_s
 
     def retry_after(self) -> str:
         """Say whether a 429 tells how long to wait."""

@@ -280,7 +280,7 @@ class PolygonSource:
         *,
         by: str = "",
     ) -> Answer:
-        """Read a list in pages; where it is sorted `by` a date, each page has to join the one before it."""
+        """Read a list in pages; where it is sorted `by` a date, they have to join as seams.py has it."""
         sizes = Sizes(REFERENCE_PER_PAGE)
 
         def read(response: Response) -> _Page:
@@ -290,8 +290,8 @@ class PolygonSource:
             is_full = sizes.is_full(len(found), goes_on=onward is not None)
             if not by or (onward is None and not is_full):
                 return page, onward
-            seam = seam_after(request, found, page.select("_row", TABLES[ask.dataset].key[0]), by)
-            return page, onward if seam is None else replace(seam, is_promised=onward is not None)
+            keys = page.select("_row", TABLES[ask.dataset].key[0])
+            return page, seam_after(request, found, keys, by, goes_on=onward is not None) or onward
 
         return self._answer(ask, request, read, (), delay)
 
@@ -313,7 +313,7 @@ class PolygonSource:
 
         def taken(response: Response) -> str | Seam | None:
             page, following = read(response)
-            if joint is None or not joint.is_end(page[table.key[0]], goes_on=following is not None):
+            if joint is None or not joint.is_end(page[table.key[0]]):
                 _refuse_idle(page, following, found, table.key)
             name = response.url.partition("://")[2].partition("/")[2]
             if page.height:

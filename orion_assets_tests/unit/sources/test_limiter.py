@@ -1,5 +1,7 @@
 """Never more calls than allowed in any window of the vendor's clock, whoever asks, dies, restarts or sets the clock."""
 
+import random
+
 import pytest
 import sqlalchemy as sa
 from hypothesis import example, given, settings
@@ -222,6 +224,52 @@ def test_an_answer_that_fails_gives_its_slot_back():
         torn()
 
     assert bucket.calls[1] == ("a", 0, 2_000_000)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_who_holds_the_whole_budget_of_a_busy_key_is_alone_from_a_window_before_to_one_after(seed):
+    clock, rate, chance, asked, under_way = Clock(), Rate(5), random.Random(seed), [], []
+    bucket = MemoryLog(clock)
+
+    def others():
+        for ends, slot in [each for each in under_way if each[0] <= clock.now]:
+            bucket.end("a", slot)
+            under_way.remove((ends, slot))
+            asked.append(clock.now)
+        while chance.random() < 0.8 and not isinstance(got := bucket.take("a", rate, LEASE_S), Wait):
+            under_way.append((clock.now + chance.choice([1, 7, 59]), got))
+
+    def pause(seconds):
+        until = clock.now + seconds
+        while clock.now < until:
+            clock.now = min(clock.now + 1, until)
+            others()
+
+    pause(300)
+    with Limiter(bucket, "a", rate, lease_s=LEASE_S, pause=pause).whole():
+        began = clock.now
+        pause(rate.hold_s)
+        ended = clock.now
+    pause(300)
+
+    assert not [at for at in asked if began - rate.window_s < at < ended + rate.window_s]
+    assert [at for at in asked if at < began]
+    assert [at for at in asked if at > ended]
+
+
+def test_who_dies_with_the_whole_budget_keeps_nobody_out_for_longer_than_a_lease_and_a_window():
+    clock, rate = Clock(), Rate(5)
+    bucket = MemoryLog(clock)
+    limiter = Limiter(bucket, "a", rate, lease_s=LEASE_S, pause=lambda seconds: setattr(clock, "now", seconds))
+
+    # Not left: the process is gone
+    held = limiter.whole()
+    held.__enter__()
+    waits = bucket.take("a", rate, LEASE_S)
+
+    assert waits == Wait(LEASE_S + rate.hold_s)
+    clock.now += waits.seconds
+    assert bucket.take("a", rate, LEASE_S) == 1
 
 
 def test_a_budget_tells_keys_apart_and_tells_no_key():

@@ -127,6 +127,13 @@ def test_a_next_page_leads_nowhere(around, kind):
         assert "next_url" not in healthy[2].json
 
 
+@SEEN.of("next_url")
+def test_a_full_page_names_no_next_one(around):
+    healthy, got = around.pages("next_url", kind="lost", nth=[2])
+
+    assert [page.rows for page in got] == [page.rows for page in healthy[:2]]
+
+
 @SEEN.of("page_missing")
 def test_a_page_is_left_out(around):
     healthy, got = around.pages("page_missing", nth=[1])

@@ -96,11 +96,16 @@ def page_repeated(reply: Reply, hit: Hit) -> Reply:
 
 
 def next_url(reply: Reply, hit: Hit, *, kind: str = "self", host: str = "https://elsewhere.example") -> Reply:
-    """`next_url` leads to the same page (`self`), back (`cycle`), to a `foreign` host or to a `bad` request."""
+    """`next_url` leads to the same page (`self`), back (`cycle`), to a `foreign` host or to a `bad` request.
+
+    Or it is left out (`lost`); or the last page of a list by a date names one too, which is `empty`.
+    """
+    if kind == "lost":
+        return _without_next(reply) if "next_url" in reply.head else reply
     own = VENDOR_HOST + hit.request.target
     following = str(reply.head.get("next_url", own))
     parts = urlsplit(following)
-    if kind == "bad" and "next_url" in reply.head:
+    if kind in {"bad", "empty"} and "next_url" in reply.head:
         return reply
     told = {
         "self": own,
@@ -108,6 +113,8 @@ def next_url(reply: Reply, hit: Hit, *, kind: str = "self", host: str = "https:/
         "foreign": f"{host}{parts.path}?{parts.query}",
         "bad": f"{VENDOR_HOST}{parts.path}?cursor=%21",
     }
+    if kind == "empty":
+        told[kind] = f"{VENDOR_HOST}{urlsplit(own).path}?cursor={_beyond(hit.request)}"
     return replace(reply, head={**reply.head, "next_url": told[kind]})
 
 
@@ -116,8 +123,8 @@ def page_missing(reply: Reply, hit: Hit) -> Reply:
     if "next_url" not in reply.head:
         return reply
     skipped = hit.follow(_target(str(reply.head["next_url"])))
-    kept = {name: value for name, value in reply.head.items() if name != "next_url"}
-    return replace(reply, head=kept | {name: skipped.head[name] for name in ("next_url",) if name in skipped.head})
+    kept = _without_next(reply).head
+    return replace(reply, head={**kept, **{name: skipped.head[name] for name in ("next_url",) if name in skipped.head}})
 
 
 def adjusted_lost(reply: Reply, hit: Hit) -> Reply:
@@ -144,6 +151,16 @@ def empty(reply: Reply, _: Hit) -> Reply:
 def delayed(reply: Reply, _: Hit) -> Reply:
     """The status is DELAYED, which is good data."""
     return replace(reply, head={**reply.head, "status": "DELAYED"}) if "status" in reply.head else reply
+
+
+def _without_next(reply: Reply) -> Reply:
+    return replace(reply, head={name: value for name, value in reply.head.items() if name != "next_url"})
+
+
+def _beyond(request: Request) -> str:
+    """Give a cursor beyond the last date of a list."""
+    asked = with_cursor(request).params
+    return cursor_of({**asked, f"{asked.get('sort', '').partition('.')[0]}.gt": "9999-12-31"})
 
 
 def _counted(reply: Reply, count: int) -> Mapping[str, Any]:
