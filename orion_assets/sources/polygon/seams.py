@@ -98,4 +98,5 @@ class Sizes:
         """Say whether a page holds as much as one can, by what was asked for and by the pages that others followed."""
         if goes_on or self._most:
             self._most = max(self._most, size)
-        return size >= (self._most or self._full)
+        # Pages of one row are all alike, the last one too
+        return size > 1 and size >= (self._most or self._full)
