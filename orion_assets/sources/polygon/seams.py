@@ -72,7 +72,8 @@ def seam_after(request: Request, found: Sequence[Row], keys: pl.DataFrame, name:
     told = [str(row.get(name) or "") for row in found]
     last = max(told, default="")
     rows = [number for number, value in enumerate(told, 1) if value == last]
-    most = max(1, len(told) // _OVERLAP) if goes_on else len(told) - 1
+    # A page of one date alone would be asked for for ever
+    most = min(len(told) - 1, max(1, len(told) // _OVERLAP) if goes_on else len(told))
     if len({len(value) for value in told}) != 1 or not last or len(rows) > most:
         if goes_on:
             return None
