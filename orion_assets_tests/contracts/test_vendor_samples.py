@@ -123,7 +123,8 @@ POLYGON = [
     (f"{_LISTING}.json", asked(TICKERS), 2),
     (f"{SPEC}/v3_reference_tickers.200.json", asked(TICKERS), 1),
     (f"{MOCK}/v3/reference/splits.json", asked(SPLITS), 10),
-    (f"{SPEC}/v3_reference_splits.200.json", asked(SPLITS), 2),
+    # It says that more follows, is asked on from its newest date, and stands as the answer to that as well
+    (f"{SPEC}/v3_reference_splits.200.json", asked(SPLITS), "it repeats what the pages before it told"),
     (f"{SPEC}/stocks_v1_splits.200.json", asked(SPLITS), 1),
     (f"{MOCK}/v3/reference/dividends.json", asked(DIVIDENDS), 10),
     (f"{SPEC}/stocks_v1_dividends.200.json", asked(DIVIDENDS), 1),
@@ -136,6 +137,13 @@ def test_polygons_answers_to_what_is_asked_are_read_or_refused(name, ask, expect
     found = outcome(polygon(as_traded((DATA / "polygon" / name).read_bytes())), ask)
 
     assert found == expected if isinstance(expected, int) else expected in str(found)
+
+
+def test_polygons_sample_of_splits_is_read_where_nothing_follows_it():
+    told = json.loads((DATA / "polygon" / SPEC / "v3_reference_splits.200.json").read_bytes())
+    del told["next_url"]
+
+    assert outcome(polygon(json.dumps(told).encode()), asked(SPLITS)) == 2
 
 
 @pytest.mark.parametrize(("name", "ask"), _ADJUSTED)

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from orion_assets.sources.synthetic.vendor.hit import Fault, Hit, fault_of
+from orion_assets.sources.synthetic.vendor.parameters import with_cursor
 from orion_assets.sources.synthetic.vendor.reply import NEW_YORK, Reply
 from orion_assets.sources.synthetic.vendor.wire import compact
 
@@ -103,16 +104,24 @@ def restated(reply: Reply, _: Hit, *, ticker: str, session: date | str, factor: 
     return _every(reply, other)
 
 
-def duplicate_split(reply: Reply, _: Hit, *, days: int = 7) -> Reply:
+def duplicate_split(reply: Reply, hit: Hit, *, days: int = 7) -> Reply:
     """Every split comes twice, the second time on another date and under another id."""
 
     def again(row: Row) -> Row:
         moved = date.fromisoformat(row["execution_date"]) + timedelta(days=days)
         return row | {"id": f"{row['id']}-again", "execution_date": moved.isoformat()}
 
+    def dated(text: str) -> str:
+        return str(json.loads(text)["execution_date"])
+
     if not reply.rows or "execution_date" not in json.loads(reply.rows[0]):
         return reply
-    return _with_rows(reply, [*reply.rows, *(_changed(text, again) for text in reply.rows)])
+    # Told as any other row of the list: on dates that were asked for, and in the order of the list
+    asked = with_cursor(hit.request).params
+    first, last = asked.get("execution_date.gte", ""), asked.get("execution_date.lte", "9999-12-31")
+    more = [text for text in (_changed(each, again) for each in reply.rows) if first <= dated(text) <= last]
+    told = [*reply.rows, *more]
+    return _with_rows(reply, sorted(told, key=dated) if asked.get("sort") == "execution_date.asc" else told)
 
 
 def cancelled_split(reply: Reply, _: Hit, *, ticker: str) -> Reply:
