@@ -43,7 +43,12 @@ def fake_vendor(
     ] = "open",
     calls_per_minute: Annotated[int | None, typer.Option(min=1, help="Budget of a key; default: the plan's.")] = None,
     mode: Annotated[Literal["sliding", "fixed"], typer.Option(help="Windows of the budget.")] = "sliding",
-    faults: Annotated[Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Fault plan, TOML.")] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", dir_okay=False, help="What goes wrong, and how the vendor behaves where nobody knows: TOML."
+        ),
+    ] = None,
     journal: JournalFile = None,
     at: Now = None,
     flat_files: FlatFilesTo = None,
@@ -51,10 +56,10 @@ def fake_vendor(
 ) -> None:
     """Serve a market that never was over the wire formats of Polygon, until interrupted. Nothing of it is real.
 
-    Faults and their names: docs/reference/fake-vendor.md.
+    Faults, terms and their names: docs/reference/fake-vendor.md.
     """
     # Imported where it runs: other commands start without a server
-    from orion_assets.sources.synthetic.vendor.faults import load_plan  # noqa: PLC0415
+    from orion_assets.sources.synthetic.vendor.plan_file import load_plan  # noqa: PLC0415
     from orion_assets.sources.synthetic.vendor.server import fake_vendor as run  # noqa: PLC0415
     from orion_assets.sources.synthetic.vendor.terms import PLANS, Terms  # noqa: PLC0415
     from orion_assets.sources.synthetic.vendor.truth import large_market  # noqa: PLC0415
@@ -65,10 +70,13 @@ def fake_vendor(
     today = clock.now().astimezone(NEW_YORK).date()
     market = large_market(tickers, sessions, today) if tickers else None
     chosen = PLANS[plan] if calls_per_minute is None else replace(PLANS[plan], calls=calls_per_minute)
-    rules = load_plan(faults) if faults else None
-    terms = Terms(chosen, mode=mode)
+    told = load_plan(faults) if faults else None
+    usual = Terms(chosen, mode=mode)
+    terms = told.on(usual) if told else usual
     try:
-        with run(market, terms=terms, faults=rules, clock=clock, journal=journal, port=port) as vendor:
+        with run(
+            market, terms=terms, faults=told.faults if told else None, clock=clock, journal=journal, port=port
+        ) as vendor:
             _serve(vendor, _files(vendor, flat_files, flat_file_sessions))
     except OSError as e:
         refuse(f"fake-vendor: port {port} cannot be listened on ({e.strerror}); name another with --port", Exit.FAILED)

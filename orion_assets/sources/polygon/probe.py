@@ -18,7 +18,7 @@ from orion_assets.sources.limiter import Pause, Rate
 from orion_assets.sources.polygon import requests
 from orion_assets.sources.polygon.probe_beside import Beside, edited, second_reading
 from orion_assets.sources.polygon.probe_budget import BEYOND, LEAST_WINDOW_S, BudgetProbe
-from orion_assets.sources.polygon.routes import FIRST_SESSION
+from orion_assets.sources.polygon.routes import ACTIONS_PER_PAGE, FIRST_SESSION
 from orion_assets.sources.protocols import Question
 from orion_assets.sources.transport import Passing, Response, Transport
 
@@ -27,7 +27,6 @@ _BEYOND: Final = f"it takes {BEYOND} calls beyond the budget, which are made wit
 _NO_BUDGET: Final = "the plan states no budget by the minute whose end could be met"
 _NOT_LANDED: Final = "it takes a second reading: land articles with orion backfill, and ask again a day later"
 _INDICES: Final = ("I:VIX", "I:SPX", "I:NDX", "I:DJI", "I:RUT")
-_MANY_SPLITS: Final = 5_000
 _LAST_REGULAR_MINUTE: Final = 20 * 60
 _NOTHING: Final = Beside()
 
@@ -126,7 +125,7 @@ class Prober:
         return "no: page 2 is adjusted" if said else "yes: page 2 is as traded"
 
     def _splits(self) -> str:
-        request = requests.Request("/stocks/v1/splits", {"limit": str(_MANY_SPLITS), "sort": "execution_date.asc"})
+        request = requests.Request("/stocks/v1/splits", {"limit": str(ACTIONS_PER_PAGE), "sort": "execution_date.asc"})
         return str(self._told(request, _splits_held))
 
     def _indices(self) -> str:
@@ -185,7 +184,7 @@ def _has_rows(body: Mapping[str, Any]) -> bool:
 def _splits_held(body: Mapping[str, Any]) -> str:
     held = len(body.get("results") or ())
     more = "and a next page" if body.get("next_url") else "and no next page"
-    return f"{held:,} where {_MANY_SPLITS:,} were asked for, {more}"
+    return f"{held:,} where {ACTIONS_PER_PAGE:,} were asked for, {more}"
 
 
 def _hours_of(body: Mapping[str, Any]) -> str:

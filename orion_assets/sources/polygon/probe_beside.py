@@ -11,6 +11,7 @@ from orion_assets.errors import KeyRefused
 from orion_assets.schemas import RAW_DAILY_BARS
 from orion_assets.sources.polygon import requests
 from orion_assets.sources.polygon.files import FlatFiles
+from orion_assets.sources.polygon.routes import REFERENCE_PER_PAGE
 
 # An object is there the next day; of a Friday's before a holiday, four days later
 _LATE: Final = timedelta(days=5)
@@ -73,7 +74,7 @@ class Beside:
             return pl.DataFrame(schema={"ts_ingested": pl.Datetime("us", "UTC")})
         old = self.landed.filter(pl.col("ts_ingested") <= now - _READ_AGAIN_AFTER, ~pl.col("is_deleted"))
         first = old.sort("ts_known").unique("article_id", keep="first")
-        return first.sort("ts_event", "article_id").tail(requests.REFERENCE_PER_PAGE // 2)
+        return first.sort("ts_event", "article_id").tail(REFERENCE_PER_PAGE // 2)
 
 
 def second_reading(before: pl.DataFrame) -> requests.Request:

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from polygon import RESTClient
 
-BARS_PER_PAGE: Final = 50_000
-REFERENCE_PER_PAGE: Final = 1_000
+from orion_assets.sources.polygon.routes import ACTIONS_PER_PAGE, BARS_PER_PAGE, REFERENCE_PER_PAGE
+
 VIX: Final = "I:VIX"
 
 
@@ -130,7 +130,7 @@ def status_upcoming() -> Request:
 
 def _dated(path: str, name: str, start: date, end: date) -> Request:
     bounds = {f"{name}.gte": start.isoformat(), f"{name}.lte": (end - timedelta(days=1)).isoformat()}
-    return Request(path, {**bounds, "limit": str(REFERENCE_PER_PAGE), "sort": f"{name}.asc"})
+    return Request(path, {**bounds, "limit": str(ACTIONS_PER_PAGE), "sort": f"{name}.asc"})
 
 
 def _built(answer: Any) -> Request:  # noqa: ANN401 - the client promises rows, or what its connections gave

@@ -18,6 +18,8 @@ from orion_assets.sources.routes import MARKET_CALL, Budget, Rights, Route
 FIRST_SESSION: Final = date(2003, 9, 10)
 BARS_PER_PAGE: Final = 50_000
 REFERENCE_PER_PAGE: Final = 1_000
+# Of splits and dividends, by public reports of 2026: their documents name no limit
+ACTIONS_PER_PAGE: Final = 5_000
 # Below that, ranges of single tickers take fewer bytes than the whole market's file
 LEAST_TICKERS_FOR_A_FILE: Final = 10
 FILES_BUDGET: Final = Budget("polygon_files", Rate(100, 1.0))
@@ -120,7 +122,13 @@ def _minutes(budget: Budget, minutes: int) -> Route:
 
 def _reference(budget: Budget) -> tuple[Route, ...]:
     """Articles and actions of the whole market by time: windows that hold about a page."""
-    expected = {"news": ("raw_news", 500), "splits": ("raw_splits", 10), "dividends": ("raw_dividends", 200)}
+    # A session's rows, a page's, bytes of a row on the wire and on disk; of the whole market in 2025 and 2026 were told
+    # 68,150 dividends in 24 MB and 1,949 splits in 0.44 MB over 303 sessions
+    expected = {
+        "news": ("raw_news", 500, REFERENCE_PER_PAGE, 1_500.0, 700.0),
+        "splits": ("raw_splits", 7, ACTIONS_PER_PAGE, 230.0, 120.0),
+        "dividends": ("raw_dividends", 230, ACTIONS_PER_PAGE, 350.0, 120.0),
+    }
     return tuple(
         Route(
             name=name,
@@ -128,11 +136,11 @@ def _reference(budget: Budget) -> tuple[Route, ...]:
             scope="market",
             budget=budget,
             rows_per_session=rows,
-            page=REFERENCE_PER_PAGE,
-            bytes_per_row=1_500.0 if name == "news" else 250.0,
-            disk_per_row=700.0 if name == "news" else 120.0,
+            page=page,
+            bytes_per_row=wire,
+            disk_per_row=disk,
         )
-        for name, (dataset, rows) in expected.items()
+        for name, (dataset, rows, page, wire, disk) in expected.items()
     )
 
 

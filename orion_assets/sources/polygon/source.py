@@ -31,7 +31,7 @@ from orion_assets.sources.polygon.files import FILE_ROUTES, FlatFiles
 from orion_assets.sources.polygon.pages import flat_page, listed
 from orion_assets.sources.polygon.probe import Beside, Prober
 from orion_assets.sources.polygon.requests import Request
-from orion_assets.sources.polygon.routes import FIRST_SESSION, REFERENCE_PER_PAGE, polygon_routes
+from orion_assets.sources.polygon.routes import FIRST_SESSION, polygon_routes
 from orion_assets.sources.polygon.seams import Seam, Sizes, seam_after
 from orion_assets.sources.polygon.words import judge, refuse_status
 from orion_assets.sources.protocols import ENDED, EVENTS, Answer, Ask, Document, Question, said_schema, spoken_by
@@ -281,7 +281,7 @@ class PolygonSource:
         by: str = "",
     ) -> Answer:
         """Read a list in pages; where it is sorted `by` a date, they have to join as seams.py has it."""
-        sizes = Sizes(REFERENCE_PER_PAGE)
+        sizes = Sizes(int(request.params["limit"]))
 
         def read(response: Response) -> _Page:
             envelope, found = listed(response.body)

@@ -1,15 +1,17 @@
 """The page on the fake vendor says what there is."""
 
 from dataclasses import fields
+from datetime import timedelta
 from inspect import Parameter
 from pathlib import Path
 
 import pytest
 
-from orion_assets.sources.synthetic.vendor.faults import FAULTS, Rule, load_plan
+from orion_assets.sources.synthetic.vendor.faults import FAULTS, Rule
 from orion_assets.sources.synthetic.vendor.hit import Fault
+from orion_assets.sources.synthetic.vendor.plan_file import load_plan
 from orion_assets.sources.synthetic.vendor.routes import ROUTES
-from orion_assets.sources.synthetic.vendor.terms import PLANS
+from orion_assets.sources.synthetic.vendor.terms import PLANS, Plan, Terms
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "fake-vendor.md").read_text()
 
@@ -30,11 +32,22 @@ def test_a_fault_stands_on_the_page_with_its_parameters(fault):
 def test_routes_plans_and_conditions_stand_on_the_page():
     conditions = [field.name for field in fields(Rule) if field.name not in ("fault", "parameters")]
 
-    assert [name for name in (*ROUTES, *PLANS, *conditions) if f"`{name}" not in PAGE and name != "snapshot"] == []
+    assert [name for name in (*ROUTES, *PLANS, *conditions) if f"`{name}" not in PAGE] == []
 
 
 def test_the_plan_of_the_page_can_be_read(tmp_path):
     text = PAGE.partition("```toml\n")[2].partition("```")[0]
     (tmp_path / "plan.toml").write_text(text)
 
-    assert load_plan(tmp_path / "plan.toml").seed == 7
+    assert load_plan(tmp_path / "plan.toml").faults.seed == 7
+
+
+def test_the_terms_of_the_page_can_be_read(tmp_path):
+    text = PAGE.partition("## Terms")[2].partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "plan.toml").write_text(text)
+
+    told = load_plan(tmp_path / "plan.toml").on(Terms())
+
+    assert (told.end_of_day, told.plan.delay, told.plan.clips) == (timedelta(hours=4), timedelta(minutes=15), True)
+    names = {field.name for each in (Terms, Plan) for field in fields(each)} - {"plan", "name"}
+    assert [name for name in sorted(names) if name not in text] == ["calls", "keys", "mode", "seed"]

@@ -1,12 +1,15 @@
 """When the fake vendor errs: the rules of a fault plan, its seed, and plans that are read from a file."""
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from orion_assets.sources.synthetic.vendor.faults import FAULTS, FaultPlan, Rule, load_plan
+from orion_assets.sources.synthetic.vendor.faults import FAULTS, FaultPlan, Rule
+from orion_assets.sources.synthetic.vendor.plan_file import load_plan
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
-from orion_assets.sources.synthetic.vendor.terms import ManualClock
+from orion_assets.sources.synthetic.vendor.terms import PLANS, ManualClock, Terms
 from orion_assets_tests.raw_http import ask
 from orion_assets_tests.unit.sources.erring import GROUPED, NOW, TICKERS
 
@@ -101,12 +104,35 @@ since = 4
 def test_a_plan_is_read_from_toml(market, tmp_path):
     (tmp_path / "plan.toml").write_text(PLAN)
 
-    with fake_vendor(market, faults=load_plan(tmp_path / "plan.toml")) as vendor:
+    with fake_vendor(market, faults=load_plan(tmp_path / "plan.toml").faults) as vendor:
         got = [ask(vendor.port, "/v1/marketstatus/now") for _ in range(4)]
 
     assert [each.status for each in got] == [200, 429, 200, 200]
     assert got[1].headers["Retry-After"] == "30"
     assert got[3].body.startswith(b"<html>")
+
+
+TERMS = """
+[terms]
+counts_refused = true
+refusal_body = "empty"
+retry_after = "seconds"
+page = 5
+end_of_day = 3600
+[terms.plan]
+clips = true
+excluded = ["events"]
+"""
+
+
+def test_terms_stand_in_place_of_the_usual_ones_and_leave_the_others(tmp_path):
+    (tmp_path / "plan.toml").write_text(TERMS)
+
+    made = load_plan(tmp_path / "plan.toml").on(Terms(PLANS["free"], mode="fixed"))
+
+    plan = replace(PLANS["free"], clips=True, excluded=frozenset({"events"}))
+    told = {"counts_refused": True, "refusal_body": "empty", "retry_after": "seconds", "page": 5}
+    assert made == Terms(plan, mode="fixed", end_of_day=timedelta(hours=1), **told)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +144,13 @@ def test_a_plan_is_read_from_toml(market, tmp_path):
         ("[[fault]]\nnth = [1]", "a rule without a fault"),
         ("[[faults]]\n", "faults means nothing"),
         ("seed = ", "mend the file"),
+        ("[terms]\npaeg = 5", "name in [terms] 'paeg' does not exist; page was meant?"),
+        ("[terms.plan]\nclip = true", "name in [terms.plan] 'clip' does not exist; clips was meant?"),
+        (
+            '[terms]\nretry_after = "later"',
+            "[terms] retry_after = 'later': Input should be 'none', 'seconds' or 'date'",
+        ),
+        ("[terms]\nplan = 5", "[terms.plan] is 5, and is to be a table of names and values"),
     ],
 )
 def test_a_plan_that_means_nothing_is_refused(tmp_path, text, says):

@@ -59,7 +59,7 @@ class Bars:
             datetime.fromtimestamp(ms / 1000, ZoneInfo(asked.zone)).date() for ms in (asked.start, asked.end)
         )
         base, rest = self._page(asked, *self._span(asked.ticker, first, last, request), request.now)
-        base = self._adjusted(base, request, asked=asked.is_adjusted)
+        base = self.adjusted(base, request, asked=asked.is_adjusted)
         rows = base if asked.every.is_base else aggregation.aggregated(base, asked.every, asked.zone)
         rows = rows.reverse() if asked.is_descending else rows
         head = {
@@ -87,8 +87,8 @@ class Bars:
         asked, is_adjusted = day("date", text), flag(request, "adjusted", default=True)
         if market == "stocks":
             _, last = self.rights.span(asked, asked, request.today, request.now)
-            bars = self._day(asked, request.now) if last == asked else self.rights.truth.bars_on(date.min)
-            bars = self._adjusted(bars, request, asked=is_adjusted).with_columns(t=_at(16))
+            bars = self.told_on(asked, request.now) if last == asked else self.rights.truth.bars_on(date.min)
+            bars = self.adjusted(bars, request, asked=is_adjusted).with_columns(t=_at(16))
             if flag(request, "include_otc", default=False):
                 bars = pl.concat([bars, self._others_on("otc", asked, request)], how="diagonal")
         else:
@@ -111,7 +111,7 @@ class Bars:
             self.rights.cover(OTHERS[name].kind)
         at = _at(0, OTHERS[name].zone) if name in OTHERS else _at(16)
         last = self.rights.last_final(request.now)
-        bars = self._adjusted(self._held(name, date.min, last, request.now).tail(1), request, asked=is_adjusted)
+        bars = self.adjusted(self._held(name, date.min, last, request.now).tail(1), request, asked=is_adjusted)
         head = {
             "ticker": name,
             "queryCount": bars.height,
@@ -138,7 +138,7 @@ class Bars:
         times = self.rights.truth.sessions.filter(session=asked)
         before = minutes.filter(pl.col("ts_open") < times["ts_open"][0])
         after = minutes.filter(pl.col("ts_open") >= times["ts_close"][0])
-        bar = self._adjusted(bars, request, asked=is_adjusted).row(0, named=True)
+        bar = self.adjusted(bars, request, asked=is_adjusted).row(0, named=True)
         head = {"status": "OK", "from": text, "symbol": name}
         head |= {member: bar[member] for member in ("open", "high", "low", "close", "volume")}
         head |= {} if after.is_empty() else {"afterHours": after["close"][-1]}
@@ -240,7 +240,8 @@ class Bars:
             return bars
         return pl.concat([bars.filter(pl.col("session") < under_way), self._so_far(ticker, under_way, now)])
 
-    def _day(self, session: date, now: datetime) -> pl.DataFrame:
+    def told_on(self, session: date, now: datetime) -> pl.DataFrame:
+        """Give the daily bars of a session as they are told, those of one under way so far."""
         return (
             self._so_far(None, session, now)
             if session == self.rights.under_way(now)
@@ -258,7 +259,8 @@ class Bars:
         made = aggregation.folded(minutes.filter(pl.col("ts_open") >= opens), "ticker", "session", "number")
         return made.select(self.rights.truth.daily_bars.columns)
 
-    def _adjusted(self, bars: pl.DataFrame, request: Request, *, asked: bool) -> pl.DataFrame:
+    def adjusted(self, bars: pl.DataFrame, request: Request, *, asked: bool = True) -> pl.DataFrame:
+        """Give bars in units of the request's day where that is asked for, else as traded."""
         if not asked or "number" not in bars.columns:
             return bars
         splits = self.rights.truth.splits.filter(pl.col("ex_date") <= request.today, pl.col("ts_known") <= request.now)

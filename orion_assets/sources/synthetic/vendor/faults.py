@@ -1,11 +1,9 @@
-"""Which requests go wrong and how: rules that tests write in Python and users in TOML, seeded and composable."""
+"""Which requests go wrong and how: rules, seeded and composable; users write them in TOML (plan_file.py)."""
 
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from pathlib import Path
 from random import Random
 from threading import Lock
 from typing import Any, Final
@@ -180,27 +178,6 @@ def _stream(request: Request) -> tuple[str, ...]:
     return (route, *parts[:3]) if route == "range" else (route,)
 
 
-def load_plan(file: Path) -> FaultPlan:
-    """Read a plan from TOML: `seed`, and a `[[fault]]` for each rule with `name`, its conditions and its parameters.
-
-    Raises:
-        ValueError: The file is no TOML, or names something that does not exist.
-    """
-    try:
-        told = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as e:
-        raise ValueError(f"fault plan {file}: {e}; mend the file") from e
-    unknown = set(told) - {"seed", "fault"}
-    if unknown:
-        raise ValueError(f"fault plan {file}: {', '.join(sorted(unknown))} means nothing; it holds seed and [[fault]]")
-    rows: Sequence[Mapping[str, Any]] = told.get("fault", [])
-    try:
-        rules = [rule_of({("fault" if name == "name" else name): row[name] for name in row}) for row in rows]
-        return FaultPlan(rules, told.get("seed", 0))
-    except ValueError as e:
-        raise ValueError(f"fault plan {file}: {e}") from e
-
-
 def rule_of(told: Mapping[str, Any]) -> Rule:
     """Make a rule of its conditions and its fault's parameters, told together.
 
@@ -214,14 +191,19 @@ def rule_of(told: Mapping[str, Any]) -> Rule:
 
 
 def _check(rule: Rule) -> None:
-    _known("fault", rule.fault, list(FAULTS))
+    refuse_unknown("fault", rule.fault, list(FAULTS))
     if rule.route != ANY:
-        _known("route", rule.route, list(ROUTES))
+        refuse_unknown("route", rule.route, list(ROUTES))
     for name in rule.parameters:
-        _known(f"parameter of {rule.fault}", name, list(FAULTS[rule.fault].parameters))
+        refuse_unknown(f"parameter of {rule.fault}", name, list(FAULTS[rule.fault].parameters))
 
 
-def _known(what: str, name: str, known: Sequence[str]) -> None:
+def refuse_unknown(what: str, name: str, known: Sequence[str]) -> None:
+    """Refuse a name that does not exist, with the one that may be meant.
+
+    Raises:
+        ValueError: It does not exist.
+    """
     if name in known:
         return
     near = get_close_matches(name, known, 1)

@@ -92,7 +92,7 @@ def _value(row: Row, name: str) -> tuple[bool, Any]:
 
 
 def _mark(row: Row) -> str:
-    return str(row.get("id") or row["ticker"])
+    return str(row["id"] if "id" in row else row["ticker"])
 
 
 def _marker(row: Row) -> str:

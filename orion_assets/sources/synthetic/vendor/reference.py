@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from orion_assets.sources.synthetic.vendor.conditions import trade_conditions
 from orion_assets.sources.synthetic.vendor.listings import KNOWN_UNDERLYINGS, contracts, other_listings
 from orion_assets.sources.synthetic.vendor.pages import Listed, kept, page
 from orion_assets.sources.synthetic.vendor.parameters import day, flag, with_cursor
@@ -24,6 +25,9 @@ _CONTRACTS: Final = Listed(
     ("ticker", "underlying_ticker", "expiration_date", "strike_price"),
     10,
     1000,
+)
+_CONDITIONS: Final = Listed(
+    "/v3/reference/conditions", "id", ("id", "name", "type", "asset_class", "data_types"), 10, 1000
 )
 _OLD_SPLITS: Final = Listed("/v3/reference/splits", "execution_date", ("execution_date", "ticker"), 10, 1000, "desc")
 _NEW_SPLITS: Final = replace(_OLD_SPLITS, path="/stocks/v1/splits", limit=100, most=5000)
@@ -155,6 +159,14 @@ class Reference:
             {"code": code, "description": text, "asset_class": "stocks", "locale": "us"} for code, text in told.items()
         ]
         return Reply({"status": "OK", "request_id": request.request_id, "count": len(rows)}, objects(rows))
+
+    def conditions(self, request: Request) -> Reply:
+        """Answer `/v3/reference/conditions`: those of trades in stocks."""
+        asked = with_cursor(request)
+        rows = kept(asked, trade_conditions(), "id", "asset_class")
+        kind, sip = asked.params.get("data_type", ""), asked.params.get("sip", "")
+        rows = [row for row in rows if kind in ("", *row["data_types"]) and sip in ("", *row["sip_mapping"])]
+        return page(asked, _CONDITIONS, rows)
 
     def exchanges(self, request: Request) -> Reply:
         """Answer `/v3/reference/exchanges`."""

@@ -9,6 +9,7 @@ from orion_assets.sources.synthetic.vendor.bars import Bars
 from orion_assets.sources.synthetic.vendor.reference import Reference
 from orion_assets.sources.synthetic.vendor.reply import Refused, Reply, Request
 from orion_assets.sources.synthetic.vendor.rights import Rights
+from orion_assets.sources.synthetic.vendor.snapshots import Snapshots
 from orion_assets.sources.synthetic.vendor.status import Status
 
 Handler = Callable[..., Reply]
@@ -28,9 +29,11 @@ _PATTERNS: Final = {
     "old_splits": "/v3/reference/splits",
     "old_dividends": "/v3/reference/dividends",
     "exchanges": "/v3/reference/exchanges",
+    "conditions": "/v3/reference/conditions",
     "status_now": "/v1/marketstatus/now",
     "status_upcoming": "/v1/marketstatus/upcoming",
     "snapshot": "/v2/snapshot/locale/us/markets/stocks/tickers",
+    "index_snapshot": "/v3/snapshot/indices",
 }
 ROUTES: Final = tuple(_PATTERNS)
 _COMPILED: Final = {name: re.compile(pattern.replace("{}", "([^/]+)")) for name, pattern in _PATTERNS.items()}
@@ -41,6 +44,7 @@ class Routes:
 
     def __init__(self, rights: Rights) -> None:
         bars, reference, status = Bars(rights), Reference(rights), Status()
+        snapshots = Snapshots(rights, bars)
         self._rights: Final = rights
         self._handlers: Final[dict[str, Handler]] = {
             "range": bars.aggregates,
@@ -58,9 +62,11 @@ class Routes:
             "old_splits": reference.old_splits,
             "old_dividends": reference.old_dividends,
             "exchanges": reference.exchanges,
+            "conditions": reference.conditions,
             "status_now": status.now,
             "status_upcoming": status.upcoming,
-            "snapshot": _unserved,
+            "snapshot": snapshots.stocks,
+            "index_snapshot": snapshots.indices,
         }
 
     def answer(self, request: Request) -> Reply:
@@ -73,10 +79,6 @@ class Routes:
             return self._handlers[name](request, *parts)
         except Refused as e:
             return e.reply(request.request_id)
-
-
-def _unserved(_: Request) -> Reply:
-    raise Refused(404, "The fake vendor does not serve snapshots.", "NOT_FOUND", "message")
 
 
 def route_of(path: str) -> tuple[str, tuple[str, ...]]:

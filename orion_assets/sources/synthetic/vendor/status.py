@@ -31,7 +31,7 @@ class Status:
     def now(self, request: Request) -> Reply:
         """Answer `/v1/marketstatus/now`."""
         local = request.now.astimezone(NEW_YORK)
-        is_open, is_early, is_late = _phases(request.now, local)
+        is_open, is_early, is_late = phases(request.now, local)
         market = "open" if is_open else "extended-hours" if is_early or is_late else "closed"
         venue = market if market != "closed" else "closed"
         head: dict[str, Any] = {
@@ -68,7 +68,7 @@ class Status:
         return Reply(text=compact(sorted(rows, key=lambda row: (row["date"], row["exchange"]))))
 
 
-def _phases(now: datetime, local: datetime) -> tuple[bool, bool, bool]:
+def phases(now: datetime, local: datetime) -> tuple[bool, bool, bool]:
     """Say whether the exchange is open, in early hours, in late hours."""
     session = calendars.sessions(local.date(), local.date() + timedelta(days=1))
     if session.is_empty():
