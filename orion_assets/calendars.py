@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-import pandas_market_calendars
 import polars as pl
 
 from orion_assets.hours import Hours
@@ -31,6 +30,8 @@ EXTENDED_HOURS: Final = EQUITIES.hours
 
 @lru_cache(maxsize=1)
 def _xnys() -> pl.DataFrame:
+    import pandas_market_calendars  # noqa: PLC0415 - with pandas it takes a second to load
+
     schedule = pandas_market_calendars.get_calendar("NYSE").schedule(start_date=FIRST_DATE, end_date=LAST_DATE)
     frame = pl.from_pandas(schedule, include_index=True).select(
         session=pl.nth(0).cast(pl.Date),

@@ -37,6 +37,8 @@ class Checked:
         compared: `ticker`, `session` and `is_bar`: what was asked for of `tickers` and told readably; `is_bar` is false
             where neither side has a bar.
         unreadable: Rows of the source that were left out: `ticker`, `session`, `problem`.
+        failure: Why a call failed, after which nothing was asked for; empty where none did.
+        unasked: Whom that call and those after it were about, sorted.
         bars: How many both sides have.
         columns: Those compared.
         found: As `differences` gives it.
@@ -48,6 +50,8 @@ class Checked:
     untold: Sequence[str]
     compared: pl.DataFrame
     unreadable: pl.DataFrame
+    failure: str
+    unasked: Sequence[str]
     bars: int
     columns: Sequence[str]
     found: pl.DataFrame
@@ -80,7 +84,7 @@ def checked(
     work = prepared(Wanted(tuple(names), *span, "1d", basis), source, now)
     tell_calls(work, max_calls)
     with board(show=True):
-        told = fetched(work, source)
+        told = fetched(work, source, keeps=True)
     tell_unreadable(told)
     other = told.rows.select(_BAR)
     asked = _asked(names, work, told)
@@ -93,8 +97,20 @@ def checked(
     bars = pl.concat([mine.select(_KEY), theirs.select(_KEY)]).unique().with_columns(is_bar=pl.lit(value=True))
     pairs = asked.filter(pl.col("ticker").is_in(both_have)).join(bars, on=_KEY, how="left")
     compared = pairs.with_columns(pl.col("is_bar").fill_null(value=False))
-    untold = sorted(set(names).difference(both_have))
-    return Checked(source.name, work, both_have, untold, compared, told.unreadable, both.height, columns, found)
+    unasked = told.unasked["ticker"].unique().sort().to_list()
+    return Checked(
+        source=source.name,
+        work=work,
+        tickers=both_have,
+        untold=sorted(set(names).difference(both_have, unasked)),
+        compared=compared,
+        unreadable=told.unreadable,
+        failure=told.failure,
+        unasked=unasked,
+        bars=both.height,
+        columns=columns,
+        found=found,
+    )
 
 
 def _held(
@@ -109,7 +125,7 @@ def _asked(tickers: Sequence[str], work: Fetch, told: Bars) -> pl.DataFrame:
     closed = work.sessions.select("session")
     asked = pl.DataFrame({"ticker": list(tickers)}, {"ticker": pl.String()}).join(closed, how="cross")
     unasked = work.work.unanswerable.select(_KEY) if work.work else told.unreadable.select(_KEY).clear()
-    return asked.join(pl.concat([unasked, told.unreadable.select(_KEY)]), on=_KEY, how="anti")
+    return asked.join(pl.concat([unasked, told.unreadable.select(_KEY), told.unasked]), on=_KEY, how="anti")
 
 
 def _venue(settings: Settings) -> str:
@@ -130,6 +146,8 @@ def show(done: Checked, span: tuple[date, date], *, as_json: bool) -> None:
         return
     if done.untold:
         ERR.print(f"not compared, since {done.source} has no bars of them: {', '.join(done.untold)}")
+    if done.failure:
+        ERR.print(f"not compared, since a call failed: {', '.join(done.unasked)}. {done.failure}")
     basis = "as traded" if done.work.wanted.basis == "none" else "in today's units, after every split"
     what = f"{counted(done.bars, 'bar')} of {counted(len(done.tickers), 'ticker')}, {', '.join(done.columns)} {basis}"
     if done.found.is_empty():
@@ -157,6 +175,8 @@ def _as_json(done: Checked, span: tuple[date, date]) -> dict[str, Any]:
         "calls": done.work.calls,
         "tickers": done.tickers,
         "tickers_not_compared": done.untold,
+        "tickers_not_asked": done.unasked,
+        "failure": done.failure or None,
         "bars": done.bars,
         "columns": done.columns,
         "unreadable": done.unreadable.to_dicts(),

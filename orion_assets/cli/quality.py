@@ -104,7 +104,8 @@ def cross_check(
     Its calls are said first and count against its own budget; of its answer nothing is stored but what differs, for the
     quality report. Prices are compared as traded, or in today's units where the source (yahoo) tells no others, and may
     differ by what the coarser of the two vendors rounds; a volume it does not tell is not compared. Exits 1 where they
-    differ, and where there was nothing to compare. Without tickers, of all that are held.
+    differ, where there was nothing to compare, and where a call failed: what was compared before it stands. Without
+    tickers, of all that are held.
     """
     call: Call = ctx.obj
     if source == call.settings.source:
@@ -115,12 +116,13 @@ def cross_check(
     done = crosscheck.checked(second, tickers, span, Allowed(price_tolerance, volume_tolerance), max_calls)
     if not done.bars:
         refuse(
-            f"quality crosscheck: {source} has no bar of these sessions, nothing was compared; name another --source",
+            done.failure
+            or f"quality crosscheck: {source} has no bar of these sessions, nothing was compared; name another source",
             Exit.FAILED,
         )
     crosscheck.remember(call, done)
     crosscheck.show(done, span, as_json=json)
-    if not done.found.is_empty():
+    if done.failure or not done.found.is_empty():
         raise typer.Exit(Exit.FAILED)
 
 

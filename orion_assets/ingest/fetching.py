@@ -12,7 +12,7 @@ from typing import Final, Literal
 import polars as pl
 
 from orion_assets.calendars import NEW_YORK
-from orion_assets.errors import NotFound
+from orion_assets.errors import NotFound, OrionError
 from orion_assets.ingest.ahead import Ahead, lanes
 from orion_assets.ingest.ledger import planned_cells
 from orion_assets.ingest.plan import HOLES, Plan, pace
@@ -110,10 +110,14 @@ class Bars:
     Attributes:
         rows: `ticker`, `session`, `ts_open` (of minutes), `ts_event` (the bar's end), VALUES; sorted.
         unreadable: Rows of the source with a problem, which are left out: `ticker`, `session`, `problem`.
+        failure: Why a call failed, before which the rest of them stand; empty where none did.
+        unasked: What that call and those after it were to bring: `ticker`, `session`.
     """
 
     rows: pl.DataFrame
     unreadable: pl.DataFrame
+    failure: str
+    unasked: pl.DataFrame
 
 
 def prepared(wanted: Wanted, source: Source, now: datetime) -> Fetch:
@@ -142,20 +146,34 @@ def prepared(wanted: Wanted, source: Source, now: datetime) -> Fetch:
     return Fetch(wanted, sessions, now, [call.ask(now) for call in work], work, work.calls, work.budgets)
 
 
-def fetched(fetch: Fetch, source: Source) -> Bars:
+def fetched(fetch: Fetch, source: Source, *, keeps: bool = False) -> Bars:
     """Make the calls and give the bars.
+
+    Args:
+        fetch: The calls.
+        source: Who is asked.
+        keeps: Give what was told before a call that fails, in place of nothing.
 
     Raises:
         OrionError: As `Source.read`; what was asked before is lost. A ticker that the vendor does not know has no rows.
     """
-    wanted, told = fetch.wanted, list(_told(fetch, source))
+    wanted, heard = fetch.wanted, list[tuple[Ask, Answer | None]]()
+    failure = ""
+    try:
+        heard.extend(_told(fetch, source))
+    except OrionError as e:
+        is_split_lost = any(ask.dataset == RAW_SPLITS.name for ask in fetch.asks)
+        if not keeps or not heard or is_split_lost:
+            raise
+        failure = str(e)
+    told = [(ask, answer) for ask, answer in heard if answer is not None]
     is_wanted = pl.col("ticker").is_in(wanted.tickers) & pl.col("session").is_in(fetch.sessions["session"].to_list())
     said = _last_words(told, wanted.dataset).filter(is_wanted)
     if any(ask.dataset == RAW_SPLITS.name for ask in fetch.asks):
         said = _in_todays_units(said, _last_words(told, RAW_SPLITS.name), fetch.now)
     rows = said.filter(pl.col("problem").is_null())
     unreadable = said.filter(pl.col("problem").is_not_null()).select("ticker", "session", "problem")
-    return Bars(_of_length(rows, wanted), unreadable)
+    return Bars(_of_length(rows, wanted), unreadable, failure, _cells(fetch, fetch.asks[len(heard) :]))
 
 
 def _refuse_tickers(wanted: Wanted) -> None:
@@ -213,8 +231,20 @@ def _for_few(routes: Sequence[Route]) -> list[Route]:
     return [route for route in routes if route.scope != "market" or route.dataset not in by_name]
 
 
-def _told(fetch: Fetch, source: Source) -> Iterator[tuple[Ask, Answer]]:
-    """Make the calls, some at a time where their budget lets them."""
+def _cells(fetch: Fetch, asks: Sequence[Ask]) -> pl.DataFrame:
+    """Give what asks are to bring."""
+    days = fetch.sessions.select("session")
+    cells = [
+        pl.DataFrame({"ticker": ask.tickers or fetch.wanted.tickers}, {"ticker": pl.String()}).join(
+            days.filter(pl.col("session").is_between(ask.start, ask.end, closed="left")), how="cross"
+        )
+        for ask in asks
+    ]
+    return pl.concat([pl.DataFrame(schema={"ticker": pl.String(), "session": pl.Date()}), *cells]).unique()
+
+
+def _told(fetch: Fetch, source: Source) -> Iterator[tuple[Ask, Answer | None]]:
+    """Make the calls, some at a time where their budget lets them; None of a ticker that the vendor does not know."""
     is_raw = fetch.wanted.dataset in source.datasets
     read = source.read if is_raw or not isinstance(source, Adjusting) else source.read_adjusted
     name = fetch.wanted.dataset
@@ -228,6 +258,7 @@ def _told(fetch: Fetch, source: Source) -> Iterator[tuple[Ask, Answer]]:
                     raise
                 # What the others have is worth having; who has nothing is named by its absence
                 LOG.warning("%s", e)
+                yield ask, None
             tell(Progress("landed", name, label_of(ask)))
     tell(Progress("ended", name))
 

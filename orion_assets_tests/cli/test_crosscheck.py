@@ -14,6 +14,7 @@ import pytest
 from orion_assets.calendars import NEW_YORK
 from orion_assets.cli import crosscheck
 from orion_assets.cli.context import Call
+from orion_assets.errors import SourceUnavailable
 from orion_assets.quality.crosscheck import Allowed
 from orion_assets.settings import load
 from orion_assets.sources.transport import Response
@@ -216,11 +217,14 @@ class OfYahoo(Call):
     """A call whose second source is Yahoo, spoken to through a wire of this test's."""
 
     rows: pl.DataFrame | None = None
+    fails: str = ""
 
     def source(self):
         return YahooSource(self.charted)
 
     def charted(self, symbol, params):
+        if symbol == self.fails:
+            raise SourceUnavailable(f"yahoo: {symbol}: it does not answer; ask again later")
         mine = self.rows.filter(pl.col("ticker") == symbol).sort("session")
         opens = [int(datetime.combine(day, time(9, 30), NEW_YORK).timestamp()) for day in mine["session"]]
         # As Yahoo sends them: in single precision
@@ -240,19 +244,21 @@ class OfYahoo(Call):
         return Response(f"https://there/{symbol}", 200, {}, body, sha256(body).hexdigest())
 
 
-def of_yahoo(market, rows):
-    call = OfYahoo(fixed=load(market.env_file()), rows=rows)
+def of_yahoo(market, rows, fails=""):
+    call = OfYahoo(fixed=load(market.env_file()), rows=rows, fails=fails)
     return crosscheck.checked(call, None, (START, END), Allowed(), None)
 
 
-def test_yahoos_prices_are_compared_in_todays_units(held, truth):
+def adjusted_by_yahoo(truth):
     is_before = (pl.col("ticker") == "ACME") & (pl.col("session") < SPLIT)
-    adjusted = truth.with_columns(
+    return truth.with_columns(
         *(pl.when(is_before).then(pl.col(name) / 2).otherwise(name).alias(name) for name in PRICES),
         volume=pl.when(is_before).then(pl.col("volume") * 2).otherwise("volume"),
     )
 
-    same, as_traded = of_yahoo(held, adjusted), of_yahoo(held, truth)
+
+def test_yahoos_prices_are_compared_in_todays_units(held, truth):
+    same, as_traded = of_yahoo(held, adjusted_by_yahoo(truth)), of_yahoo(held, truth)
 
     assert same.found.is_empty()
     assert (same.bars, list(same.columns), same.work.calls) == (truth.height, [*PRICES, "volume"], 2)
@@ -260,3 +266,23 @@ def test_yahoos_prices_are_compared_in_todays_units(held, truth):
     assert set(as_traded.found["likely_cause"]) == {
         f"a split that one of the two lacks: its prices are 2.0 times ours before {SPLIT}"
     }
+
+
+def test_what_was_told_before_a_call_that_fails_is_compared_and_the_rest_is_named(held, truth, capsys):
+    rows = adjusted_by_yahoo(truth)
+    first, second = FOLLOWED
+
+    done = of_yahoo(held, rows, fails=second)
+    crosscheck.show(done, (START, END), as_json=False)
+
+    assert (list(done.tickers), list(done.unasked), list(done.untold)) == ([first], [second], [])
+    assert set(done.compared["ticker"]) == {first}
+    assert done.bars == rows.filter(ticker=first).height
+    assert (
+        f"not compared, since a call failed: {second}. yahoo: {second}: it does not answer" in capsys.readouterr().err
+    )
+
+
+def test_a_first_call_that_fails_compares_nothing(held, truth):
+    with pytest.raises(SourceUnavailable, match="ask again later"):
+        of_yahoo(held, truth, fails=FOLLOWED[0])

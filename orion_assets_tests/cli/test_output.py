@@ -65,3 +65,11 @@ def test_tables_and_texts_are_printed_in_any_encoding(encoding, rule):
     said = done.stdout.decode(encoding).split("\n")
     assert said[1].startswith(rule)
     assert said[2] == "été → α中".encode(encoding, "replace").decode(encoding)
+
+
+def test_a_command_starts_without_what_it_does_not_need():
+    told = "import sys, orion_assets.cli.app; print(*{'pandas', 'numba', 'dagster', 'yfinance'} & set(sys.modules))"
+
+    answer = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+
+    assert answer.stdout.strip() == ""

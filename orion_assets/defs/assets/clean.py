@@ -45,6 +45,7 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         CLEAN_DAILY_BARS,
         sessions,
         "clean",
+        code=bar_rules,
         ins={"raw_daily_bars": dg.AssetIn(metadata={READS: "followed"})},
         check_specs=_specs(CLEAN_DAILY_BARS, bar_rules.BAR_RULES),
     )
@@ -60,7 +61,12 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         yield _kept(context, lake, CLEAN_DAILY_BARS, cleaned, {RAW_DAILY_BARS: raw_daily_bars})
 
     @session_asset(
-        CLEAN_VIX, sessions, "clean", ins={"raw_vix": dg.AssetIn()}, check_specs=_specs(CLEAN_VIX, bar_rules.VIX_RULES)
+        CLEAN_VIX,
+        sessions,
+        "clean",
+        code=bar_rules,
+        ins={"raw_vix": dg.AssetIn()},
+        check_specs=_specs(CLEAN_VIX, bar_rules.VIX_RULES),
     )
     def clean_vix(
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], raw_vix: pl.DataFrame
@@ -72,6 +78,7 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         CLEAN_NEWS,
         sessions,
         "clean",
+        code=news_rules,
         ins={"raw_news": dg.AssetIn(partition_mapping=look_back(_STORY_SESSIONS))},
         check_specs=_specs(CLEAN_NEWS, (bar_rules.UNREADABLE,)),
     )
@@ -87,6 +94,7 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         CORPORATE_ACTIONS,
         sessions,
         "clean",
+        code=action_rules,
         ins={
             "raw_splits": dg.AssetIn(metadata={READS: "all"}),
             "raw_dividends": dg.AssetIn(metadata={READS: "all"}),

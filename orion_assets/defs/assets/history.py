@@ -10,6 +10,7 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Reported, reported
+from orion_assets.defs.code_versions import code_of
 from orion_assets.defs.metadata import columns_of
 from orion_assets.defs.partitions import TICKERS
 from orion_assets.ingest.freshness import published, stale_span
@@ -36,6 +37,8 @@ from orion_assets.store.lake import Lake
 from orion_assets.store.raw import raw_of
 from orion_assets.store.state import State
 from orion_assets.tables import Table
+from orion_assets.transforms import history as views
+from orion_assets.transforms import pipeline
 from orion_assets.transforms.history import ticker_bars
 from orion_assets.transforms.pipeline import derive
 
@@ -91,7 +94,7 @@ def _spec(table: Table) -> dg.AssetSpec:
         deps=[dg.AssetDep("feature_matrix", partition_mapping=dg.AllPartitionMapping())],
         metadata=columns_of(table),
         kinds={"polars", "parquet"},
-        code_version="1",
+        code_version=code_of([table], views, pipeline),
     )
 
 

@@ -19,6 +19,7 @@ from orion_assets.quality.rules import BARS
 from orion_assets.schemas import CLEAN_DAILY_BARS, RAW_DAILY_BARS, RAW_MINUTE_BARS, table_of
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
+from orion_assets.transforms import bars
 from orion_assets.transforms.bars import clean_daily_bars, rules_of
 
 _GRAINS: Final = {
@@ -54,6 +55,7 @@ def _daily_asset(market: Market, sessions: dg.PartitionsDefinition[Any]) -> dg.A
         table,
         sessions,
         "clean",
+        code=bars,
         ins={"raw": dg.AssetIn(key=origin.name)},
         check_specs=checks.specs(table.name, BARS, rules_of(market)),
     )

@@ -9,6 +9,7 @@ import polars as pl
 
 from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Reported, days_of, plotted, reported
+from orion_assets.defs.code_versions import code_of
 from orion_assets.defs.metadata import ROWS, by_session, columns_of
 from orion_assets.defs.partitions import span_of
 from orion_assets.ingest.ledger import quarantined_cells
@@ -20,6 +21,7 @@ from orion_assets.quality.rules import MINUTES
 from orion_assets.schemas import CLEAN_MINUTE_BARS, RAW_MINUTE_BARS, table_of
 from orion_assets.store.lake import Lake
 from orion_assets.store.state import State
+from orion_assets.transforms import minutes
 from orion_assets.transforms.bars import Cleaned
 from orion_assets.transforms.minutes import RULES, clean_minute_bars
 
@@ -37,7 +39,7 @@ def minute_asset(sessions: dg.PartitionsDefinition[Any], market: Market = EQUITI
         metadata=columns_of(table),
         check_specs=checks.specs(table.name, MINUTES, RULES),
         kinds={"polars", "deltalake"},
-        code_version="1",
+        code_version=code_of([table], minutes),
         io_manager_key="lake_io",
     )
     def clean(

@@ -9,6 +9,7 @@ import polars as pl
 
 from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Reported, days_of, plotted, reported
+from orion_assets.defs.code_versions import UNDERIVED
 from orion_assets.defs.metadata import by_session, columns_of
 from orion_assets.defs.partitions import span_of
 from orion_assets.ingest.execution import fill
@@ -57,7 +58,7 @@ def raw_asset(table: Table, grain: str, sessions: dg.PartitionsDefinition[Any]) 
             dg.AssetCheckSpec(_COMPLETE, asset=table.name, description=_COMPLETE_TEXT),
         ],
         kinds={"deltalake"},
-        code_version="1",
+        code_version=UNDERIVED,
         io_manager_key="lake_io",
     )
     def raw(

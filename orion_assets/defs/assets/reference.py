@@ -8,6 +8,7 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Reported, Result, made, reported
+from orion_assets.defs.code_versions import UNDERIVED, code_of
 from orion_assets.defs.metadata import columns_of
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.reference import land_tickers, mark_reassigned
@@ -29,7 +30,7 @@ def reference_assets() -> list[dg.AssetsDefinition]:
         metadata=columns_of(RAW_TICKERS),
         check_specs=checks.specs(RAW_TICKERS.name, REFERENCE),
         kinds={"deltalake"},
-        code_version="1",
+        code_version=UNDERIVED,
         io_manager_key="lake_io",
     )
     def raw_tickers(
@@ -52,7 +53,7 @@ def reference_assets() -> list[dg.AssetsDefinition]:
         metadata=columns_of(SECURITIES),
         check_specs=checks.specs(SECURITIES.name, SECURITY, transform.RULES),
         kinds={"polars", "deltalake"},
-        code_version="1",
+        code_version=code_of([SECURITIES], transform),
         io_manager_key="lake_io",
     )
     def securities(

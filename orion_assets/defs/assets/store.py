@@ -10,6 +10,7 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Reported, days_of, derives_all, plotted, reported
+from orion_assets.defs.code_versions import UNDERIVED
 from orion_assets.defs.partitions import span_of
 from orion_assets.ingest.freshness import settle
 from orion_assets.ingest.missing import coverage_of
@@ -44,7 +45,7 @@ def store_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         backfill_policy=dg.BackfillPolicy.single_run(),
         check_specs=[dg.AssetCheckSpec(name, asset="feature_store", description=d) for name, d in _CHECKS.items()],
         kinds={"duckdb"},
-        code_version="1",
+        code_version=UNDERIVED,
     )
     def feature_store(
         context: dg.AssetExecutionContext,
@@ -75,7 +76,7 @@ def store_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         partitions_def=sessions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         kinds={"html"},
-        code_version="1",
+        code_version=UNDERIVED,
     )
     def quality_report(
         context: dg.AssetExecutionContext,

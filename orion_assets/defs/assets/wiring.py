@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from types import ModuleType
 from typing import Any, cast
 
 import dagster as dg
 import polars as pl
 
 from orion_assets.defs import checks
+from orion_assets.defs.code_versions import code_of
 from orion_assets.defs.metadata import ROWS, by_session, chart, columns_of, extent
 from orion_assets.defs.partitions import DATE_FORMAT
 from orion_assets.quality.rules import Finder
@@ -24,10 +26,20 @@ def session_asset(
     sessions: dg.PartitionsDefinition[Any],
     group: str,
     *,
+    code: ModuleType,
     ins: Mapping[str, dg.AssetIn],
     check_specs: Sequence[dg.AssetCheckSpec],
 ) -> Define:
-    """Give the decorator of an asset that fills a table of the lake from others, a range of sessions in one run."""
+    """Give the decorator of an asset that fills a table of the lake from others, a range of sessions in one run.
+
+    Args:
+        table: What it fills.
+        sessions: Its axis.
+        group: Under which the UI shows it.
+        code: The transforms that derive its rows.
+        ins: What it reads.
+        check_specs: Its checks.
+    """
     return dg.asset(
         ins=ins,
         group_name=group,
@@ -36,7 +48,7 @@ def session_asset(
         metadata=columns_of(table),
         check_specs=check_specs,
         kinds={"polars", "deltalake"},
-        code_version="1",
+        code_version=code_of([table], code),
         io_manager_key="lake_io",
     )
 

@@ -41,6 +41,14 @@ class Dividend:
 
 
 @dataclass(frozen=True)
+class Spinoff:
+    """A part of a company that its holders get as a company of its own: no vendor tells it as a split or a dividend."""
+
+    ex_date: date
+    share: float
+
+
+@dataclass(frozen=True)
 class Listed:
     """One security of the exchange.
 
@@ -55,6 +63,7 @@ class Listed:
         renamed: The ticker and name it takes from a session on.
         splits: Its splits.
         dividends: Its cash dividends.
+        spinoff: What it hands out of itself; the price falls by that share.
         halted: Sessions on which it does not trade at all.
         trades_on: Share of the sessions on which anybody trades it.
     """
@@ -69,6 +78,7 @@ class Listed:
     renamed: tuple[date, str, str] | None = None
     splits: tuple[Split, ...] = ()
     dividends: tuple[Dividend, ...] = field(default=())
+    spinoff: Spinoff | None = None
     halted: tuple[date, ...] = ()
     trades_on: float = 1.0
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from orion_assets.sources.synthetic import paths
-from orion_assets.sources.synthetic.cast import Dividend, Listed, Split
+from orion_assets.sources.synthetic.cast import Dividend, Listed, Spinoff, Split
 from orion_assets.sources.synthetic.paths import Traits
 
 _STREAM: Final = 8
@@ -18,6 +18,8 @@ _RATIOS: Final = ((2, 1), (3, 1), (3, 2), (1, 10), (1, 4))
 # Differ by case alone: a common share and a preferred one
 _COMMON, _PREFERRED = "KIMPL", "KIMpL"
 _FEWEST: Final = 14
+# The first two of the others, where there are as many: one is spun off from the other
+_SPUN: Final = 0.3
 
 
 def crowd(seed: int, count: int, sessions: Sequence[date]) -> tuple[Listed, ...]:
@@ -25,7 +27,8 @@ def crowd(seed: int, count: int, sessions: Sequence[date]) -> tuple[Listed, ...]
 
     The first fourteen always hold one of each kind: a fund, a split, a reverse split, dividends with a special one, a
     rename, a listing and a delisting on the way, a ticker used again, a halt, one that hardly trades, two tickers that
-    differ by case alone. Of the others one in sixteen splits and one in three pays dividends.
+    differ by case alone. Of the others one in sixteen splits, one in three pays dividends, and the second is spun off
+    from the first.
 
     Args:
         seed: Whose it is; the same seed and count give the same cast.
@@ -44,7 +47,8 @@ def crowd(seed: int, count: int, sessions: Sequence[date]) -> tuple[Listed, ...]
         for number, each in enumerate(traits)
     ]
     told = [replace(listed, news=0.25 if number < _WITH_NEWS else 0.0) for number, listed in enumerate(plain)]
-    return tuple(_special(told[:_FEWEST], sessions) + [_drawn(listed, rng, sessions) for listed in told[_FEWEST:]])
+    others = [_drawn(listed, rng, sessions) for listed in told[_FEWEST:]]
+    return tuple(_special(told[:_FEWEST], sessions) + _spun(others, sessions))
 
 
 def _ticker(number: int) -> str:
@@ -75,6 +79,16 @@ def _special(plain: list[Listed], sessions: Sequence[date]) -> list[Listed]:
         replace(plain[12], ticker=_COMMON, name="Synthetic Realty"),
         replace(plain[13], ticker=_PREFERRED, name="Synthetic Realty preferred L", type="PFD"),
     ]
+
+
+def _spun(others: list[Listed], sessions: Sequence[date]) -> list[Listed]:
+    if len(others) < 2:
+        return others
+    ex_date = sessions[int(0.45 * (len(sessions) - 1))]
+    parent, part, *rest = others
+    paid = tuple(each for each in part.dividends if each.ex_date > ex_date)
+    spun = replace(part, name="Synthetic Spun-Off Company", since=ex_date, splits=(), dividends=paid)
+    return [replace(parent, spinoff=Spinoff(ex_date, _SPUN)), spun, *rest]
 
 
 def _drawn(listed: Listed, rng: np.random.Generator, sessions: Sequence[date]) -> Listed:

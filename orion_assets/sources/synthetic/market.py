@@ -129,7 +129,12 @@ class Market:
         shares = np.ones(self.sessions.height)
         for split in listed.splits:
             shares[(days >= split.ex_date).to_numpy()] *= split.after / split.before
-        quoted = {n: paths.as_quoted(getattr(path, n) / factor / shares) for n in ("open", "high", "low", "close")}
+        kept = np.ones(self.sessions.height)
+        if listed.spinoff:
+            kept[(days >= listed.spinoff.ex_date).to_numpy()] = 1 - listed.spinoff.share
+        quoted = {
+            n: paths.as_quoted(getattr(path, n) / factor / shares * kept) for n in ("open", "high", "low", "close")
+        }
         volume = self._with_fractions(np.maximum(np.round(path.volume * shares), 1.0), number)
         is_listed = pl.col("session").is_between(listed.since, listed.until or self.end, closed="left")
         rng = np.random.default_rng([self.seed, number, 2])

@@ -161,8 +161,8 @@ def refuse(self): raise OSError("read-only")
 for locator in caching.CacheImpl._locator_classes: locator.ensure_cache_path = refuse
 from orion_assets.transforms.indicators import REGISTRY, compute, kernels
 from orion_assets_tests.indicator_frames import walk
-assert type(kernels.window_mean._cache).__name__ == "NullCache"
 print(compute(walk(30), [REGISTRY["sma_5"]])["sma_5"][-1].hex())
+assert type(kernels.window_mean._cache).__name__ == "NullCache"
 """
 
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -38,6 +38,22 @@ def test_the_truth_is_the_market_but_for_what_a_single_trade_leaves_out(market):
     assert thin["trade_count"].is_null().all()
 
 
+def test_who_is_spun_off_takes_its_part_of_the_price_and_no_action_says_so(market):
+    truth = Truth(market)
+    parent, part = truth.daily_bars.filter(ticker="SAAO"), truth.daily_bars.filter(ticker="SAAP")
+    ex_date = part["session"].min()
+
+    moves = parent.select("session", move=pl.col("close") / pl.col("close").shift())
+    on_the_day = moves.filter(session=ex_date)["move"].item()
+
+    assert truth.sessions["session"][0] < ex_date
+    assert on_the_day == pytest.approx(0.7, rel=0.15)
+    assert moves.filter(pl.col("session") != ex_date)["move"].min() > 0.85
+    told = {ticker for each in (truth.splits, truth.dividends) for ticker in each.filter(ex_date=ex_date)["ticker"]}
+    assert not told & {"SAAO", "SAAP"}
+    assert [each.since for each in truth.listings if each.ticker == "SAAP"] == [ex_date]
+
+
 def test_the_default_market_is_the_synthetic_one():
     with fake_vendor(clock=FixedClock(NOW)) as vendor:
         grouped = ask(vendor.port, f"{MARKET}/2024-10-21?adjusted=false")
