@@ -1,10 +1,10 @@
 """`orion fake-vendor`: the synthetic market as a vendor would serve it, to try the whole path without a key."""
 
 import signal
+import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -109,12 +109,18 @@ def _clock(at: str | None) -> Clock:
 
 
 def _wait() -> None:
-    """Return when the process is interrupted or asked to end."""
-    done = Event()
+    """Return when the process is interrupted or asked to end.
 
-    def end(_: int, __: FrameType | None) -> None:
-        done.set()
-
+    A signal that comes just before the wait, or to another thread, would be seen when the wait ends, that is never:
+    the interpreter writes each to a socket, which is waited for.
+    """
+    told, tells = socket.socketpair()
+    tells.setblocking(False)
+    signal.set_wakeup_fd(tells.fileno())
     for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, end)
-    done.wait()
+        signal.signal(each, _noted)
+    told.recv(1)
+
+
+def _noted(_: int, __: FrameType | None) -> None:
+    """Let a signal end nothing by itself."""

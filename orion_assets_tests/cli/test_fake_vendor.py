@@ -54,6 +54,35 @@ def test_it_prints_two_settings_serves_and_ends_when_it_is_told_to(tmp_path):
     assert process.returncode == 0
 
 
+# Of another thread's signal the waiting one hears nothing by itself
+SIGNALLED = """
+import os, signal, threading
+from orion_assets.cli.fake_vendor import _wait
+
+def waits():
+    return open(f"/proc/self/task/{os.getpid()}/stat").read().rpartition(")")[2].split()[0] == "S"
+
+def tell():
+    seen = 0
+    while seen < 200:
+        is_ready = signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL and waits()
+        seen = seen + 1 if is_ready else 0
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    threading.Event().wait()
+
+threading.Thread(target=tell, daemon=True).start()
+_wait()
+print("ended")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="tells that a thread waits by /proc")
+def test_it_ends_whichever_thread_the_signal_comes_to():
+    done = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr
+
+
 def test_a_port_that_is_taken_is_named():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
