@@ -37,8 +37,8 @@ class Checked:
         compared: `ticker`, `session` and `is_bar`: what was asked for of `tickers` and told readably; `is_bar` is false
             where neither side has a bar.
         unreadable: Rows of the source that were left out: `ticker`, `session`, `problem`.
-        failure: Why a call failed, after which nothing was asked for; empty where none did.
-        unasked: Whom that call and those after it were about, sorted.
+        failure: Why a call failed, whose answer and those after it are not here; empty where none did.
+        unheard: What they were to bring: `ticker`, `first` and `last` (sessions), one row a ticker, sorted.
         bars: How many both sides have.
         columns: Those compared.
         found: As `differences` gives it.
@@ -51,7 +51,7 @@ class Checked:
     compared: pl.DataFrame
     unreadable: pl.DataFrame
     failure: str
-    unasked: Sequence[str]
+    unheard: pl.DataFrame
     bars: int
     columns: Sequence[str]
     found: pl.DataFrame
@@ -97,16 +97,17 @@ def checked(
     bars = pl.concat([mine.select(_KEY), theirs.select(_KEY)]).unique().with_columns(is_bar=pl.lit(value=True))
     pairs = asked.filter(pl.col("ticker").is_in(both_have)).join(bars, on=_KEY, how="left")
     compared = pairs.with_columns(pl.col("is_bar").fill_null(value=False))
-    unasked = told.unasked["ticker"].unique().sort().to_list()
+    sessions = pl.col("session")
+    unheard = told.unasked.group_by("ticker").agg(first=sessions.min(), last=sessions.max()).sort("ticker")
     return Checked(
         source=source.name,
         work=work,
         tickers=both_have,
-        untold=sorted(set(names).difference(both_have, unasked)),
+        untold=sorted(set(names).difference(both_have, unheard["ticker"])),
         compared=compared,
         unreadable=told.unreadable,
         failure=told.failure,
-        unasked=unasked,
+        unheard=unheard,
         bars=both.height,
         columns=columns,
         found=found,
@@ -147,7 +148,8 @@ def show(done: Checked, span: tuple[date, date], *, as_json: bool) -> None:
     if done.untold:
         ERR.print(f"not compared, since {done.source} has no bars of them: {', '.join(done.untold)}")
     if done.failure:
-        ERR.print(f"not compared, since a call failed: {', '.join(done.unasked)}. {done.failure}")
+        spans = [f"{ticker} [{first}, {last}]" for ticker, first, last in done.unheard.iter_rows()]
+        ERR.print(f"not compared, since a call failed: {_listed(spans)}. {done.failure}")
     basis = "as traded" if done.work.wanted.basis == "none" else "in today's units, after every split"
     what = f"{counted(done.bars, 'bar')} of {counted(len(done.tickers), 'ticker')}, {', '.join(done.columns)} {basis}"
     if done.found.is_empty():
@@ -166,6 +168,11 @@ def show(done: Checked, span: tuple[date, date], *, as_json: bool) -> None:
     )
 
 
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _CAUSES} more" if len(names) > _CAUSES else ""
+    return f"{', '.join(names[:_CAUSES])}{more}"
+
+
 def _as_json(done: Checked, span: tuple[date, date]) -> dict[str, Any]:
     return {
         "source": done.source,
@@ -175,7 +182,7 @@ def _as_json(done: Checked, span: tuple[date, date]) -> dict[str, Any]:
         "calls": done.work.calls,
         "tickers": done.tickers,
         "tickers_not_compared": done.untold,
-        "tickers_not_asked": done.unasked,
+        "not_heard": done.unheard.to_dicts(),
         "failure": done.failure or None,
         "bars": done.bars,
         "columns": done.columns,

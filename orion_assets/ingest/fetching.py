@@ -152,18 +152,22 @@ def fetched(fetch: Fetch, source: Source, *, keeps: bool = False) -> Bars:
     Args:
         fetch: The calls.
         source: Who is asked.
-        keeps: Give what was told before a call that fails, in place of nothing.
+        keeps: Give what was told before a call that fails, in place of nothing; not where it fails at the first, where
+            prices wait for splits to be in today's units, or bars are made of those of several sessions.
+
+    Returns:
+        The bars. A ticker that the vendor does not know has none.
 
     Raises:
-        OrionError: As `Source.read`; what was asked before is lost. A ticker that the vendor does not know has no rows.
+        OrionError: As `Source.read`, where nothing is kept.
     """
     wanted, heard = fetch.wanted, list[tuple[Ask, Answer | None]]()
     failure = ""
     try:
         heard.extend(_told(fetch, source))
     except OrionError as e:
-        is_split_lost = any(ask.dataset == RAW_SPLITS.name for ask in fetch.asks)
-        if not keeps or not heard or is_split_lost:
+        needs_all = wanted.timeframe in ("1w", "1mo") or any(ask.dataset == RAW_SPLITS.name for ask in fetch.asks)
+        if not keeps or not heard or needs_all:
             raise
         failure = str(e)
     told = [(ask, answer) for ask, answer in heard if answer is not None]

@@ -275,11 +275,14 @@ def test_what_was_told_before_a_call_that_fails_is_compared_and_the_rest_is_name
     done = of_yahoo(held, rows, fails=second)
     crosscheck.show(done, (START, END), as_json=False)
 
-    assert (list(done.tickers), list(done.unasked), list(done.untold)) == ([first], [second], [])
+    days = truth["session"].unique().sort()
+    assert (list(done.tickers), list(done.untold)) == ([first], [])
+    assert done.unheard.rows() == [(second, days[0], days[-1])]
     assert set(done.compared["ticker"]) == {first}
     assert done.bars == rows.filter(ticker=first).height
     assert (
-        f"not compared, since a call failed: {second}. yahoo: {second}: it does not answer" in capsys.readouterr().err
+        f"not compared, since a call failed: {second} [{days[0]}, {days[-1]}]. yahoo: {second}: it does"
+        in capsys.readouterr().err
     )
 
 

@@ -97,7 +97,7 @@ def test_a_port_that_is_taken_is_named():
     ("arguments", "says"),
     [
         (["--tickers", "3"], "crowd: needs 14 tickers and 20 sessions, was asked for 3 and 501"),
-        (["--faults", "gone.toml"], "fault plan gone.toml"),
+        (["--faults", "gone.toml"], "vendor plan gone.toml"),
         (["--plan", "golden"], "golden"),
         (["--journal", "/gone/journal.jsonl"], "there is no folder /gone; make it"),
         (["--now", "noon"], "noon"),

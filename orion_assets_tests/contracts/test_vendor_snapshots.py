@@ -147,3 +147,34 @@ def test_conditions_say_what_a_trade_moves(client):
     assert moves[12] == moves[37] == (False, False, True)
     assert len(told) == 8
     assert {each.id for each in client.list_conditions(asset_class="stocks", id=12)} == {12}
+
+
+def stock(vendor, ticker):
+    return {row["ticker"]: row for row in ask(vendor.port, STOCKS).json["tickers"]}[ticker]
+
+
+def test_on_the_first_session_there_is_no_day_before(vendor, at):
+    first = vendor.truth.sessions.row(0, named=True)
+    at(first["ts_open"] + timedelta(hours=1))
+
+    told = stock(vendor, "SAAA")
+
+    assert not {"prevDay", "todaysChange", "todaysChangePerc"} & set(told)
+    assert told["day"]["o"] == vendor.truth.bars_on(first["session"]).filter(ticker="SAAA")["open"].item()
+
+
+def test_both_days_are_in_the_units_of_the_session_that_is_shown(vendor, at):
+    split = vendor.truth.splits.filter(ticker="SAAB").row(0, named=True)
+    sessions = vendor.truth.sessions["session"]
+    eve, before = sessions.filter(sessions < split["ex_date"]).tail(2).reverse()
+    night = datetime(split["ex_date"].year, split["ex_date"].month, split["ex_date"].day, 7, tzinfo=UTC)
+
+    at(night)
+    on_the_eve = stock(vendor, "SAAB")
+    at(night + timedelta(hours=13))
+    on_the_day = stock(vendor, "SAAB")
+
+    closes = {row["session"]: row["close"] for row in vendor.truth.bars_of("SAAB", before, split["ex_date"]).to_dicts()}
+    assert (on_the_eve["day"]["c"], on_the_eve["prevDay"]["c"]) == (closes[eve], closes[before])
+    assert on_the_day["prevDay"]["c"] == pytest.approx(closes[eve] / 4, abs=1e-4)
+    assert abs(on_the_day["todaysChangePerc"]) < 20

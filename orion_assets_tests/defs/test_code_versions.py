@@ -3,14 +3,16 @@
 import ast
 import importlib.util
 import sys
+from datetime import date
 
 import pytest
 
 from orion_assets import schemas
 from orion_assets.definitions import defs
-from orion_assets.defs import code_versions
+from orion_assets.defs import code_versions, partitions
+from orion_assets.defs.assets.features import feature_assets
 from orion_assets.defs.code_versions import UNDERIVED, code_of
-from orion_assets.transforms import daily, sentiment
+from orion_assets.transforms import daily, market, sentiment
 from orion_assets.transforms.indicators import kernels
 
 TABLE, OTHER = schemas.FEATURE_INDICATORS, schemas.FEATURE_MARKET
@@ -74,6 +76,23 @@ def test_what_the_code_imports_counts_and_what_it_does_not_import_does_not(monke
 
     assert code_of([TABLE], daily) != before[0]
     assert code_of([TABLE], sentiment) == before[1]
+
+
+def test_the_matrix_has_the_version_of_what_makes_its_cells_too(monkeypatch):
+    def version():
+        made = feature_assets(partitions.sessions(date(2024, 6, 3)))
+        return {asset.key.path[-1]: asset.code_versions_by_key[asset.key] for asset in made}
+
+    before, own = version(), code_versions._code
+    monkeypatch.setattr(
+        code_versions, "_code", lambda name: ast.parse("A = 1") if name == market.__name__ else own(name)
+    )
+
+    assert {name for name, each in version().items() if each != before[name]} == {
+        "feature_market",
+        "feature_matrix",
+        "feature_sentiment",
+    }
 
 
 def test_each_asset_that_derives_has_the_version_of_its_code_and_what_was_landed_keeps_one():

@@ -137,7 +137,7 @@ def test_full_pages_of_one_date_that_never_name_the_next_one_are_not_landed_and_
     assert_whole(made)
 
 
-# What is told twice may be a call more than the cursor would take, and is never more than half of each page
+# Half of each page at most is told twice; here that is a call more than the cursor would take, in the first case
 @pytest.mark.parametrize(("counts", "calls"), [((8, 8, 8, 8, 6), 3), ((50,), 3), ((19, 1, 18), 2), ((8, 12, 18), 2)])
 def test_dates_are_told_twice_up_to_half_a_page_and_beyond_it_the_cursor_is_believed(dated, counts, calls):
     made = dated(*counts, page=20)

@@ -45,7 +45,7 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         CLEAN_DAILY_BARS,
         sessions,
         "clean",
-        code=bar_rules,
+        code=[bar_rules],
         ins={"raw_daily_bars": dg.AssetIn(metadata={READS: "followed"})},
         check_specs=_specs(CLEAN_DAILY_BARS, bar_rules.BAR_RULES),
     )
@@ -64,7 +64,7 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         CLEAN_VIX,
         sessions,
         "clean",
-        code=bar_rules,
+        code=[bar_rules],
         ins={"raw_vix": dg.AssetIn()},
         check_specs=_specs(CLEAN_VIX, bar_rules.VIX_RULES),
     )
@@ -78,7 +78,7 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         CLEAN_NEWS,
         sessions,
         "clean",
-        code=news_rules,
+        code=[news_rules],
         ins={"raw_news": dg.AssetIn(partition_mapping=look_back(_STORY_SESSIONS))},
         check_specs=_specs(CLEAN_NEWS, (bar_rules.UNREADABLE,)),
     )
@@ -94,7 +94,7 @@ def clean_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefini
         CORPORATE_ACTIONS,
         sessions,
         "clean",
-        code=action_rules,
+        code=[action_rules],
         ins={
             "raw_splits": dg.AssetIn(metadata={READS: "all"}),
             "raw_dividends": dg.AssetIn(metadata={READS: "all"}),

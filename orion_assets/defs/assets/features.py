@@ -67,7 +67,7 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         FEATURE_INDICATORS,
         sessions,
         "features",
-        code=daily,
+        code=[daily],
         ins={"clean_daily_bars": _history(), "corporate_actions": _history(), "securities": dg.AssetIn()},
         check_specs=[*_specs(FEATURE_INDICATORS), *more],
     )
@@ -99,7 +99,7 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         FEATURE_SENTIMENT,
         sessions,
         "features",
-        code=sentiment,
+        code=[sentiment],
         ins={
             "clean_news": _history(),
             "coverage": _coverage("raw_news"),
@@ -119,7 +119,7 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         FEATURE_MARKET,
         sessions,
         "features",
-        code=market,
+        code=[market],
         ins={"clean_vix": _history(), "days": _coverage("raw_vix"), "bars": _coverage("raw_daily_bars")},
         check_specs=_specs(FEATURE_MARKET),
     )
@@ -135,7 +135,7 @@ def feature_assets(sessions: dg.PartitionsDefinition[Any]) -> list[dg.AssetsDefi
         FEATURE_MATRIX,
         sessions,
         "features",
-        code=matrix,
+        code=[matrix, market],
         ins={
             "feature_indicators": dg.AssetIn(partition_mapping=look_back(1)),
             "feature_sentiment": dg.AssetIn(),

@@ -55,7 +55,7 @@ def _daily_asset(market: Market, sessions: dg.PartitionsDefinition[Any]) -> dg.A
         table,
         sessions,
         "clean",
-        code=bars,
+        code=[bars],
         ins={"raw": dg.AssetIn(key=origin.name)},
         check_specs=checks.specs(table.name, BARS, rules_of(market)),
     )

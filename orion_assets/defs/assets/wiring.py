@@ -26,7 +26,7 @@ def session_asset(
     sessions: dg.PartitionsDefinition[Any],
     group: str,
     *,
-    code: ModuleType,
+    code: Sequence[ModuleType],
     ins: Mapping[str, dg.AssetIn],
     check_specs: Sequence[dg.AssetCheckSpec],
 ) -> Define:
@@ -48,7 +48,7 @@ def session_asset(
         metadata=columns_of(table),
         check_specs=check_specs,
         kinds={"polars", "deltalake"},
-        code_version=code_of([table], code),
+        code_version=code_of([table], *code),
         io_manager_key="lake_io",
     )
 

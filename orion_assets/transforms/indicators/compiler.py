@@ -46,8 +46,10 @@ def _compile() -> None:
 
     decorate = cast("Callable[..., Callable[[FunctionType], object]]", numba.njit)
     with _lock:
-        for each in _waiting:
-            each.__globals__[each.__name__] = _decorated(decorate, each)
+        made = [(each.__globals__, each.__name__, _decorated(decorate, each)) for each in _waiting]
+        # At once: one whose helper is not compiled yet could not be compiled by another thread
+        for home in {id(each): each for each, _, _ in made}.values():
+            home.update({name: function for other, name, function in made if other is home})
         _waiting.clear()
 
 

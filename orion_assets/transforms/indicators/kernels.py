@@ -377,6 +377,14 @@ def on_balance_volume(close: Floats, volume: Floats, offsets: Integers, into: Fl
 
 
 @compiled
+def _bits(values: Floats) -> int:
+    bits = 0
+    for i in range(values.size):
+        bits |= int(values[i] == values[i]) << i
+    return bits
+
+
+@compiled
 def pack_validity(values: Floats, validity: npt.NDArray[np.uint8], first: int, last: int) -> None:
     """Write bytes [first, last) of an Arrow validity bitmap: a bit is set where the value is not NaN."""
     whole = min(last, values.size // 8)
@@ -388,11 +396,3 @@ def pack_validity(values: Floats, validity: npt.NDArray[np.uint8], first: int, l
         flags[i] = 255 if total == total else _bits(rows[i])  # noqa: PLR0124
     if whole < last:
         validity[whole] = _bits(values[8 * whole :])
-
-
-@compiled
-def _bits(values: Floats) -> int:
-    bits = 0
-    for i in range(values.size):
-        bits |= int(values[i] == values[i]) << i
-    return bits

@@ -9,7 +9,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from orion_assets import calendars
-from orion_assets.ingest.fetching import Wanted, fetched, prepared
+from orion_assets.errors import SourceUnavailable
+from orion_assets.ingest.fetching import Fetch, Wanted, fetched, prepared
 from orion_assets.schemas import RAW_DAILY_BARS, RAW_SPLITS
 from orion_assets.sources import alphavantage, filing
 from orion_assets.sources.alpaca.routes import FREE
@@ -18,7 +19,7 @@ from orion_assets.sources.alpaca.words import judge
 from orion_assets.sources.polygon import reference
 from orion_assets.sources.polygon.routes import RIGHTS
 from orion_assets.sources.polygon.source import PolygonSource, polygon_transport
-from orion_assets.sources.protocols import Answer
+from orion_assets.sources.protocols import Answer, Ask
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.terms import ManualClock
@@ -331,3 +332,52 @@ def test_repeated_looks_are_equal(polygon):
     looks = [fetched(prepared(wanted("DUNE", basis="split"), polygon, NOW), polygon).rows for _ in range(2)]
 
     assert_frame_equal(*looks, check_exact=True)
+
+
+class Failing(SyntheticSource):
+    """Tells what it is asked for, and fails from one question on."""
+
+    def __init__(self, since):
+        super().__init__()
+        self.left = since
+
+    def read(self, ask):
+        self.left -= 1
+        if self.left < 0:
+            raise SourceUnavailable("it does not answer; ask again later")
+        return super().read(ask)
+
+
+def by_windows(timeframe="1d", datasets=(RAW_DAILY_BARS.name,)) -> Fetch:
+    """Two tickers together, the newest of three windows first."""
+    what = wanted("AURA", "BOLT", start=date(2024, 8, 5), end=date(2024, 8, 26), timeframe=timeframe)
+    windows = [(date(2024, 8, 19), what.end), (date(2024, 8, 12), date(2024, 8, 19)), (what.start, date(2024, 8, 12))]
+    asks = [Ask(name, *window, what.tickers, NOW, is_partial=True) for window in windows for name in datasets]
+    return Fetch(what, what.closed(NOW), NOW, asks, None, len(asks))
+
+
+def test_what_was_told_before_a_call_that_fails_is_kept_where_that_is_wanted():
+    whole = fetched(by_windows(), SyntheticSource()).rows
+
+    told = fetched(by_windows(), Failing(1), keeps=True)
+
+    is_told = pl.col("session") >= date(2024, 8, 19)
+    assert_frame_equal(told.rows, whole.filter(is_told))
+    assert told.failure == "it does not answer; ask again later"
+    lost = whole.filter(~is_told).select("ticker", "session")
+    assert_frame_equal(told.unasked.sort("ticker", "session"), lost.sort("ticker", "session"))
+
+
+@pytest.mark.parametrize(
+    ("fetch", "since", "keeps"),
+    [
+        (by_windows(), 1, False),
+        (by_windows(), 0, True),
+        (by_windows("1w"), 1, True),
+        (by_windows(datasets=(RAW_DAILY_BARS.name, RAW_SPLITS.name)), 2, True),
+    ],
+    ids=["nobody asked for less", "the first call", "weeks", "splits are lacking"],
+)
+def test_what_would_say_too_little_is_not_kept(fetch, since, keeps):
+    with pytest.raises(SourceUnavailable, match="ask again later"):
+        fetched(fetch, Failing(since), keeps=keeps)

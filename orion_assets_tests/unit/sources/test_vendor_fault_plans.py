@@ -151,6 +151,15 @@ def test_terms_stand_in_place_of_the_usual_ones_and_leave_the_others(tmp_path):
             "[terms] retry_after = 'later': Input should be 'none', 'seconds' or 'date'",
         ),
         ("[terms]\nplan = 5", "[terms.plan] is 5, and is to be a table of names and values"),
+        ("terms = 5", "terms is 5; seed is a whole number, [terms] a table, [[fault]] one a rule"),
+        ('[fault]\nname = "html"', "fault is {'name': 'html'}"),
+        ('seed = "x"', "seed is 'x'"),
+        ("[terms]\nend_of_day = true", "[terms] end_of_day = True: it is neither true nor false"),
+        ("[terms]\npage = 0", "[terms] page = 0: it is 1 at least"),
+        ("[terms.plan]\ncalls = -1", "[terms] plan.calls = -1: it is 1 at least"),
+        ("[terms]\nfinal_after = -5", "[terms] final_after = -1 day, 23:59:55: it is 0:00:00 at least"),
+        ('[terms.plan]\nexcluded = ["option"]', "excluded 'option' does not exist; options was meant?"),
+        ('[terms.plan]\nlimited = ["dividend"]', "limited 'dividend' does not exist; dividends was meant?"),
     ],
 )
 def test_a_plan_that_means_nothing_is_refused(tmp_path, text, says):

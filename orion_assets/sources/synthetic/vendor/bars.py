@@ -59,7 +59,7 @@ class Bars:
             datetime.fromtimestamp(ms / 1000, ZoneInfo(asked.zone)).date() for ms in (asked.start, asked.end)
         )
         base, rest = self._page(asked, *self._span(asked.ticker, first, last, request), request.now)
-        base = self.adjusted(base, request, asked=asked.is_adjusted)
+        base = self._adjusted(base, request, asked=asked.is_adjusted)
         rows = base if asked.every.is_base else aggregation.aggregated(base, asked.every, asked.zone)
         rows = rows.reverse() if asked.is_descending else rows
         head = {
@@ -88,7 +88,7 @@ class Bars:
         if market == "stocks":
             _, last = self.rights.span(asked, asked, request.today, request.now)
             bars = self.told_on(asked, request.now) if last == asked else self.rights.truth.bars_on(date.min)
-            bars = self.adjusted(bars, request, asked=is_adjusted).with_columns(t=_at(16))
+            bars = self._adjusted(bars, request, asked=is_adjusted).with_columns(t=_at(16))
             if flag(request, "include_otc", default=False):
                 bars = pl.concat([bars, self._others_on("otc", asked, request)], how="diagonal")
         else:
@@ -111,7 +111,7 @@ class Bars:
             self.rights.cover(OTHERS[name].kind)
         at = _at(0, OTHERS[name].zone) if name in OTHERS else _at(16)
         last = self.rights.last_final(request.now)
-        bars = self.adjusted(self._held(name, date.min, last, request.now).tail(1), request, asked=is_adjusted)
+        bars = self._adjusted(self._held(name, date.min, last, request.now).tail(1), request, asked=is_adjusted)
         head = {
             "ticker": name,
             "queryCount": bars.height,
@@ -138,7 +138,7 @@ class Bars:
         times = self.rights.truth.sessions.filter(session=asked)
         before = minutes.filter(pl.col("ts_open") < times["ts_open"][0])
         after = minutes.filter(pl.col("ts_open") >= times["ts_close"][0])
-        bar = self.adjusted(bars, request, asked=is_adjusted).row(0, named=True)
+        bar = self._adjusted(bars, request, asked=is_adjusted).row(0, named=True)
         head = {"status": "OK", "from": text, "symbol": name}
         head |= {member: bar[member] for member in ("open", "high", "low", "close", "volume")}
         head |= {} if after.is_empty() else {"afterHours": after["close"][-1]}
@@ -254,13 +254,12 @@ class Bars:
     def _so_far(self, ticker: str | None, session: date, now: datetime) -> pl.DataFrame:
         """Give the bars of a session under way: what its regular minutes have made of it."""
         until = self.rights.told_until(now)
-        minutes = self.rights.truth.minutes_so_far(ticker, session, until)
+        minutes = self.rights.truth.minutes_so_far(None if ticker is None else [ticker], session, until)
         opens = self.rights.truth.sessions.filter(session=session)["ts_open"][0]
         made = aggregation.folded(minutes.filter(pl.col("ts_open") >= opens), "ticker", "session", "number")
         return made.select(self.rights.truth.daily_bars.columns)
 
-    def adjusted(self, bars: pl.DataFrame, request: Request, *, asked: bool = True) -> pl.DataFrame:
-        """Give bars in units of the request's day where that is asked for, else as traded."""
+    def _adjusted(self, bars: pl.DataFrame, request: Request, *, asked: bool) -> pl.DataFrame:
         if not asked or "number" not in bars.columns:
             return bars
         splits = self.rights.truth.splits.filter(pl.col("ex_date") <= request.today, pl.col("ts_known") <= request.now)

@@ -3,16 +3,21 @@
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
 from orion_assets.sources.synthetic.vendor.faults import FaultPlan, refuse_unknown, rule_of
+from orion_assets.sources.synthetic.vendor.others import Kind
+from orion_assets.sources.synthetic.vendor.routes import ROUTES
 from orion_assets.sources.synthetic.vendor.terms import Plan, Terms
 
 T = TypeVar("T", Plan, Terms)
 _TABLES: Final = ("seed", "terms", "fault")
+# Routes whose lists may end where those of bars do
+_DATED: Final = ("news", "splits", "dividends")
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,11 @@ class PlanFile:
         of_plan = own.pop("plan", {})
         try:
             plan = _with(terms.plan, of_plan, "terms.plan")
-            return _with(terms, {**own, "plan": plan}, "terms")
+            made = _with(terms, {**own, "plan": plan}, "terms")
+            _refuse_senseless(made)
         except ValueError as e:
             raise ValueError(f"vendor plan {self.file}: {e}") from e
+        return made
 
 
 def load_plan(file: Path) -> PlanFile:
@@ -60,6 +67,12 @@ def load_plan(file: Path) -> PlanFile:
             f"vendor plan {file}: {', '.join(sorted(unknown))} means nothing; it holds seed, [terms] and [[fault]]"
         )
     rows: Sequence[Mapping[str, Any]] = told.get("fault", [])
+    kinds = {"seed": (told.get("seed", 0), int), "terms": (told.get("terms", {}), dict), "fault": (rows, list)}
+    wrong = [f"{name} is {value!r}" for name, (value, kind) in kinds.items() if type(value) is not kind]
+    if wrong:
+        raise ValueError(
+            f"vendor plan {file}: {', '.join(wrong)}; seed is a whole number, [terms] a table, [[fault]] one a rule"
+        )
     try:
         rules = [rule_of({("fault" if name == "name" else name): row[name] for name in row}) for row in rows]
         made = PlanFile(file, FaultPlan(rules, told.get("seed", 0)), told.get("terms", {}))
@@ -68,6 +81,31 @@ def load_plan(file: Path) -> PlanFile:
     # What cannot be read is refused here, whatever terms it is meant for
     made.on(Terms())
     return made
+
+
+def _refuse_senseless(terms: Terms) -> None:
+    """Refuse what would do nothing, or what no vendor does.
+
+    Raises:
+        ValueError: A route or market does not exist, or a number is too small.
+    """
+    plan = terms.plan
+    for name in sorted(plan.excluded):
+        refuse_unknown("route or market in [terms.plan] excluded", name, [*ROUTES, *get_args(Kind)])
+    for name in sorted(plan.limited):
+        refuse_unknown("route in [terms.plan] limited", name, _DATED)
+    least = {
+        "page": (terms.page, 1),
+        "window_s": (terms.window_s, 0.001),
+        "final_after": (terms.final_after, timedelta()),
+        "end_of_day": (terms.end_of_day, timedelta()),
+        "plan.calls": (plan.calls, 1),
+        "plan.history_days": (plan.history_days, 0),
+        "plan.delay": (plan.delay, timedelta()),
+    }
+    for name, (value, bound) in least.items():
+        if value is not None and value < bound:
+            raise ValueError(f"[terms] {name} = {value}: it is {bound} at least")
 
 
 def _with(usual: T, told: object, table: str) -> T:
@@ -80,8 +118,10 @@ def _with(usual: T, told: object, table: str) -> T:
         raise ValueError(f"[{table}] is {told!r}, and is to be a table of names and values")  # noqa: TRY004 - a file's
     known = {field.name: getattr(usual, field.name) for field in fields(usual)}
     values = cast("Mapping[str, object]", told)
-    for name in values:
+    for name, value in values.items():
         refuse_unknown(f"name in [{table}]", name, list(known))
+        if isinstance(value, bool) and not isinstance(known[name], bool):
+            raise ValueError(f"[{table}] {name} = {value!r}: it is neither true nor false")  # noqa: TRY004 - a file's
     try:
         return TypeAdapter(type(usual)).validate_python(known | dict(values))
     except ValidationError as e:

@@ -1,12 +1,13 @@
 """The vendor's snapshots: what stocks and indices have told so far, cleared at 03:30 New York and filled from 04:00."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
 import polars as pl
 
+from orion_assets.sources.synthetic.vendor import aggregation
 from orion_assets.sources.synthetic.vendor.bars import Bars
 from orion_assets.sources.synthetic.vendor.others import OTHERS
 from orion_assets.sources.synthetic.vendor.pages import Listed, page
@@ -32,8 +33,7 @@ class Snapshots:
     def stocks(self, request: Request) -> Reply:
         """Answer `/v2/snapshot/locale/us/markets/stocks/tickers`: who has traded since 04:00, by ticker."""
         wanted = [name for name in request.params.get("tickers", "").split(",") if name]
-        rows = [_stock(row) for row in self._so_far(request).iter_rows(named=True)]
-        told = [row for row in rows if not wanted or row["ticker"] in wanted]
+        told = [_stock(row) for row in self._so_far(request, wanted).iter_rows(named=True)]
         return Reply({"request_id": request.request_id, "status": "OK", "count": len(told), "tickers": told})
 
     def indices(self, request: Request) -> Reply:
@@ -49,23 +49,29 @@ class Snapshots:
             raise Refused(400, f"'ticker.any_of' names {len(wanted)} tickers; {_INDICES.most} are the most")
         return page(asked, _INDICES, [self._index(name, request, known) for name in dict.fromkeys(wanted)])
 
-    def _so_far(self, request: Request) -> pl.DataFrame:
-        """Give each ticker's last minute, with its day as `day_...` and the day before as `prev_...`."""
+    def _so_far(self, request: Request, wanted: Sequence[str]) -> pl.DataFrame:
+        """Give each ticker's last minute, with its day as `day_...` and the day before as `prev_...`, as traded then.
+
+        Both days are in the units of the session that is shown.
+        """
         now = request.now
         local = now.astimezone(NEW_YORK)
         shown = local.date() - timedelta(days=1) if local.time() < _CLEARED else local.date()
         truth = self.rights.truth
         sessions = truth.sessions["session"]
-        is_session = shown in sessions
-        minutes = truth.minutes_so_far(None, shown if is_session else sessions[0], self.rights.told_until(now))
+        if shown not in sessions:
+            return pl.DataFrame(schema={"ticker": pl.String})
+        of = pl.col("ticker").is_in(wanted) if wanted else pl.lit(value=True)
+        day = self.bars.told_on(shown, now).filter(of)
         last = (
-            (minutes if is_session else minutes.head(0))
+            truth.minutes_so_far(wanted or None, shown, self.rights.told_until(now))
             .group_by("ticker", maintain_order=True)
             .agg(pl.all().last(), so_far=pl.col("volume").sum().round(6))
         )
-        before = sessions.filter(sessions < shown)
-        prev = self.bars.adjusted(truth.bars_on(before[-1] if len(before) else shown), request)
-        return _joined(_joined(last, self.bars.told_on(shown, now), "day"), prev, "prev").sort("ticker")
+        before = sessions.filter(sessions < shown).to_list()
+        prev = self.bars.told_on(before[-1] if before else date.min, now).filter(of)
+        splits = truth.splits.filter(pl.col("ex_date") <= shown, pl.col("ts_known") <= now)
+        return _joined(_joined(last, day, "day"), aggregation.adjusted(prev, splits), "prev").sort("ticker")
 
     def _index(self, name: str, request: Request, known: list[str]) -> dict[str, Any]:
         if name not in known:
@@ -98,8 +104,7 @@ def _joined(rows: pl.DataFrame, bars: pl.DataFrame, name: str) -> pl.DataFrame:
 def _stock(row: Row) -> dict[str, Any]:
     told: dict[str, Any] = {
         "ticker": row["ticker"],
-        # Zeros, not nothing, where the day has not begun
-        "day": {short: row[f"day_{name}"] or 0 for short, name in _SHORT.items()},
+        "day": _day(row, "day"),
         "min": {short: row[name] for short, name in _SHORT.items() if row[name] is not None}
         | {"av": row["so_far"], "t": int(row["ts_open"].timestamp() * 1000)}
         | ({"n": int(row["trade_count"])} if row["trade_count"] is not None else {}),
@@ -107,8 +112,16 @@ def _stock(row: Row) -> dict[str, Any]:
     }
     if row["prev_close"] is None:
         return told
-    told["prevDay"] = {short: row[f"prev_{name}"] or 0 for short, name in _SHORT.items()}
+    told["prevDay"] = _day(row, "prev")
     return told | _change(row["close"], row["prev_close"], "todaysChange", "todaysChangePerc")
+
+
+def _day(row: Row, name: str) -> dict[str, float]:
+    """Give a day's members: zeros, not nothing, where it has not begun; of a single trade there is no average."""
+    members = {short: row[f"{name}_{member}"] for short, member in _SHORT.items()}
+    if members["c"] is None:
+        return dict.fromkeys(_SHORT, 0)
+    return {short: value for short, value in members.items() if value is not None}
 
 
 def _change(now: float, before: float, change: str, percent: str) -> dict[str, float]:

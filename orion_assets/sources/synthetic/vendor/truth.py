@@ -184,10 +184,10 @@ class Truth:
         done = self.sessions.filter(pl.col("ts_close") + after_close <= now)["session"]
         return done[-1] if done.len() else self.sessions["session"][0] - timedelta(days=1)
 
-    def minutes_so_far(self, ticker: str | None, session: date, until: datetime) -> pl.DataFrame:
-        """Give the minutes of a session that ended by an instant, of one ticker or of all."""
+    def minutes_so_far(self, tickers: Sequence[str] | None, session: date, until: datetime) -> pl.DataFrame:
+        """Give the minutes of a session that ended by an instant, of some tickers or of all."""
         bars = self.bars_on(session)
-        bars = bars if ticker is None else bars.filter(ticker=ticker)
+        bars = bars if tickers is None else bars.filter(pl.col("ticker").is_in(tickers))
         return self._minutes(bars).filter(pl.col("ts_open") + _MINUTE <= until)
 
     def _minutes(self, bars: pl.DataFrame) -> pl.DataFrame:
