@@ -2,7 +2,8 @@
 
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -74,10 +75,14 @@ def fake_vendor(
     usual = Terms(chosen, mode=mode)
     terms = told.on(usual) if told else usual
     try:
-        with run(
-            market, terms=terms, faults=told.faults if told else None, clock=clock, journal=journal, port=port
-        ) as vendor:
-            _serve(vendor, _files(vendor, flat_files, flat_file_sessions))
+        # Told to end before anybody can know that it runs, it ends as well
+        with (
+            _ending() as ends,
+            run(
+                market, terms=terms, faults=told.faults if told else None, clock=clock, journal=journal, port=port
+            ) as vendor,
+        ):
+            _serve(vendor, _files(vendor, flat_files, flat_file_sessions), ends)
     except OSError as e:
         refuse(f"fake-vendor: port {port} cannot be listened on ({e.strerror}); name another with --port", Exit.FAILED)
 
@@ -90,12 +95,13 @@ def _files(vendor: "FakeVendor", endpoint: str | None, sessions: int) -> list[st
     return put_flat_files(endpoint, vendor.truth, sessions)
 
 
-def _serve(vendor: "FakeVendor", more: Sequence[str]) -> None:
+def _serve(vendor: "FakeVendor", more: Sequence[str], ends: socket.socket) -> None:
+    """Say where it is, and return when the process is interrupted or asked to end."""
     first, last = vendor.truth.sessions["session"][0], vendor.truth.sessions["session"][-1]
     count, plan = vendor.truth.daily_bars["ticker"].n_unique(), vendor.terms.plan.name
     ERR.print(f"fake vendor: {count} tickers, sessions {first} to {last}, plan {plan}. Nothing of it is real.")
     OUT.print("\n".join([f"ORION_POLYGON_BASE_URL={vendor.base_url}", "POLYGON_API_KEY=anything", *more]))
-    _wait()
+    ends.recv(1)
     ERR.print(f"fake vendor: {len(vendor.journal)} requests answered")
 
 
@@ -108,18 +114,24 @@ def _clock(at: str | None) -> Clock:
     return ShiftedClock(SystemClock(), started - now())
 
 
-def _wait() -> None:
-    """Return when the process is interrupted or asked to end.
+@contextmanager
+def _ending() -> Generator[socket.socket]:
+    """Give what holds a byte once the process was interrupted or asked to end.
 
-    A signal that comes just before the wait, or to another thread, would be seen when the wait ends, that is never:
-    the interpreter writes each to a socket, which is waited for.
+    Who waits by himself misses a signal that comes just before, or to another thread; a process that was started to
+    ignore them misses those that come before it asks for them.
     """
     told, tells = socket.socketpair()
-    tells.setblocking(False)
-    signal.set_wakeup_fd(tells.fileno())
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, _noted)
-    told.recv(1)
+    with told, tells:
+        tells.setblocking(False)
+        other = signal.set_wakeup_fd(tells.fileno())
+        before = {each: signal.signal(each, _noted) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield told
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler if handler is not None else signal.SIG_DFL)
+            signal.set_wakeup_fd(other)
 
 
 def _noted(_: int, __: FrameType | None) -> None:

@@ -57,7 +57,7 @@ def test_it_prints_two_settings_serves_and_ends_when_it_is_told_to(tmp_path):
 # Of another thread's signal the waiting one hears nothing by itself
 SIGNALLED = """
 import os, signal, threading
-from orion_assets.cli.fake_vendor import _wait
+from orion_assets.cli.fake_vendor import _ending
 
 def waits():
     return open(f"/proc/self/task/{os.getpid()}/stat").read().rpartition(")")[2].split()[0] == "S"
@@ -65,13 +65,13 @@ def waits():
 def tell():
     seen = 0
     while seen < 200:
-        is_ready = signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL and waits()
-        seen = seen + 1 if is_ready else 0
+        seen = seen + 1 if waits() else 0
     signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
     threading.Event().wait()
 
-threading.Thread(target=tell, daemon=True).start()
-_wait()
+with _ending() as ends:
+    threading.Thread(target=tell, daemon=True).start()
+    ends.recv(1)
 print("ended")
 """
 
@@ -81,6 +81,18 @@ def test_it_ends_whichever_thread_the_signal_comes_to():
     done = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr
+
+
+def test_it_ends_at_once_where_it_was_started_to_ignore_that(tmp_path):
+    # As Dagster leaves a process whose interrupts are ignored, which a shell's background jobs are
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with running(tmp_path, "--tickers", "14", "--sessions", "20") as (process, _, _):
+            pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert process.returncode == 0
 
 
 def test_a_port_that_is_taken_is_named():

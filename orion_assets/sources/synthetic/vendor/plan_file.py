@@ -94,18 +94,17 @@ def _refuse_senseless(terms: Terms) -> None:
         refuse_unknown("route or market in [terms.plan] excluded", name, [*ROUTES, *get_args(Kind)])
     for name in sorted(plan.limited):
         refuse_unknown("route in [terms.plan] limited", name, _DATED)
-    least = {
+    numbers = {
         "page": (terms.page, 1),
         "window_s": (terms.window_s, 0.001),
-        "final_after": (terms.final_after, timedelta()),
-        "end_of_day": (terms.end_of_day, timedelta()),
         "plan.calls": (plan.calls, 1),
         "plan.history_days": (plan.history_days, 0),
-        "plan.delay": (plan.delay, timedelta()),
     }
-    for name, (value, bound) in least.items():
-        if value is not None and value < bound:
-            raise ValueError(f"[terms] {name} = {value}: it is {bound} at least")
+    lengths = {"final_after": terms.final_after, "end_of_day": terms.end_of_day, "plan.delay": plan.delay}
+    low = [(name, value, least) for name, (value, least) in numbers.items() if value is not None and value < least]
+    low_lengths = [(name, value, timedelta()) for name, value in lengths.items() if value < timedelta()]
+    for name, value, least in [*low, *low_lengths]:
+        raise ValueError(f"[terms] {name} = {value}: it is {least} at least")
 
 
 def _with(usual: T, told: object, table: str) -> T:
