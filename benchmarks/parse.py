@@ -76,7 +76,7 @@ def limited(rate, lease_s):
 def polygon(told):
     """Production's source, whose connections are stood in for."""
     rights = RIGHTS["advanced"]
-    transport = polygon_transport("no-key-at-all", "https://api.polygon.io", rights, limited, FixedClock(NOW))
+    transport = polygon_transport("x" * 32, "https://api.polygon.io", rights, limited, FixedClock(NOW))
     transport._wire = told  # noqa: SLF001
     files = FlatFiles(Bucket(told, limited(Rate(100, 1.0), 600.0)))
     return PolygonSource(transport, rights, Reach(files=files))

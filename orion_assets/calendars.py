@@ -5,7 +5,7 @@ no answer follows the machine's date; XNYS is asked of `pandas_market_calendars`
 """
 
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -86,7 +86,16 @@ def trading_dates(instants: pl.Expr, hours: Hours = EXTENDED_HOURS) -> pl.Expr:
     Returns:
         Date, null where the instant is; not always a session of the exchange.
     """
-    return (instants.dt.convert_time_zone(NEW_YORK.key).dt.replace_time_zone(None) + hours.shift).dt.date()
+    return instants.map_batches(partial(_dates_by_hour, hours.shift), return_dtype=pl.Date, is_elementwise=True)
+
+
+def _dates_by_hour(shift: timedelta, instants: pl.Series) -> pl.Series:
+    # All instants of an hour have one date where it turns on the hour, as offsets do: thousands of minutes are
+    # looked up by their hundreds of hours
+    hours = instants.dt.truncate("1m" if shift % timedelta(hours=1) else "1h")
+    each = hours.unique()
+    dates = (each.dt.convert_time_zone(NEW_YORK.key).dt.replace_time_zone(None) + shift).dt.date()
+    return hours.replace_strict(each, dates, return_dtype=pl.Date) if each.len() else dates
 
 
 def traded(sessions: pl.DataFrame, hours: Hours = EXTENDED_HOURS) -> pl.DataFrame:

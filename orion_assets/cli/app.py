@@ -28,6 +28,7 @@ from orion_assets.cli.read import bars, features
 from orion_assets.cli.status import status
 from orion_assets.cli.update import update
 from orion_assets.errors import OrionError, SettingsError
+from orion_assets.settings import unread
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -68,6 +69,10 @@ def orion(
     """Take what all commands share."""
     call = Call(env_file)
     ctx.obj = call
+    # Whoever wrote them believes that they hold; `orion doctor` tells it in its own words
+    for name, near in unread(env_file).items() if ctx.invoked_subcommand != "doctor" else ():
+        if near:
+            complain(f"{name} is set and nothing reads it; did you mean {near}?")
     # Help, and what needs no settings, must work where they are wrong; whoever needs them reads them again
     with suppress(SettingsError):
         configure(call.settings)

@@ -61,9 +61,8 @@ def refuse_synthetic(call: Call, source: str) -> None:
     """Refuse to compare where either side is invented: each difference would be true, and say nothing."""
     if SYNTHETIC in {source, call.settings.source, *call.state().sources()}:
         refuse(
-            "quality crosscheck: nothing of the synthetic market is real, so it is held against nobody: not these bars"
-            f" against {source}; set ORION_SOURCE, ORION_LAKE_URL and ORION_STATE_URL to where real ones are, and name"
-            " a --source of real ones"
+            f"quality crosscheck: nothing of the synthetic market is real, and these bars or those of {source} are"
+            " its. Compare real bars with real ones: set ORION_SOURCE, ORION_LAKE_URL and ORION_STATE_URL to yours"
         )
 
 

@@ -12,7 +12,7 @@ import typer
 
 from orion_assets import calendars
 from orion_assets.cli import showing
-from orion_assets.cli.context import Call
+from orion_assets.cli.context import DEMO_SETTINGS, Call
 from orion_assets.cli.filling import fill
 from orion_assets.cli.history import write
 from orion_assets.cli.home import make_home
@@ -30,9 +30,11 @@ from orion_assets.store.raw import raw_of
 from orion_assets.transforms.pipeline import derive
 
 SESSIONS: Final = 120
-FOLDER: Final = Path("data/demo")
-SETTINGS_FILE: Final = "orion.env"
-_OWN: Final = re.compile(r"lake|archive|features|quality|dagster|orion\.env|\.?(store\.duckdb|state\.db)([.-].*)?")
+FOLDER: Final = DEMO_SETTINGS.parent
+SETTINGS_FILE: Final = DEMO_SETTINGS.name
+_OWN: Final = re.compile(
+    r"lake|archive|features|quality(\.html)?|dagster|orion\.env|\.?(store\.duckdb|state\.db)([.-].*)?"
+)
 _CORRECTED: Final = ("DUNE", date(2024, 11, 12))
 _MARK: Final = "# Written by `orion demo`, which empties this folder each time"
 
@@ -50,7 +52,7 @@ def demo(folder: Folder = FOLDER) -> None:
     days = source.market.sessions["session"].tail(SESSIONS).to_list()
     settings = _prepared(folder.resolve(), days[0])
     OUT.print(
-        f"The market of this demo is synthetic: nothing of it is real. {SESSIONS} sessions, [{days[0]}, {days[-1]}],"
+        f"The market of this demo is synthetic: nothing of it is real. {SESSIONS} sessions, {days[0]} to {days[-1]},"
         f" into {folder}\n"
     )
     call = Call(fixed=settings)
@@ -125,8 +127,9 @@ def _features(store: FeatureReader) -> None:
 
 def _correction(store: FeatureReader) -> None:
     ticker, day = _CORRECTED
-    rows = store.table("feature_indicators", tickers=ticker, start=day, end=day + timedelta(days=1), versions=True)
-    shown = rows.select("ticker", "session", "close", "rsi_14", "ts_known", "known_until")
+    rows = store.table(FEATURE_MATRIX.name, tickers=ticker, start=day, end=day + timedelta(days=1), versions=True)
+    at_close = rows.filter(pl.col("cutoff") == "close")
+    shown = at_close.select("ticker", "session", "cutoff", "close", "rsi_14", "ts_known", "known_until")
     frame(shown, as_json=False, title="One row before and after a correction: both stay, each says when it was known")
 
 

@@ -6,6 +6,12 @@ import typer
 
 from orion_assets.sources.choosing import DATASETS
 
+
+def _each(given: list[str] | None) -> list[str] | None:
+    # No ticker holds a comma, and options that take several are written with them
+    return None if given is None else [name for text in given for name in text.split(",") if name]
+
+
 From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="First session of the range: 2014-06-09.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DATE", help="First session after the range.")]
 Until = Annotated[
@@ -64,8 +70,16 @@ MaxInFlight = Annotated[
         help="Most calls at a time, where two a second or more are allowed; default: ORION_MAX_IN_FLIGHT.",
     ),
 ]
-Tickers = Annotated[list[str] | None, typer.Argument(metavar="TICKER", help="Tickers; all when none is named.")]
-Named = Annotated[list[str], typer.Argument(metavar="TICKER", help="Tickers as the source lists them; case matters.")]
+Tickers = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TICKER", callback=_each, help="Tickers, apart by spaces or commas; all when none is named."
+    ),
+]
+Named = Annotated[
+    list[str],
+    typer.Argument(metavar="TICKER", callback=_each, help="Tickers as the source lists them; case matters."),
+]
 Columns = Annotated[
     str | None, typer.Option(metavar="A,B", help="Columns to show; default: all. docs/reference/tables.md lists them.")
 ]

@@ -29,16 +29,18 @@ class Exit(IntEnum):
     BUDGET = 3
 
 
-def frame(rows: pl.DataFrame, *, as_json: bool, title: str = "") -> None:
+def frame(rows: pl.DataFrame, *, as_json: bool, title: str = "", newest: bool = False) -> None:
     """Print rows as a table, or as a JSON array of objects with sorted names.
 
-    A terminal gets the columns that fit and the first rows; a file or a pipe gets all of them.
+    A terminal gets the columns that fit and the first rows, or the last where those are the newest; a file or a pipe
+    gets all of them.
     """
     if as_json:
         document(rows.to_dicts())
         return
     limit = _SHOWN_ROWS if sys.stdout.isatty() else rows.height
-    texts = [[cell(value) for value in row] for row in rows.head(limit).iter_rows()]
+    part = rows.tail(limit) if newest else rows.head(limit)
+    texts = [[cell(value) for value in row] for row in part.iter_rows()]
     widths = [
         max([cell_len(name), *(cell_len(row[position]) for row in texts)]) for position, name in enumerate(rows.columns)
     ]
@@ -52,9 +54,11 @@ def frame(rows: pl.DataFrame, *, as_json: bool, title: str = "") -> None:
         OUT.print(_line(row, widths, to_right))
     OUT.print()
     if shown < rows.width:
-        ERR.print(f"{rows.width - shown} columns more: {', '.join(rows.columns[shown:])}; name them, or use --json")
+        hidden = ", ".join(rows.columns[shown:])
+        ERR.print(f"{rows.width - shown} columns more: {hidden}; a wider terminal or a pipe shows them, as does --json")
     if rows.height > limit:
-        ERR.print(f"{rows.height - limit} rows more; into a file or a pipe all are printed, as with --json")
+        where = "before these" if newest else "more"
+        ERR.print(f"{rows.height - limit} rows {where}; into a file or a pipe all are printed, as with --json")
 
 
 def lines(texts: Sequence[str], *, title: str) -> None:

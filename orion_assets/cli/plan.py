@@ -138,8 +138,7 @@ def plan(
     The sessions of the range that have closed, less what the ledger has answers for, what is asked for again (the first
     and the fifth session after, and a few old ones each day), and before them the reference of the tickers. A backfill
     makes these calls; on top come retries, and a second question where an answer leaves out what should be there.
-    --max-calls counts the reference first, then equities, then each other market. With --plan, minutes and flat files
-    are planned too, where --datasets names no others.
+    --max-calls counts the reference first, then equities, then each other market.
     """
     call = context.choosing(ctx.obj, datasets)
     settings, now = call.settings, context.now()
@@ -150,12 +149,15 @@ def plan(
     if not names:
         refuse("plan: nobody is followed. Name tickers with --tickers, or set ORION_TICKERS")
     is_partial = set(names) != set(followed or names)
+    # A source leaves out by itself what nobody asked for; of a subscription all routes are known
+    usual = settings.datasets or [word for word in DATASETS if word != "minute"]
+    words = datasets or (",".join(usual) if of else None)
     planning, told = Planning(call, routes, now), dict[str, Any]()
     mentioned = {market_of(name) for name in names}
     for market in (each for each in (EQUITIES, *MARKETS.values()) if each in mentioned):
         mine = [name for name in names if market_of(name) is market]
         span = _span(market, settings, (start, end), now)
-        wanted = _datasets(datasets, routes, market)
+        wanted = _datasets(words, routes, market)
         reference = _reference(call, source, mine, now) if market is EQUITIES else Due()
         max_calls = less(max_calls, reference.calls)
         found = planning.of(span, mine, wanted, is_partial=is_partial, max_calls=max_calls, max_tickers=max_tickers)
@@ -166,7 +168,8 @@ def plan(
             del told[market.name]["reference"]
         if not json:
             name = "" if market is EQUITIES else f"{market.name}, "
-            heading = f"[{span[0]}, {span[1]}), {name}tickers: {len(mine)}"
+            in_all = f"; {reference.calls + found.calls:,} calls in all" if reference.calls else ""
+            heading = f"[{span[0]}, {span[1]}), {name}tickers: {len(mine)}{in_all}"
             for line in (heading, *reference.lines(), *planning.lines(found, span, mine, wanted)):
                 OUT.print(line)
             show_costs(reference, found, routes)

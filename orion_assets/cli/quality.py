@@ -157,7 +157,10 @@ def write_report(
     ctx: typer.Context,
     start: From = None,
     end: To = None,
-    html: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the page.")] = Path("data/quality.html"),
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write the page; default: beside ORION_REPORT_FOLDER, as .html."),
+    ] = None,
     md: Annotated[bool, typer.Option("--md", help="Print it as Markdown, in place of the page.")] = False,
     json: Json = False,
 ) -> None:
@@ -175,7 +178,8 @@ def write_report(
     elif md:
         OUT.print(report.markdown())
     else:
-        OUT.print(f"{report.verdict}\n{report.write(html)}")
+        pages = call.settings.report_folder
+        OUT.print(f"{report.verdict}\n{report.write(html or pages.with_name(f'{pages.name}.html'))}")
     if report.level == "broken":
         raise typer.Exit(Exit.FAILED)
 
@@ -203,7 +207,7 @@ def _asked(store: FeatureReader, tickers: Sequence[str] | None) -> list[str]:
 def _span(call: Call, start: date | None, end: date | None, waiting: Sequence[date] = ()) -> tuple[date, date]:
     days = sorted({*call.state().count_sessions(STATES, dataset=PUBLISHED)["session"], *waiting})
     if not days:
-        refuse("quality: nothing was derived yet; start with: orion backfill", Exit.FAILED)
+        refuse(f"quality: nothing was derived yet; start with: orion backfill{call.of_demo()}", Exit.FAILED)
     span = start or days[0], end or days[-1] + timedelta(days=1)
     if calendars.sessions(*span).filter(pl.col("ts_close_cutoff") <= context.now()).is_empty():
         refuse(f"quality: no session of [{span[0]}, {span[1]}) has closed; derived are [{days[0]}, {days[-1]}]")

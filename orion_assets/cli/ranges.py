@@ -5,7 +5,7 @@ A refusal names the one bound that is to blame.
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -23,6 +23,9 @@ from orion_assets.ingest.runner import restated
 from orion_assets.schemas import TABLES
 from orion_assets.settings import Settings
 from orion_assets.sources.protocols import Ask, Source, last_session_of, listed_by
+from orion_assets.sources.registry import ENDS
+
+_DAY: Final = timedelta(days=1)
 
 
 class Due(NamedTuple):
@@ -53,12 +56,15 @@ def asked(
     first = _first_session(start)
     if end is not None and end <= first:
         refuse(f"no session in [{start}, {end}): the exchange is closed on these dates; the next session is {first}")
+    over = ENDS.get(settings.source)
+    if end is not None and over is not None and end > over:
+        refuse(f"--to {end}: the {settings.source} market ends with {over - _DAY}; name --to {over}, or leave it out")
     _demand_begun(first, instant, is_replay=is_replay)
     last = last_session_of(source, "raw_daily_bars")
     if end is None and last is not None and last < first:
         refuse(f"the source ends with session {last}, before {first}; bring newer files, or name an earlier --from")
     due = begun(start, end or open_end(source, instant), instant)
-    return due[0], due[-1] + timedelta(days=1)
+    return due[0], due[-1] + _DAY
 
 
 def open_end(source: Source, instant: datetime) -> date:
@@ -85,7 +91,7 @@ def due(call: Call, settings: Settings, source: Source, instant: datetime, *, is
         begins[dataset] = _first_of(dataset, firsts, settings, instant)
         sessions = begun(begins[dataset], _end_of(dataset, source, instant), instant)
         if sessions:
-            span = (sessions[0], sessions[-1] + timedelta(days=1))
+            span = (sessions[0], sessions[-1] + _DAY)
             ask = Ask(dataset, *span, tickers if is_by_ticker(dataset) else (), instant)
             open_days = holes(state, dataset, len(tickers), span)
             if routes:
@@ -98,7 +104,7 @@ def due(call: Call, settings: Settings, source: Source, instant: datetime, *, is
             if firsts and source.is_local and not is_replay:
                 found[dataset] += restated(call.lake(), source, ask, Moment(instant))
     return [
-        Due(days[0], days[-1] + timedelta(days=1), tuple(name for name in found if set(days) & set(found[name])))
+        Due(days[0], days[-1] + _DAY, tuple(name for name in found if set(days) & set(found[name])))
         for days in near_one_another(sorted({day for days in found.values() for day in days}), begins.values())
     ]
 
@@ -124,7 +130,7 @@ def reached(source: Source, instant: datetime, start: date, *, is_asked: bool) -
         return (
             f"the source ends with session {last}, before ORION_START {start}: bring newer files, or set an earlier one"
         )
-    ends = {name: _end_of(name, source, instant) - timedelta(days=1) for name in RAW if name in source.datasets}
+    ends = {name: _end_of(name, source, instant) - _DAY for name in RAW if name in source.datasets}
     short = ", ".join(f"{name} ends with {end}" for name, end in ends.items() if end < last)
     return f"up to date: every session up to {last} is answered" + (f"; in the source, {short}" if short else "")
 
@@ -132,7 +138,7 @@ def reached(source: Source, instant: datetime, start: date, *, is_asked: bool) -
 def _end_of(dataset: str, source: Source, instant: datetime) -> date:
     last = calendars.session_under_way(instant)
     of_source = last_session_of(source, dataset)
-    return (last if of_source is None else min(last, of_source)) + timedelta(days=1)
+    return (last if of_source is None else min(last, of_source)) + _DAY
 
 
 def begun(start: date, end: date, instant: datetime) -> list[date]:
@@ -148,7 +154,7 @@ def _first_session(start: date) -> date:
 
 
 def _demand_begun(first: date, instant: datetime, *, is_replay: bool) -> None:
-    opens: datetime = calendars.sessions(first, first + timedelta(days=1))["ts_open_cutoff"][0]
+    opens: datetime = calendars.sessions(first, first + _DAY)["ts_open_cutoff"][0]
     if opens <= instant:
         return
     if is_replay:

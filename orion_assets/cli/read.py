@@ -1,18 +1,28 @@
 """`orion features` and `orion bars`: what the feature store answers, as of any instant."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-import polars as pl
 import typer
 
-from orion_assets.calendars import CUTOFFS
-from orion_assets.cli import context
+from orion_assets.cli import answers, context
 from orion_assets.cli.context import Call
 from orion_assets.cli.options import AsOf, Columns, From, Json, Tickers, To
-from orion_assets.cli.output import frame
+from orion_assets.cli.output import document
+from orion_assets.cli.showing import in_order
+from orion_assets.ingest.ledger import PUBLISHED
 from orion_assets.markets import EQUITIES
+from orion_assets.schemas import (
+    CLEAN_DAILY_BARS,
+    CLEAN_MINUTE_BARS,
+    FEATURE_MATRIX,
+    RAW_DAILY_BARS,
+    RAW_MINUTE_BARS,
+    table_of,
+)
 from orion_assets.store.market_bars import market_asked, market_bars
 from orion_assets.store.minutes import LakeMinutes
+
+_OF_TIMEFRAME: Final = {"1d": (CLEAN_DAILY_BARS, RAW_DAILY_BARS), "1m": (CLEAN_MINUTE_BARS, RAW_MINUTE_BARS)}
 
 
 def features(
@@ -37,9 +47,10 @@ def features(
     known = context.instant("--as-of", as_of)
     with call.store() as store:
         rows = store.features(tickers, start=start, end=end, columns=wanted, cutoff=cutoff, as_of=known)
-    # The day's order; the store sorts by the letters, close before open
-    in_order = rows.sort("ticker", "session", pl.col("cutoff").cast(pl.Enum(CUTOFFS)))
-    frame(rows if json else in_order, as_json=json)
+    if json:
+        document(rows.to_dicts())
+    else:
+        answers.show(call, in_order(rows), FEATURE_MATRIX.key, PUBLISHED, tickers, (start, end), as_of)
 
 
 def bars(
@@ -65,12 +76,17 @@ def bars(
     """
     call: Call = ctx.obj
     known = context.instant("--as-of", as_of)
-    if market_asked(tickers, adjusted) is not EQUITIES:
+    market = market_asked(tickers, adjusted)
+    if market is not EQUITIES:
         # They need no feature store, which whoever follows no equity does not have
         lake = LakeMinutes(call.lake)
         rows = market_bars(lake, tickers, start=start, end=end, timeframe=timeframe, as_of=known)
-        frame(rows, as_json=json)
-        return
-    with call.store() as store:
-        rows = store.bars(tickers, start=start, end=end, timeframe=timeframe, adjusted=adjusted, as_of=known)
-    frame(rows, as_json=json)
+    else:
+        with call.store() as store:
+            rows = store.bars(tickers, start=start, end=end, timeframe=timeframe, adjusted=adjusted, as_of=known)
+    if json:
+        document(rows.to_dicts())
+    else:
+        clean, raw = _OF_TIMEFRAME[timeframe]
+        dataset = table_of(raw, market).name
+        answers.show(call, rows, table_of(clean, market).key, dataset, tickers, (start, end), as_of)

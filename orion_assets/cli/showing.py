@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from orion_assets.calendars import CUTOFFS
 from orion_assets.cli.output import OUT, frame
 from orion_assets.schemas import IN_OTHER_MARKETS, RAW_OBJECTS, TABLES
 from orion_assets.settings import Settings
@@ -33,6 +34,11 @@ def layers(settings: Settings) -> None:
     frame(pl.DataFrame(rows, infer_schema_length=None), as_json=False, title="Rows per layer")
 
 
+def in_order(rows: pl.DataFrame) -> pl.DataFrame:
+    """Sort rows of the feature matrix as a day goes; the store sorts by the letters, close before open."""
+    return rows.sort("ticker", "session", pl.col("cutoff").cast(pl.Enum(CUTOFFS)))
+
+
 def page(settings: Settings) -> None:
     """Print where the newest page on quality lies, from here."""
     newest = max(settings.report_folder.glob("*.html"), key=lambda place: place.stat().st_mtime)
@@ -43,4 +49,6 @@ def page(settings: Settings) -> None:
 def features(store: FeatureReader, tickers: Sequence[str], session: str, end: str, columns: Sequence[str]) -> None:
     """Print one feature table: both decision instants of a session."""
     rows = store.features(list(tickers), start=session, end=end, cutoff="both", columns=list(columns))
-    frame(rows, as_json=False, title=f"feature_matrix of {session}: what a model may read at each cut-off (UTC)")
+    frame(
+        in_order(rows), as_json=False, title=f"feature_matrix of {session}: what a model may read at each cut-off (UTC)"
+    )

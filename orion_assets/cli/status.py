@@ -62,7 +62,11 @@ def status(
         return
     if counts.is_empty():
         is_filled = not state.tally().is_empty()
-        OUT.print("no cell of these" if is_filled else "nothing was asked for yet; start with: orion backfill")
+        OUT.print(
+            "no cell of these"
+            if is_filled
+            else f"nothing was asked for yet; start with: orion backfill{call.of_demo()}"
+        )
         return
     shown = [name for name in STATES if name in _USUAL or counts[name].sum()]
     within = [by] if by != "dataset" else []
@@ -112,7 +116,8 @@ def _told(row: dict[str, Any]) -> str:
     evidence = f"{row['evidence']}: " if row["evidence"] else ""
     state = row["state"].replace("_", " ")
     return (
-        f"{row['dataset']}: {counted(row['cells'], 'cell')} {state}, {who}{_sessions(row)}: {evidence}{row['detail']}"
+        f"{row['dataset']}: {counted(row['cells'], 'cell')} {state}, {who}{_sessions(row)}: {evidence}{row['detail']}."
+        f" Next: {row['next']}"
     )
 
 

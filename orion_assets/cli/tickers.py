@@ -12,6 +12,7 @@ from orion_assets.ingest.universe import follow
 from orion_assets.markets import EQUITIES, market_of
 from orion_assets.schemas import SECURITIES
 from orion_assets.sources.protocols import Listing
+from orion_assets.store.arguments import near_or_all
 from orion_assets.transforms.versions import visible
 
 app = typer.Typer(no_args_is_help=True, help="The followed universe: discover, list, add, remove.")
@@ -45,7 +46,7 @@ def add(ctx: typer.Context, tickers: Named, json: Json = False) -> None:
     # A source lists equities, and a vendor nobody unasked: whether it knows a ticker shows when its bars are asked for
     known = source.listed_tickers() if isinstance(source, Listing) else tuple(tickers)
     if unknown := sorted(set(tickers) - set(others) - set(known)):
-        refuse(f"tickers add {' '.join(unknown)}: the source lists no such ticker; it has {', '.join(known[:20])}")
+        refuse(f"tickers add {' '.join(unknown)}: the source lists no such ticker; {near_or_all(unknown, known)}")
     _said("added", follow(call.state(), tickers, call.settings.tickers, at), json=json)
 
 

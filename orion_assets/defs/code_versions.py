@@ -6,12 +6,12 @@ the columns of the table. Comments, docstrings and layout say nothing of a numbe
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Final, NamedTuple
 
 from orion_assets.tables import Table
 
@@ -32,7 +32,7 @@ def code_of(tables: Iterable[Table], *modules: ModuleType) -> str:
     for table in tables:
         digest.update(f"{table.name} {table.schema}\n".encode())
     for name in sorted(_reached([each.__name__ for each in modules])):
-        digest.update(f"{name}\n{ast.unparse(_code(name))}\n".encode())
+        digest.update(f"{name}\n{_code(name).text}\n".encode())
     return digest.hexdigest()[:_DIGITS]
 
 
@@ -47,18 +47,30 @@ def _reached(names: Iterable[str]) -> set[str]:
     return found
 
 
-def _imported(name: str) -> Iterator[str]:
-    for node in ast.walk(_code(name)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_TRANSFORMS):
-            origins = (str(node.module), *(f"{node.module}.{each.name}" for each in node.names))
-            yield from (each for each in origins if each in sys.modules)
+def _imported(name: str) -> list[str]:
+    return [each for each in _code(name).mentions if each in sys.modules]
+
+
+class _Code(NamedTuple):
+    """A module's code without its docstrings.
+
+    Attributes:
+        text: The code, written anew.
+        mentions: The transforms that it imports from, and what it imports of them, which may be modules too.
+    """
+
+    text: str
+    mentions: tuple[str, ...]
 
 
 @cache
-def _code(name: str) -> ast.Module:
-    """Give a module without its docstrings."""
+def _code(name: str) -> _Code:
+    """Read a module; each command builds the definitions more than once, so once a process."""
     tree = ast.parse(Path(str(sys.modules[name].__file__)).read_text(encoding="utf-8"))
+    mentions: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return tree
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_TRANSFORMS):
+            mentions += [str(node.module), *(f"{node.module}.{each.name}" for each in node.names)]
+    return _Code(ast.unparse(tree), tuple(mentions))

@@ -74,9 +74,16 @@ def demand_one_of(argument: str, value: str, choices: Sequence[str], remedy: str
 def unknown(kind: str, names: Sequence[str], known: Iterable[str], remedy: str) -> ValueError:
     """Make the error for names that are not there: what was asked, what is near or exists, what to do."""
     existing = sorted(known)
-    near = dict.fromkeys(match for name in names[:10] for match in _near(name, existing))
-    exists = f"near: {', '.join(near)}" if near else f"there are {len(existing)}: {_shortened(existing)}"
-    return ValueError(f"{kind} {_shortened(names)} is not in the store; {exists}. Remedy: {remedy}")
+    told = f"{kind} {_shortened(names)} is not in the store; {near_or_all(names, existing)}"
+    folded = {name.casefold() for name in existing}
+    is_case = all(name.casefold() in folded for name in names)
+    return ValueError(f"{told}. Remedy: {'write it so, case matters' if is_case else remedy}")
+
+
+def near_or_all(names: Sequence[str], known: Sequence[str]) -> str:
+    """Say which of the names there are is near those that are not there, else how many there are and the first."""
+    near = dict.fromkeys(match for name in names[:10] for match in _near(name, known))
+    return f"near: {', '.join(near)}" if near else f"there are {len(known)}: {_shortened(known)}"
 
 
 def _near(name: str, known: Sequence[str]) -> list[str]:

@@ -140,7 +140,8 @@ def test_status_is_a_table_for_people(grown):
     assert said.out.splitlines()[-2:] == [
         "Needs attention",
         "  raw_daily_bars: 1 cell quarantined, BOLT 2014-06-25: bars.csv row 33: readable: close: -81.0 is not"
-        " positive",
+        " positive. Next: orion quality quarantine shows a row that is held back; it is asked for again daily, then"
+        " monthly",
     ]
 
 

@@ -56,6 +56,21 @@ def test_a_wrong_backfill_exits_2_before_anything_is_written(market, arguments, 
     assert not (market.folder / "data" / "lake").exists()
 
 
+def test_a_backfill_beyond_the_end_of_a_market_that_ended_says_where_that_is(market):
+    ended = {
+        "ORION_SOURCE": "synthetic",
+        "ORION_FILES_MAPPING": "",
+        "ORION_TICKERS": "AURA",
+        "ORION_START": "2024-12-20",
+    }
+
+    said = market.orion("backfill", "--to", "2025-01-02", **ended)
+
+    assert (said.code, said.out) == (2, "")
+    assert "--to 2025-01-02: the synthetic market ends with 2024-12-31; name --to 2025-01-01, or leave" in said.err
+    assert not (market.folder / "data" / "lake").exists()
+
+
 def test_an_instant_before_the_range_is_not_blamed_on_its_bounds(market):
     said = market.orion("backfill", "--until", "2014-06-01")
 

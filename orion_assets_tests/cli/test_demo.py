@@ -78,8 +78,8 @@ def test_it_shows_a_correction_with_its_clocks_and_a_leak_that_was_caught(demo):
     _, done = demo
 
     before, after = [line.split() for line in done.stdout.splitlines() if line.startswith("DUNE     2024-11-12")]
-    assert (before[2], after[2]) == ("50.81", "50.16")
-    assert before[6:8] == ["2024-11-13", "12:00Z"] == after[4:6]
+    assert (before[3], after[3]) == ("50.81", "50.16")
+    assert before[7:9] == ["2024-11-13", "12:00Z"] == after[5:7]
     assert after[-1] == "-"
     assert re.search(r"^sma_20 +DUNE +2024-", done.stdout, re.MULTILINE)
 

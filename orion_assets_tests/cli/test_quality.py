@@ -74,6 +74,14 @@ def test_the_report_names_what_nobody_asked_for(market, tmp_path):
     assert beyond["level"] == "look"
 
 
+def test_the_page_is_written_beside_the_folder_of_those_of_the_runs(market, tmp_path):
+    said = market.orion("quality", "report", ORION_REPORT_FOLDER=str(tmp_path / "pages.v2"))
+
+    assert said.code == 0
+    assert said.out.splitlines()[-1] == str(tmp_path / "pages.v2.html")
+    assert "<html" in (tmp_path / "pages.v2.html").read_text()
+
+
 def test_a_report_that_finds_a_blocking_fault_exits_with_1(market):
     after = LAST + timedelta(days=1)
     rows = market.lake.read(FEATURE_MATRIX, start=LAST, end=after)

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from orion_assets.schemas import CLEAN_DAILY_BARS, FEATURE_MATRIX
-from orion_assets_tests.own_market import MAPPING
+from orion_assets_tests.own_market import BAD_ROW, LAST, MAPPING, START, run
 
 SPAN = ("--from", "2014-07-03", "--to", "2014-07-09")
 
@@ -143,7 +143,9 @@ def test_a_table_in_a_pipe_holds_every_column_and_no_cut_value(filled):
     said = filled.run("features", "ACME", *SPAN)
 
     assert (said.code, said.err) == (0, "")
-    assert columns_of(said.out) == [n for n in FEATURE_MATRIX.names if n not in ("known_until", "is_deleted")]
+    hidden = {"ts_known", "known_until", "is_deleted"}
+    others = [name for name in FEATURE_MATRIX.names if name not in hidden.union(FEATURE_MATRIX.key)]
+    assert columns_of(said.out) == [*FEATURE_MATRIX.key, "ts_known", *others]
     assert "…" not in said.out
 
 
@@ -155,8 +157,8 @@ def test_a_long_table_in_a_terminal_says_on_stderr_how_many_rows_it_leaves_out(f
     out, err = in_terminal(filled, "bars", columns=200)
 
     assert len(rows_of(out)) == 40
-    assert "9 rows more" in err
-    assert "rows more" not in out
+    assert "9 rows before these" in err
+    assert "before these" not in out
 
 
 def test_a_long_table_in_a_pipe_holds_every_row(filled):
@@ -191,3 +193,81 @@ def test_text_in_brackets_is_shown_as_it_is(filled):
     assert said.code == 2
     assert "[AAPL]" in said.err
     assert "[/x]" in said.err
+
+
+@pytest.mark.parametrize("command", ["features", "bars"])
+def test_tickers_may_be_apart_by_commas_as_in_options(filled, command):
+    assert answered(filled, command, "ACME,BOLT", *SPAN) == answered(filled, command, "ACME", "BOLT", *SPAN)
+
+
+@pytest.mark.parametrize("command", [("features",), ("tickers", "add")])
+def test_another_case_is_told_as_what_it_is(filled, command):
+    said = filled.orion(*command, "acme")
+
+    assert (said.code, said.out) == (2, "")
+    assert "near: ACME" in said.err
+    assert "tickers add acme`" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("features", "ACME", "--as-of", "2013-01-02"),
+            "feature_store holds sessions 2014-06-16 to 2014-07-21, and not",
+        ),
+        (("features", "--from", "2015-01-02"), "feature_store holds sessions 2014-06-16 to 2014-07-21; ask for others"),
+        (("bars", "ACME", "--from", "2015-01-02"), "raw_daily_bars holds sessions 2014-06-16 to 2014-07-21; ask for"),
+        (("bars", "ACME", "--timeframe", "1m"), "no session yet; fill it with: orion backfill --datasets daily,minute"),
+    ],
+)
+def test_an_empty_answer_says_why(filled, arguments, told):
+    said = filled.orion(*arguments)
+
+    assert (said.code, rows_of(said.out)) == (0, [])
+    assert told in said.err
+    assert "no row" not in filled.orion(*arguments, "--json").err
+
+
+@pytest.mark.parametrize("command", ["features", "bars"])
+def test_a_session_whose_bar_is_held_back_is_named_where_it_is_asked_for(filled, command):
+    whole, without = (filled.orion(command, "BOLT", "--from", START, "--to", end) for end in (LAST, BAD_ROW))
+
+    assert "1 session without a row, the bar is held back: BOLT 2014-06-25" in whole.err
+    assert "held back" not in without.err + filled.orion(command, "ACME").err
+
+
+def test_an_answer_where_no_ledger_stands_makes_none(filled, tmp_path):
+    nowhere = f"sqlite:///{tmp_path / 'none.db'}"
+
+    said = filled.orion("features", "BOLT", "--from", "2015-01-02", ORION_STATE_URL=nowhere)
+
+    assert (said.code, list(tmp_path.iterdir())) == (0, [])
+    assert "no row: feature_store has no session yet" in said.err
+
+
+def test_the_newest_rows_stand_in_a_terminal(filled, in_terminal):
+    out, _ = in_terminal(filled, "features", columns=100)
+
+    assert rows_of(out)[-1].split()[:4] == ["BOLT", str(LAST), "close", str(LAST)]
+
+
+def test_where_a_demo_stands_and_a_store_does_not_its_settings_are_named(market):
+    settings = market.folder / "data/demo/orion.env"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("")
+    alone = {"cwd": market.folder}
+
+    asked = [run(*words, **alone) for words in (("features",), ("status",), ("quality", "report"))]
+
+    assert all("orion --env-file data/demo/orion.env" in said.err + said.out for said in asked)
+    assert "data/demo" not in run("--env-file", settings, "features", **alone).err
+    settings.unlink()
+    assert "data/demo" not in run("features", **alone).err
+
+
+def test_a_setting_that_nothing_reads_is_told_before_it_misleads(filled):
+    said = filled.orion("features", "ACME", *SPAN, ORION_TICKER="ACME")
+
+    assert said.code == 0
+    assert "ORION_TICKER is set and nothing reads it; did you mean ORION_TICKERS?" in said.err

@@ -61,6 +61,22 @@ def test_a_plan_says_what_each_route_costs_and_what_all_cost_with_the_reference(
     assert any("x bytes a row" in line for line in shown[at:])
 
 
+def test_the_plan_of_a_subscription_is_for_what_a_backfill_asks_for(made):
+    asked = ("plan", "--plan", "starter")
+
+    usual, named = (json.loads(made.done(*asked, *more, "--json")) for more in ((), ("--datasets", "daily,minute")))
+    made.env.write_text(made.env.read_text() + 'ORION_DATASETS="minute"\n')
+    by_settings = json.loads(made.done(*asked, "--json"))
+
+    assert not [route for route in usual["calls_by_route"] if "minute" in route]
+    assert {"news", "splits", "dividends"} < usual["calls_by_route"].keys()
+    assert [route for route in named["calls_by_route"] if "minute" in route]
+    assert all("minute" in route for route in by_settings["calls_by_route"])
+    assert f"tickers: 3; {usual['total']['calls']} calls in all" in made.done(
+        *asked, "--datasets", "daily,vix,news,actions"
+    )
+
+
 def test_a_plan_lists_every_call_where_asked(made):
     since = SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=100)
     asked = ("plan", "--plan", "free", "--from", since)

@@ -1,6 +1,5 @@
 """What derives a table gives its version: other code is another one, other words about it are not."""
 
-import ast
 import importlib.util
 import sys
 from datetime import date
@@ -15,6 +14,7 @@ from orion_assets.defs.code_versions import UNDERIVED, code_of
 from orion_assets.transforms import daily, market, sentiment
 from orion_assets.transforms.indicators import kernels
 
+OTHER_CODE = code_versions._Code("A = 1", ())
 TABLE, OTHER = schemas.FEATURE_INDICATORS, schemas.FEATURE_MARKET
 NAME = "orion_assets.transforms.of_a_test"
 CODE = '''"""Doubles."""
@@ -70,7 +70,7 @@ def test_what_the_code_imports_counts_and_what_it_does_not_import_does_not(monke
     own = code_versions._code
 
     def other(name):
-        return ast.parse("A = 1") if name == kernels.__name__ else own(name)
+        return OTHER_CODE if name == kernels.__name__ else own(name)
 
     monkeypatch.setattr(code_versions, "_code", other)
 
@@ -84,9 +84,7 @@ def test_the_matrix_has_the_version_of_what_makes_its_cells_too(monkeypatch):
         return {asset.key.path[-1]: asset.code_versions_by_key[asset.key] for asset in made}
 
     before, own = version(), code_versions._code
-    monkeypatch.setattr(
-        code_versions, "_code", lambda name: ast.parse("A = 1") if name == market.__name__ else own(name)
-    )
+    monkeypatch.setattr(code_versions, "_code", lambda name: OTHER_CODE if name == market.__name__ else own(name))
 
     assert {name for name, each in version().items() if each != before[name]} == {
         "feature_market",

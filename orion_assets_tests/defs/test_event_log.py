@@ -1,5 +1,6 @@
 """The instance that dagster.yaml describes, and the event log it names beside Dagster's own."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -99,6 +100,7 @@ def test_a_file_that_went_away_under_it_is_opened_anew(home):
     assert (home / "history" / "runs" / "index.db").is_file()
 
 
+_BARS = dg.AssetKey("bars")
 _DAYS = dg.DailyPartitionsDefinition("2014-06-02", end_date="2014-07-01")
 
 
@@ -126,16 +128,43 @@ def told(instance: dg.DagsterInstance) -> list[tuple]:
         (each.dagster_event_type, each.step_key, each.dagster_event.partition if each.dagster_event else None)
         for each in log.get_logs_for_run(instance.get_runs()[0].run_id)
     ]
-    return [sorted(checks, key=str), events, sorted(log.get_materialized_partitions(dg.AssetKey("bars")))]
+    (record,) = log.get_asset_records([_BARS])
+    last = record.asset_entry.last_materialization
+    newest = log.get_latest_storage_id_by_partition(_BARS, dg.DagsterEventType.ASSET_MATERIALIZATION)
+    materialized = log.fetch_materializations(_BARS, limit=10, ascending=True).records
+    assert [each.storage_id for each in materialized] == list(newest.values())
+    assert record.asset_entry.last_materialization_storage_id == materialized[-1].storage_id
+    return [
+        sorted(checks, key=str),
+        events,
+        sorted(log.get_materialized_partitions(_BARS)),
+        (last.dagster_event.partition, record.asset_entry.last_run_id == instance.get_runs()[0].run_id),
+        [(each.partition_key, sorted(each.asset_materialization.tags)) for each in materialized],
+    ]
 
 
-def test_the_cheaper_logs_say_what_dagsters_own_say(home):
+def test_the_cheaper_logs_say_what_dagsters_own_say(home, monkeypatch):
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "0")
     with dg.DagsterInstance.ephemeral() as own:
         expected = told(own)
 
+    monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE")
     with forgetful_instance() as in_memory:
         assert told(in_memory) == expected
     with DagsterInstance.from_config(str(home)) as in_files:
         assert told(in_files) == expected
     assert len(expected[0]) >= 1
     assert expected[2] == ["2014-06-03", "2014-06-04", "2014-06-05"]
+
+
+@pytest.mark.parametrize("make", [forgetful_instance, lambda: DagsterInstance.from_config(os.environ["DAGSTER_HOME"])])
+def test_what_a_run_says_of_many_partitions_is_written_in_one_go(home, make, monkeypatch):
+    monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE", raising=False)
+    with make() as instance:
+        log, batches = instance.event_log_storage, []
+        write = log.store_event_batch
+        monkeypatch.setattr(log, "store_event_batch", lambda events: (batches.append(len(events)), write(events)))
+        told(instance)
+
+    # Those planned, then those that were made
+    assert batches == [4, 3]

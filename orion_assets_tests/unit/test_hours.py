@@ -97,3 +97,15 @@ def test_overnight_hours_are_an_hour_shorter_on_the_night_that_has_one_less():
 def test_hours_that_cannot_be_are_refused(wrong):
     with pytest.raises(ValueError, match="hours Hours"):
         Hours(**wrong)
+
+
+@pytest.mark.parametrize("hours", [EXTENDED_HOURS, ROUND_THE_CLOCK, Hours(time(18), time(17), time(17, 30))])
+def test_the_dates_of_many_minutes_are_those_of_each_alone(hours):
+    spring, autumn = datetime(2014, 3, 8, 12, tzinfo=UTC), datetime(2014, 11, 1, 12, tzinfo=UTC)
+    minutes = [begins + timedelta(minutes=n) for begins in (spring, autumn) for n in range(0, 2 * 24 * 60, 7)]
+    frame = pl.DataFrame({"at": [*reversed(minutes), None]}, schema={"at": pl.Datetime("us", "UTC")})
+
+    turned = [(at.astimezone(NEW_YORK).replace(tzinfo=None) + hours.shift).date() for at in reversed(minutes)]
+
+    assert frame.select(trading_dates(pl.col("at"), hours))["at"].to_list() == [*turned, None]
+    assert frame.clear().select(trading_dates(pl.col("at"), hours)).schema == {"at": pl.Date()}
