@@ -288,7 +288,8 @@ def unread(env_file: Path | None = None) -> dict[str, str]:
     known = [f"ORION_{name.upper()}" for name, field in Settings.model_fields.items() if not field.validation_alias]
     file = env_file or Path(".env")
     found = {*os.environ, *(dotenv_values(file) if file.is_file() else {})}
-    is_ours = {*known, *_OF_CONTAINERS}
+    # A field that has a vendor's name for it is read under its own too
+    is_ours = {*(f"ORION_{name.upper()}" for name in Settings.model_fields), *_OF_CONTAINERS}
     strange = sorted(name for name in found if name.upper().startswith("ORION_") and name.upper() not in is_ours)
     return {name: next(iter(get_close_matches(name.upper(), known, n=1, cutoff=0.7)), "") for name in strange}
 

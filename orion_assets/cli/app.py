@@ -48,6 +48,9 @@ app.add_typer(store.app, name="store")
 app.add_typer(quality.app, name="quality")
 app.add_typer(vendor.app, name="vendor")
 
+# It tells them in its own words; these read no settings
+_NOT_TOLD = ("doctor", "demo", "fake-vendor")
+
 
 def _print_version(*, is_asked: bool) -> None:
     if is_asked:
@@ -69,8 +72,8 @@ def orion(
     """Take what all commands share."""
     call = Call(env_file)
     ctx.obj = call
-    # Whoever wrote them believes that they hold; `orion doctor` tells it in its own words
-    for name, near in unread(env_file).items() if ctx.invoked_subcommand != "doctor" else ():
+    # Whoever wrote them believes that they hold
+    for name, near in unread(env_file).items() if ctx.invoked_subcommand not in _NOT_TOLD else ():
         if near:
             complain(f"{name} is set and nothing reads it; did you mean {near}?")
     # Help, and what needs no settings, must work where they are wrong; whoever needs them reads them again

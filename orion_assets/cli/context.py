@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from orion_assets import calendars, settings
-from orion_assets.cli.output import ERR, refuse
+from orion_assets.cli.output import ERR, called, refuse
 from orion_assets.clock import SystemClock, uptime
 from orion_assets.errors import StoreUnavailable
 from orion_assets.settings import NO_SOURCE, SYNTHETIC, Settings
@@ -17,7 +17,7 @@ from orion_assets.sources.registry import open_source
 from orion_assets.store.call_log import SharedCallLog
 from orion_assets.store.floors import StoredFloors
 from orion_assets.store.lake import Lake
-from orion_assets.store.opening import open_store
+from orion_assets.store.opening import is_there, open_store
 from orion_assets.store.protocols import FeatureReader
 from orion_assets.store.state import State
 
@@ -76,22 +76,23 @@ class Call:
         return State(self.settings.state_url)
 
     def held_state(self) -> State | None:
-        """The state database, None where there is none yet: looking at an answer makes no file."""
-        scheme, _, place = self.settings.state_url.partition(":///")
-        return self.state() if scheme != "sqlite" or Path(place).exists() else None
+        """The state database, None where there is none yet: looking at an answer makes none."""
+        found = self.state()
+        return found if found.is_there else None
 
     def store(self) -> FeatureReader:
         """The feature store; where it is absent and a demo is here, a refusal that names the settings of that."""
+        found = self.settings.store_url
         try:
-            return open_store(self.settings.store_url, self.lake)
+            return open_store(found, self.lake)
         except StoreUnavailable as e:
-            raise StoreUnavailable(f"{e}{self.of_demo()}") from e
+            raise StoreUnavailable(f"{e}{'' if is_there(found) else self.of_demo()}") from e
 
     def of_demo(self) -> str:
         """Say how to ask the demo of this folder, where settings of one's own are asked and it is there."""
         if self.env_file is not None or not DEMO_SETTINGS.is_file():
             return ""
-        return f". What `orion demo` built here has settings of its own: orion --env-file {DEMO_SETTINGS} ..."
+        return f". What `orion demo` built here has settings of its own: {called()} --env-file {DEMO_SETTINGS} ..."
 
 
 def choosing(call: Call, datasets: str | None) -> Call:

@@ -17,8 +17,7 @@ from orion_assets.cli.filling import fill
 from orion_assets.cli.history import write
 from orion_assets.cli.home import make_home
 from orion_assets.cli.launch import Launch, Outcome
-from orion_assets.cli.output import OUT, Exit, frame, refuse
-from orion_assets.cli.report import called
+from orion_assets.cli.output import OUT, Exit, called, frame, refuse
 from orion_assets.quality.leaks import Scope, leaks, probes, visible_at
 from orion_assets.schemas import FEATURE_MATRIX
 from orion_assets.settings import SYNTHETIC, Settings, fixed
@@ -33,7 +32,7 @@ SESSIONS: Final = 120
 FOLDER: Final = DEMO_SETTINGS.parent
 SETTINGS_FILE: Final = DEMO_SETTINGS.name
 _OWN: Final = re.compile(
-    r"lake|archive|features|quality(\.html)?|dagster|orion\.env|\.?(store\.duckdb|state\.db)([.-].*)?"
+    r"lake|archive|features|quality|\.?quality\.html(\..*\.part)?|dagster|orion\.env|\.?(store\.duckdb|state\.db)([.-].*)?"
 )
 _CORRECTED: Final = ("DUNE", date(2024, 11, 12))
 _MARK: Final = "# Written by `orion demo`, which empties this folder each time"

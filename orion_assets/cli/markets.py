@@ -10,9 +10,9 @@ import polars as pl
 from orion_assets.calendars import NEW_YORK
 from orion_assets.cli.context import Call
 from orion_assets.cli.launch import Launch, Outcome
-from orion_assets.cli.output import ERR, OUT, counted, frame, refuse
+from orion_assets.cli.output import ERR, OUT, called, counted, frame, refuse
 from orion_assets.cli.plan import Planning, kept, less
-from orion_assets.cli.report import called, line
+from orion_assets.cli.report import line
 from orion_assets.ingest.plan import Plan
 from orion_assets.market_hours import sessions_of
 from orion_assets.markets import EQUITIES, MARKETS, Market, market_of

@@ -4,12 +4,16 @@ from typing import Annotated
 
 import typer
 
+from orion_assets.cli.context import names
 from orion_assets.sources.choosing import DATASETS
 
 
 def _each(given: list[str] | None) -> list[str] | None:
     # No ticker holds a comma, and options that take several are written with them
-    return None if given is None else [name for text in given for name in text.split(",") if name]
+    found = names(",".join(given or []))
+    if given and not found:
+        raise typer.BadParameter("it names no ticker; leave it out, or name one")
+    return found if given is not None else None
 
 
 From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="First session of the range: 2014-06-09.")]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from enum import IntEnum
 from math import isfinite
+from pathlib import Path
 from typing import Any, NoReturn
 
 import polars as pl
@@ -29,17 +30,16 @@ class Exit(IntEnum):
     BUDGET = 3
 
 
-def frame(rows: pl.DataFrame, *, as_json: bool, title: str = "", newest: bool = False) -> None:
+def frame(rows: pl.DataFrame, *, as_json: bool, title: str = "", newest: str = "") -> None:
     """Print rows as a table, or as a JSON array of objects with sorted names.
 
-    A terminal gets the columns that fit and the first rows, or the last where those are the newest; a file or a pipe
-    gets all of them.
+    A terminal gets the columns that fit and the first rows, or the newest by a column; a file or a pipe gets all.
     """
     if as_json:
         document(rows.to_dicts())
         return
     limit = _SHOWN_ROWS if sys.stdout.isatty() else rows.height
-    part = rows.tail(limit) if newest else rows.head(limit)
+    part = _newest(rows, newest, limit) if newest else rows.head(limit)
     texts = [[cell(value) for value in row] for row in part.iter_rows()]
     widths = [
         max([cell_len(name), *(cell_len(row[position]) for row in texts)]) for position, name in enumerate(rows.columns)
@@ -57,8 +57,13 @@ def frame(rows: pl.DataFrame, *, as_json: bool, title: str = "", newest: bool = 
         hidden = ", ".join(rows.columns[shown:])
         ERR.print(f"{rows.width - shown} columns more: {hidden}; a wider terminal or a pipe shows them, as does --json")
     if rows.height > limit:
-        where = "before these" if newest else "more"
-        ERR.print(f"{rows.height - limit} rows {where}; into a file or a pipe all are printed, as with --json")
+        left_out = f"{rows.height - limit} {'older rows' if newest else 'rows more'}"
+        ERR.print(f"{left_out}; into a file or a pipe all are printed, as with --json")
+
+
+def _newest(rows: pl.DataFrame, column: str, count: int) -> pl.DataFrame:
+    placed = rows.with_row_index("_place").sort(column, "_place").tail(count)
+    return placed.sort("_place").drop("_place")
 
 
 def lines(texts: Sequence[str], *, title: str) -> None:
@@ -100,6 +105,11 @@ def cell(value: object) -> str:
     if isinstance(value, list):
         return " ".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return str(value)
+
+
+def called() -> str:
+    """Give the command as it was called, so that what is printed can be pasted."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "orion" else "orion"
 
 
 def counted(count: int, what: str) -> str:

@@ -157,7 +157,9 @@ def plan(
     for market in (each for each in (EQUITIES, *MARKETS.values()) if each in mentioned):
         mine = [name for name in names if market_of(name) is market]
         span = _span(market, settings, (start, end), now)
-        wanted = _datasets(words, routes, market)
+        wanted = _datasets(words, routes, market, is_named=datasets is not None)
+        if not wanted:
+            continue
         reference = _reference(call, source, mine, now) if market is EQUITIES else Due()
         max_calls = less(max_calls, reference.calls)
         found = planning.of(span, mine, wanted, is_partial=is_partial, max_calls=max_calls, max_tickers=max_tickers)
@@ -225,7 +227,7 @@ def _routes(call: Call, source: Source | None, of: PlanName | None, now: datetim
     return found
 
 
-def _datasets(text: str | None, routes: list[Route], market: Market) -> list[str]:
+def _datasets(text: str | None, routes: list[Route], market: Market, *, is_named: bool) -> list[str]:
     filled = {name for name in {route.dataset for route in routes} & set(TABLES) if market_named_in(name) is market}
     if not filled:
         refuse(f"plan: the source has no route to {market.name}; set ORION_MARKETS={market.name}, or call with --plan")
@@ -235,7 +237,11 @@ def _datasets(text: str | None, routes: list[Route], market: Market) -> list[str
     if market is EQUITIES:
         return sorted({name for word in words for name in DATASETS[word]})
     wanted = sorted({f"{name}_{market.name}" for word in words for name in DATASETS[word]} & filled)
-    return wanted or refuse(f"--datasets {text}: there is none of {market.name}; it has daily and minute")
+    return (
+        wanted
+        if wanted or not is_named
+        else refuse(f"--datasets {text}: there is none of {market.name}; it has daily and minute")
+    )
 
 
 def _span(

@@ -172,14 +172,15 @@ def write_report(
     Exits 1 where a blocking check accuses rows.
     """
     call: Call = ctx.obj
+    pages = call.settings.report_folder.resolve()
+    beside = pages.parent / f"{pages.name or 'quality'}.html"
     report = gathered(call, context.day("--from", start), context.day("--to", end))
     if json:
         document(report.document())
     elif md:
         OUT.print(report.markdown())
     else:
-        pages = call.settings.report_folder
-        OUT.print(f"{report.verdict}\n{report.write(html or pages.with_name(f'{pages.name}.html'))}")
+        OUT.print(f"{report.verdict}\n{report.write(html or beside)}")
     if report.level == "broken":
         raise typer.Exit(Exit.FAILED)
 

@@ -57,6 +57,8 @@ def asked(
     if end is not None and end <= first:
         refuse(f"no session in [{start}, {end}): the exchange is closed on these dates; the next session is {first}")
     over = ENDS.get(settings.source)
+    if over is not None and first >= over:
+        refuse(f"--from {start}: the {settings.source} market ends with {over - _DAY}; name an earlier one")
     if end is not None and over is not None and end > over:
         refuse(f"--to {end}: the {settings.source} market ends with {over - _DAY}; name --to {over}, or leave it out")
     _demand_begun(first, instant, is_replay=is_replay)

@@ -1,28 +1,31 @@
 """`orion features` and `orion bars`: what the feature store answers, as of any instant."""
 
+from contextlib import ExitStack
+from functools import partial
 from typing import Annotated, Final, Literal
 
 import typer
 
-from orion_assets.cli import answers, context
+from orion_assets.cli import context
+from orion_assets.cli.answers import Asked, show
 from orion_assets.cli.context import Call
 from orion_assets.cli.options import AsOf, Columns, From, Json, Tickers, To
 from orion_assets.cli.output import document
 from orion_assets.cli.showing import in_order
-from orion_assets.ingest.ledger import PUBLISHED
 from orion_assets.markets import EQUITIES
 from orion_assets.schemas import (
     CLEAN_DAILY_BARS,
     CLEAN_MINUTE_BARS,
     FEATURE_MATRIX,
-    RAW_DAILY_BARS,
-    RAW_MINUTE_BARS,
     table_of,
 )
 from orion_assets.store.market_bars import market_asked, market_bars
 from orion_assets.store.minutes import LakeMinutes
 
-_OF_TIMEFRAME: Final = {"1d": (CLEAN_DAILY_BARS, RAW_DAILY_BARS), "1m": (CLEAN_MINUTE_BARS, RAW_MINUTE_BARS)}
+_OF_TIMEFRAME: Final = {
+    "1d": (CLEAN_DAILY_BARS, "orion backfill"),
+    "1m": (CLEAN_MINUTE_BARS, "orion backfill --datasets daily,minute"),
+}
 
 
 def features(
@@ -47,10 +50,12 @@ def features(
     known = context.instant("--as-of", as_of)
     with call.store() as store:
         rows = store.features(tickers, start=start, end=end, columns=wanted, cutoff=cutoff, as_of=known)
-    if json:
-        document(rows.to_dicts())
-    else:
-        answers.show(call, in_order(rows), FEATURE_MATRIX.key, PUBLISHED, tickers, (start, end), as_of)
+        if json:
+            document(rows.to_dicts())
+            return
+        asked = Asked(tickers, start, end, as_of, is_daily=cutoff != "open")
+        whole = partial(store.features, tickers, columns=["close"], cutoff=cutoff)
+        show(call, in_order(rows), FEATURE_MATRIX.key, asked, whole)
 
 
 def bars(
@@ -77,16 +82,18 @@ def bars(
     call: Call = ctx.obj
     known = context.instant("--as-of", as_of)
     market = market_asked(tickers, adjusted)
-    if market is not EQUITIES:
-        # They need no feature store, which whoever follows no equity does not have
-        lake = LakeMinutes(call.lake)
-        rows = market_bars(lake, tickers, start=start, end=end, timeframe=timeframe, as_of=known)
-    else:
-        with call.store() as store:
-            rows = store.bars(tickers, start=start, end=end, timeframe=timeframe, adjusted=adjusted, as_of=known)
-    if json:
-        document(rows.to_dicts())
-    else:
-        clean, raw = _OF_TIMEFRAME[timeframe]
-        dataset = table_of(raw, market).name
-        answers.show(call, rows, table_of(clean, market).key, dataset, tickers, (start, end), as_of)
+    with ExitStack() as opened:
+        # Other markets need no feature store, which whoever follows no equity does not have
+        read = (
+            partial(opened.enter_context(call.store()).bars, tickers, timeframe=timeframe, adjusted=adjusted)
+            if market is EQUITIES
+            else partial(market_bars, LakeMinutes(call.lake), tickers, timeframe=timeframe)
+        )
+        rows = read(start=start, end=end, as_of=known)
+        if json:
+            document(rows.to_dicts())
+            return
+        clean, remedy = _OF_TIMEFRAME[timeframe]
+        is_daily = market is EQUITIES and timeframe == "1d"
+        asked = Asked(tickers, start, end, as_of, is_daily, remedy)
+        show(call, rows, table_of(clean, market).key, asked, read)

@@ -1,10 +1,8 @@
 """What a fill says at its end: what was done, what the checks found, which command comes next."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import polars as pl
@@ -12,7 +10,7 @@ import polars as pl
 from orion_assets import calendars
 from orion_assets.cli.context import Call
 from orion_assets.cli.launch import RAW, REFERENCE, Finding, Launch, Outcome
-from orion_assets.cli.output import ERR, OUT, counted, document, frame
+from orion_assets.cli.output import ERR, OUT, called, counted, document, frame
 from orion_assets.ingest.missing import never_asked
 from orion_assets.schemas import CLEAN_MINUTE_BARS, DERIVED, RAW_MINUTE_BARS
 
@@ -142,8 +140,3 @@ def gap_told(gap: list[date]) -> str:
     return (
         f"{counted(len(gap), 'session')} never asked for, {where}: features after them step over it; {called()} update"
     )
-
-
-def called() -> str:
-    """Give the command as it was called, so that what is printed can be pasted."""
-    return sys.argv[0] if Path(sys.argv[0]).name == "orion" else "orion"

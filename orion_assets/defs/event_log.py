@@ -5,7 +5,7 @@ is of runs that are forgotten with their process.
 """
 
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,8 @@ from typing import Any, Final
 import dagster as dg
 import sqlalchemy as sa
 from dagster import DagsterInstance, EventLogEntry, StringSource
-from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
+from dagster._core.event_api import EventLogCursor
+from dagster._core.events import ASSET_EVENTS
 from dagster._core.instance.types import InstanceType
 from dagster._core.launcher.sync_in_memory_run_launcher import SyncInMemoryRunLauncher
 from dagster._core.run_coordinator import DefaultRunCoordinator
@@ -42,25 +43,16 @@ class _CheaperEventLog(SqlEventLogStorage):
 
     def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
         """Plan a check for the partitions of a run; Dagster writes the event, which lists them all, out for each."""
-        planned: Any = event.dagster_event and event.dagster_event.event_specific_data
-        partitions = planned.partitions_subset
-        row = {
-            "asset_key": planned.asset_key.to_string(),
-            "check_name": planned.check_name,
-            "run_id": event.run_id,
-            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
-            "evaluation_event": serialize_value(event),
-            "evaluation_event_timestamp": datetime.fromtimestamp(event.timestamp, UTC).replace(tzinfo=None),
-            "evaluation_event_storage_id": event_id,
-        }
-        keys = partitions.get_partition_keys() if partitions else [None]
         with self.index_connection() as connection:
-            connection.execute(AssetCheckExecutionsTable.insert(), [{**row, "partition": key} for key in keys])
+            connection.execute(AssetCheckExecutionsTable.insert(), _planned(event, event_id))
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Store what is said of many partitions at once; Dagster's own way is one event after the other."""
+        """Store what is said of many partitions at once; Dagster's own way is one event after the other.
+
+        The index first and whole, for all runs write it: where it fails nothing was written, and Dagster goes on one by
+        one.
+        """
         rows = [self._event_to_row(event) for event in events]
-        self._store_in_run(events[0].run_id, rows)
         numbered = SqlEventLogStorageTable.insert().returning(
             SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
         )
@@ -70,13 +62,13 @@ class _CheaperEventLog(SqlEventLogStorage):
             if told:
                 self._store_asset_event_tags(connection, *zip(*told, strict=True))
             # An asset remembers the last of each kind
-            for event, number in {
-                (event.dagster_event_type, _asset(event)): (event, number) for event, number in told
-            }.values():
+            last = {(event.dagster_event_type, _asset(event)): (event, number) for event, number in told}
+            for event, number in last.values():
                 self._store_asset_event(connection, event, number)
-        for event, number in zip(events, numbers, strict=True):
-            if event.dagster_event_type in ASSET_CHECK_EVENTS:
-                self.store_asset_check_event(event, number)
+            for event, number in zip(events, numbers, strict=True):
+                if event.dagster_event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
+                    connection.execute(AssetCheckExecutionsTable.insert(), _planned(event, number))
+        self._store_in_run(events[0].run_id, rows)
 
     def _store_in_run(self, run_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Store events where those of a run lie, if that is not where those of assets do."""
@@ -84,6 +76,22 @@ class _CheaperEventLog(SqlEventLogStorage):
     def _has_asset_key_col_on_connection(self, conn: sa.Connection, column_name: str) -> bool:
         """Say whether a column is there; a log that was opened has the columns of this code."""
         return column_name in AssetKeyTable.c
+
+
+def _planned(event: EventLogEntry, event_id: int | None) -> list[dict[str, Any]]:
+    planned: Any = event.dagster_event and event.dagster_event.event_specific_data
+    partitions = planned.partitions_subset
+    row = {
+        "asset_key": planned.asset_key.to_string(),
+        "check_name": planned.check_name,
+        "run_id": event.run_id,
+        "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
+        "evaluation_event": serialize_value(event),
+        "evaluation_event_timestamp": datetime.fromtimestamp(event.timestamp, UTC).replace(tzinfo=None),
+        "evaluation_event_storage_id": event_id,
+    }
+    keys = partitions.get_partition_keys() if partitions else [None]
+    return [{**row, "partition": key} for key in keys]
 
 
 def _asset(event: EventLogEntry) -> dg.AssetKey | None:
@@ -184,10 +192,19 @@ class KeptEngineEventLog(_CheaperEventLog, SqliteEventLogStorage):
 class KeptConnectionEventLog(_CheaperEventLog, InMemoryEventLogStorage):
     """The event log in memory over the connection that holds it; Dagster opens one for each event."""
 
-    def __init__(self) -> None:
-        """Make an empty log."""
-        super().__init__()
+    def __init__(self, inst_data: ConfigurableClassData | None = None, preload: Any = None) -> None:  # noqa: ANN401 - as Dagster's
+        """Make an empty log, or one of what it is given."""
+        super().__init__(inst_data, preload)
         export_batches(_BATCH)
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store them, and tell whoever watches the run."""
+        super().store_event_batch(events)
+        for event in events:
+            self._storage_id += 1
+            watching: list[Callable[[EventLogEntry, str], None]] = [*self._handlers[event.run_id]]
+            for handler in watching:
+                handler(event, str(EventLogCursor.from_storage_id(self._storage_id)))
 
     @contextmanager
     def _connect(self) -> Generator[sa.Connection]:

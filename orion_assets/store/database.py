@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from filelock import FileLock
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from orion_assets.errors import SettingsError, StoreUnavailable
@@ -40,13 +40,18 @@ class Database:
         self._is_ready = False
         self._lock = threading.Lock()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a file already; a server has its database."""
+        return not self.is_sqlite or Path(str(self._url.database)).exists()
+
     @contextmanager
     def begin(self) -> Generator[sa.Connection]:
         """Open a transaction: committed at the end, rolled back by an error.
 
         Raises:
             SettingsError: The database is of newer code.
-            StoreUnavailable: It does not answer.
+            StoreUnavailable: It does not answer, or cannot be read.
         """
         try:
             with self._lock:
@@ -58,6 +63,14 @@ class Database:
         except (OperationalError, OSError) as e:
             reason = str(e).split("\n", 1)[0]
             raise StoreUnavailable(f"state: {self._url.render_as_string()} does not answer: {reason}") from e
+        except DatabaseError as e:
+            # What SQLite says of a file that it cannot read is of no narrower class
+            if type(e) is not DatabaseError:
+                raise
+            place, reason = self._url.render_as_string(), str(e.orig)
+            raise StoreUnavailable(
+                f"state: {place} cannot be read: {reason}. Move it away, then: orion status --rebuild"
+            ) from e
 
     def close(self) -> None:
         """Let go of open connections; the next call opens new ones."""

@@ -41,6 +41,11 @@ def open_writer(url: str) -> FeatureWriter:
     return DuckDBStore(_path(url))
 
 
+def is_there(url: str) -> bool:
+    """Say whether a store was ever published at a URL, readable or not."""
+    return _path(url).exists()
+
+
 def _path(url: str) -> Path:
     location = url.removeprefix(_DUCKDB)
     if not location:

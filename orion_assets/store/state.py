@@ -68,6 +68,11 @@ class State:
         self.verdicts: Final = VerdictLog(self._database)
         self.comparisons: Final = ComparisonLog(self._database)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a database already; a server has one."""
+        return self._database.is_there
+
     def record(self, cells: pl.DataFrame) -> None:
         """Say what came of cells; the last word on a cell wins, but none of before an answer takes that answer back.
 

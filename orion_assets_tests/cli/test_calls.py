@@ -67,6 +67,9 @@ def test_a_backfill_beyond_the_end_of_a_market_that_ended_says_where_that_is(mar
     said = market.orion("backfill", "--to", "2025-01-02", **ended)
 
     assert (said.code, said.out) == (2, "")
+    late = market.orion("backfill", "--from", "2025-02-03", "--to", "2025-02-10", **ended)
+    assert late.code == 2
+    assert "--from 2025-02-03: the synthetic market ends with 2024-12-31; name an earlier one" in late.err
     assert "--to 2025-01-02: the synthetic market ends with 2024-12-31; name --to 2025-01-01, or leave" in said.err
     assert not (market.folder / "data" / "lake").exists()
 

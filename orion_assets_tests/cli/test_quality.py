@@ -74,12 +74,18 @@ def test_the_report_names_what_nobody_asked_for(market, tmp_path):
     assert beyond["level"] == "look"
 
 
-def test_the_page_is_written_beside_the_folder_of_those_of_the_runs(market, tmp_path):
-    said = market.orion("quality", "report", ORION_REPORT_FOLDER=str(tmp_path / "pages.v2"))
+@pytest.mark.parametrize(
+    ("folder", "page"), [("pages.v2", "here/pages.v2.html"), (".", "here.html"), ("x/..", "here.html")]
+)
+def test_the_page_is_written_beside_the_folder_of_those_of_the_runs(market, tmp_path, monkeypatch, folder, page):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
 
-    assert said.code == 0
-    assert said.out.splitlines()[-1] == str(tmp_path / "pages.v2.html")
-    assert "<html" in (tmp_path / "pages.v2.html").read_text()
+    said = market.orion("quality", "report", ORION_REPORT_FOLDER=folder)
+
+    assert said.code == 0, said.err
+    assert said.out.splitlines()[-1] == str(tmp_path / page)
+    assert "<html" in (tmp_path / page).read_text()
 
 
 def test_a_report_that_finds_a_blocking_fault_exits_with_1(market):

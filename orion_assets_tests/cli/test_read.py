@@ -157,8 +157,8 @@ def test_a_long_table_in_a_terminal_says_on_stderr_how_many_rows_it_leaves_out(f
     out, err = in_terminal(filled, "bars", columns=200)
 
     assert len(rows_of(out)) == 40
-    assert "9 rows before these" in err
-    assert "before these" not in out
+    assert "9 older rows" in err
+    assert "older rows" not in out
 
 
 def test_a_long_table_in_a_pipe_holds_every_row(filled):
@@ -209,16 +209,27 @@ def test_another_case_is_told_as_what_it_is(filled, command):
     assert "tickers add acme`" not in said.err
 
 
+@pytest.mark.parametrize("arguments", [("features", ""), ("bars", " , "), ("tickers", "add", ""), ("fetch", ",")])
+def test_names_that_name_nobody_are_refused_and_not_taken_for_everybody(filled, arguments):
+    said = filled.orion(*arguments)
+
+    assert (said.code, said.out) == (2, "")
+    assert "it names no ticker" in said.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (
             ("features", "ACME", "--as-of", "2013-01-02"),
-            "feature_store holds sessions 2014-06-16 to 2014-07-21, and not",
+            "2014-06-16 to 2014-07-21, known from 2014-06-16T20:30Z on; none of those asked for was by 2013-01-02",
         ),
-        (("features", "--from", "2015-01-02"), "feature_store holds sessions 2014-06-16 to 2014-07-21; ask for others"),
-        (("bars", "ACME", "--from", "2015-01-02"), "raw_daily_bars holds sessions 2014-06-16 to 2014-07-21; ask for"),
-        (("bars", "ACME", "--timeframe", "1m"), "no session yet; fill it with: orion backfill --datasets daily,minute"),
+        (("features", "--from", "2015-01-02"), "sessions 2014-06-16 to 2014-07-21, and none of those asked for"),
+        (("bars", "ACME", "--from", "2015-01-02"), "sessions 2014-06-16 to 2014-07-21, and none of those asked for"),
+        (
+            ("bars", "ACME", "--timeframe", "1m"),
+            "is stored; to fill them: orion backfill --datasets daily,minute. What",
+        ),
     ],
 )
 def test_an_empty_answer_says_why(filled, arguments, told):
@@ -229,27 +240,39 @@ def test_an_empty_answer_says_why(filled, arguments, told):
     assert "no row" not in filled.orion(*arguments, "--json").err
 
 
-@pytest.mark.parametrize("command", ["features", "bars"])
+@pytest.mark.parametrize("command", [("features",), ("bars",), ("features", "--cutoff", "both")])
 def test_a_session_whose_bar_is_held_back_is_named_where_it_is_asked_for(filled, command):
-    whole, without = (filled.orion(command, "BOLT", "--from", START, "--to", end) for end in (LAST, BAD_ROW))
+    whole, without = (filled.orion(*command, "BOLT", "--from", START, "--to", end) for end in (LAST, BAD_ROW))
 
-    assert "1 session without a row, the bar is held back: BOLT 2014-06-25" in whole.err
-    assert "held back" not in without.err + filled.orion(command, "ACME").err
-
-
-def test_an_answer_where_no_ledger_stands_makes_none(filled, tmp_path):
-    nowhere = f"sqlite:///{tmp_path / 'none.db'}"
-
-    said = filled.orion("features", "BOLT", "--from", "2015-01-02", ORION_STATE_URL=nowhere)
-
-    assert (said.code, list(tmp_path.iterdir())) == (0, [])
-    assert "no row: feature_store has no session yet" in said.err
+    assert "no row of BOLT 2014-06-25: the bar is held back; orion quality quarantine says why" in whole.err
+    assert "held back" not in without.err + filled.orion(*command, "ACME").err
+    # A row of the open rests on the bar before
+    assert "held back" not in filled.orion("features", "BOLT", "--cutoff", "open").err
 
 
-def test_the_newest_rows_stand_in_a_terminal(filled, in_terminal):
+def test_an_answer_needs_no_ledger_and_makes_none(filled, tmp_path):
+    nowhere, broken = tmp_path / "none.db", tmp_path / "broken.db"
+    broken.write_text("no database at all, but longer than the header of one would be" * 10)
+
+    absent = filled.orion("features", "BOLT", ORION_STATE_URL=f"sqlite:///{nowhere}")
+    useless = filled.orion("features", "BOLT", ORION_STATE_URL=f"sqlite:///{broken}")
+
+    assert (absent.code, useless.code) == (0, 0), useless.err
+    assert absent.out == useless.out
+    broken_state = filled.orion("status", ORION_STATE_URL=f"sqlite:///{broken}")
+    assert broken_state.code == 1
+    assert "cannot be read: file is not a database. Move it away, then: orion status --rebuild" in broken_state.err
+    assert not nowhere.exists()
+
+
+def test_the_newest_rows_of_each_ticker_stand_in_a_terminal(filled, in_terminal):
     out, _ = in_terminal(filled, "features", columns=100)
 
-    assert rows_of(out)[-1].split()[:4] == ["BOLT", str(LAST), "close", str(LAST)]
+    shown = [row.split()[:4] for row in rows_of(out)]
+    last = [[ticker, str(LAST), "close", str(LAST)] for ticker in ("ACME", "BOLT")]
+    assert [row for row in shown if row[1] == str(LAST)] == last
+    assert shown[0][0] == "ACME"
+    assert shown[0][1] > "2014-06-16"
 
 
 def test_where_a_demo_stands_and_a_store_does_not_its_settings_are_named(market):
@@ -262,7 +285,7 @@ def test_where_a_demo_stands_and_a_store_does_not_its_settings_are_named(market)
 
     assert all("orion --env-file data/demo/orion.env" in said.err + said.out for said in asked)
     assert "data/demo" not in run("--env-file", settings, "features", **alone).err
-    settings.unlink()
+    (market.folder / "data/store.duckdb").write_text("a store that cannot be read")
     assert "data/demo" not in run("features", **alone).err
 
 

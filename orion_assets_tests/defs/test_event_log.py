@@ -8,7 +8,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 from dagster import DagsterInstance
+from dagster._core.events import StepMaterializationData
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
 from orion_assets.defs.event_log import KeptEngineEventLog, forgetful_instance
@@ -134,12 +136,15 @@ def told(instance: dg.DagsterInstance) -> list[tuple]:
     materialized = log.fetch_materializations(_BARS, limit=10, ascending=True).records
     assert [each.storage_id for each in materialized] == list(newest.values())
     assert record.asset_entry.last_materialization_storage_id == materialized[-1].storage_id
+    made = dg.DagsterEventType.ASSET_MATERIALIZATION
+    tagged = log.get_latest_tags_by_partition(_BARS, made, ["dagster/data_version"])
+    assert set(tagged) == set(newest)
     return [
         sorted(checks, key=str),
         events,
         sorted(log.get_materialized_partitions(_BARS)),
         (last.dagster_event.partition, record.asset_entry.last_run_id == instance.get_runs()[0].run_id),
-        [(each.partition_key, sorted(each.asset_materialization.tags)) for each in materialized],
+        {key: sorted(tags) for key, tags in tagged.items()},
     ]
 
 
@@ -168,3 +173,40 @@ def test_what_a_run_says_of_many_partitions_is_written_in_one_go(home, make, mon
 
     # Those planned, then those that were made
     assert batches == [4, 3]
+
+
+def test_a_batch_that_the_index_refuses_is_not_written_twice(home, monkeypatch, capsys):
+    monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE", raising=False)
+    with DagsterInstance.from_config(str(home)) as instance:
+        log = instance.event_log_storage
+        remember, failed = log._store_asset_event, []
+
+        def once(connection, event, number):
+            if event.get_dagster_event().is_step_materialization and not failed:
+                failed.append(number)
+                raise sa.exc.OperationalError("database is locked", None, Exception())
+            remember(connection, event, number)
+
+        monkeypatch.setattr(log, "_store_asset_event", once)
+        found = told(instance)
+
+    made = [kind for kind, *_ in found[1] if kind is dg.DagsterEventType.ASSET_MATERIALIZATION]
+    assert (len(failed), len(made)) == (1, 3)
+    assert found[2] == ["2014-06-03", "2014-06-04", "2014-06-05"]
+    assert "Falling back" in capsys.readouterr().err
+
+
+def test_whoever_watches_a_run_is_told_what_came_in_one_go():
+    def event(key):
+        data = StepMaterializationData(dg.AssetMaterialization("bars", partition=key))
+        made = dg.DagsterEvent(dg.DagsterEventType.ASSET_MATERIALIZATION.value, "all", event_specific_data=data)
+        return dg.EventLogEntry(None, 20, "", "a-run", 0.0, job_name="all", dagster_event=made)
+
+    with forgetful_instance() as instance:
+        log, seen = instance.event_log_storage, []
+        log.watch("a-run", "", lambda each, cursor: seen.append((each.get_dagster_event().partition, cursor)))
+
+        log.store_event_batch([event("2014-06-03"), event("2014-06-04")])
+
+    assert [key for key, _ in seen] == ["2014-06-03", "2014-06-04"]
+    assert len({cursor for _, cursor in seen}) == 2

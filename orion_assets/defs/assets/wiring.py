@@ -11,6 +11,7 @@ import polars as pl
 from orion_assets.defs import checks
 from orion_assets.defs.code_versions import code_of
 from orion_assets.defs.metadata import ROWS, by_session, chart, columns_of, extent
+from orion_assets.defs.partition_metadata import say_of_partitions
 from orion_assets.defs.partitions import DATE_FORMAT
 from orion_assets.quality.rules import Finder
 from orion_assets.schemas import BY_SESSION
@@ -78,12 +79,13 @@ def plotted(
     context: dg.AssetExecutionContext, asset: str, told: Mapping[date, Mapping[str, Any]], drawn: str = ROWS
 ) -> None:
     """Say something of each session of a run, for the UI to plot, and draw one of the numbers over them."""
-    for day, metadata in told.items():
+    said = {day.strftime(DATE_FORMAT): metadata for day, metadata in told.items()}
+    if told:
         # The UI shows a range by its last session
-        picture = chart({each: values[drawn] for each, values in told.items()}, drawn) if day == max(told) else None
-        context.add_asset_metadata(
-            {**metadata, **(picture or {})}, asset_key=asset, partition_key=day.strftime(DATE_FORMAT)
-        )
+        last = max(told)
+        picture = chart({each: values[drawn] for each, values in told.items()}, drawn)
+        said[last.strftime(DATE_FORMAT)] = {**told[last], **picture}
+    say_of_partitions(context, asset, said)
 
 
 def reported(

@@ -215,7 +215,7 @@ class TestRefusals:
         [
             (
                 lambda s: s.bars("a"),
-                "ticker a is not in the store; near: A. Remedy: follow with `orion tickers add a`, then",
+                "ticker a is not in the store; near: A. Remedy: write it so, case matters",
             ),
             (lambda s: s.features(["A", "ZZZZ"]), r"ticker ZZZZ is not in the store; there are 4: A, B, C, b"),
             (lambda s: s.news("ZZZZ"), "ticker ZZZZ is not in the store"),
