@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from orion_assets.cli import demo as demo_command
 from orion_assets.schemas import TICKER_BARS, TICKER_FEATURES
 from orion_assets.store.duckdb import DuckDBStore
 from orion_assets.store.history import HistoryFiles
@@ -126,6 +127,16 @@ def test_the_report_opens_from_disk_without_a_network_and_everybody_can_read_it(
             context.close()
 
     assert complaints == []
+
+
+@pytest.mark.parametrize("name", ["quality.html", ".quality.html.0f3a.part", "store.duckdb.lock", ".state.db.part"])
+def test_what_commands_left_in_the_folder_of_a_demo_goes_with_it(tmp_path, name):
+    (tmp_path / demo_command.SETTINGS_FILE).write_text(f"{demo_command._MARK}\n")
+    (tmp_path / name).write_text("")
+
+    demo_command._clear(tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["thesis.txt", "lake", "state.db"])

@@ -77,6 +77,19 @@ def test_the_plan_of_a_subscription_is_for_what_a_backfill_asks_for(made):
     )
 
 
+def test_a_market_of_which_the_settings_want_nothing_is_passed_over(made):
+    made.env.write_text(made.env.read_text() + 'ORION_DATASETS="news"\n')
+    asked = ("plan", "--plan", "starter", "--tickers", "SAAA,X:BTCUSD")
+
+    told = json.loads(made.done(*asked, "--json"))
+    named = made.orion(*asked, "--datasets", "news")
+
+    assert set(told["calls_by_route"]) == {"news"}
+    assert "markets" not in told
+    assert named.code == 2
+    assert "--datasets news: there is none of crypto" in named.err
+
+
 def test_a_plan_lists_every_call_where_asked(made):
     since = SystemClock().now().astimezone(NEW_YORK).date() - timedelta(days=100)
     asked = ("plan", "--plan", "free", "--from", since)

@@ -338,3 +338,14 @@ def test_what_is_exported_is_read_alike_from_any_folder_and_whatever_lies_there(
     assert there.files_mapping == (tmp_path / "one.toml", Path("/two.toml"))
     assert there.state_url == f"sqlite:///{tmp_path}/data/state.db"
     assert there.store_url == f"duckdb:///{tmp_path}/data/store.duckdb"
+
+
+def test_a_field_that_has_a_vendors_name_is_read_under_its_own_too_and_nobody_is_told_otherwise(tmp_path, monkeypatch):
+    file = tmp_path / "orion.env"
+    file.write_text("ORION_POLYGON_API_KEY=k\nORION_AWS_REGION=eu-west-1\nORION_TICKER=A\n")
+    monkeypatch.chdir(tmp_path)
+
+    found = settings.load(file)
+
+    assert found.polygon_api_key.get_secret_value() == "k"
+    assert settings.unread(file) == {"ORION_TICKER": "ORION_TICKERS"}
