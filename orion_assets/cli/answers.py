@@ -70,16 +70,12 @@ def _held(call: Call, rows: pl.DataFrame, asked: Asked) -> list[str]:
     """Name the sessions that have no row since what was said of their bar is held back."""
     start, end = context.day("--from", asked.start), context.day("--to", asked.end)
     state = call.held_state()
+    if state is None:
+        return []
     try:
-        found = (
-            state.cells(RAW_DAILY_BARS.name, asked.tickers, start, end, states=["quarantined"], limit=_MOST)
-            if state
-            else None
-        )
+        found = state.cells(RAW_DAILY_BARS.name, asked.tickers, start, end, states=["quarantined"], limit=_MOST)
     except OrionError:
         # The answer stands without it
-        found = None
-    if found is None:
         return []
     at_close = rows.filter(pl.col("cutoff") == "close") if "cutoff" in rows.columns else rows
     missing = found.join(at_close.select("ticker", "session"), on=["ticker", "session"], how="anti")

@@ -1,6 +1,7 @@
 """`orion plan`: what a backfill would ask for, call by call, before anything is spent."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -13,7 +14,7 @@ from orion_assets.cli import context, ranges
 from orion_assets.cli.context import Call
 from orion_assets.cli.costs import costs_json, show_costs
 from orion_assets.cli.options import Datasets, From, Json, MaxCalls, MaxTickers, Only, To
-from orion_assets.cli.output import OUT, Exit, counted, document, frame, refuse
+from orion_assets.cli.output import ERR, OUT, Exit, counted, document, frame, refuse
 from orion_assets.ingest.execution import planned
 from orion_assets.ingest.holes import due_cells
 from orion_assets.ingest.landing import is_by_ticker
@@ -153,13 +154,10 @@ def plan(
     usual = settings.datasets or [word for word in DATASETS if word != "minute"]
     words = datasets or (",".join(usual) if of else None)
     planning, told = Planning(call, routes, now), dict[str, Any]()
-    mentioned = {market_of(name) for name in names}
-    for market in (each for each in (EQUITIES, *MARKETS.values()) if each in mentioned):
+    wanted_of = _wanted(words, routes, {market_of(name) for name in names}, is_named=datasets is not None)
+    for market, wanted in wanted_of.items():
         mine = [name for name in names if market_of(name) is market]
         span = _span(market, settings, (start, end), now)
-        wanted = _datasets(words, routes, market, is_named=datasets is not None)
-        if not wanted:
-            continue
         reference = _reference(call, source, mine, now) if market is EQUITIES else Due()
         max_calls = less(max_calls, reference.calls)
         found = planning.of(span, mine, wanted, is_partial=is_partial, max_calls=max_calls, max_tickers=max_tickers)
@@ -227,7 +225,20 @@ def _routes(call: Call, source: Source | None, of: PlanName | None, now: datetim
     return found
 
 
-def _datasets(text: str | None, routes: list[Route], market: Market, *, is_named: bool) -> list[str]:
+def _wanted(
+    text: str | None, routes: list[Route], mentioned: AbstractSet[Market], *, is_named: bool
+) -> dict[Market, list[str]]:
+    """Say which tables of which markets are planned: of a market that the settings ask nothing of, a note."""
+    told = {each: _datasets(text, routes, each) for each in (EQUITIES, *MARKETS.values()) if each in mentioned}
+    for market in (each for each, tables in told.items() if not tables):
+        if is_named or not any(told.values()):
+            asked = f"--datasets {text}" if is_named else f"ORION_DATASETS={text}"
+            refuse(f"{asked}: there is none of {market.name}; it has daily and minute")
+        ERR.print(f"plan: ORION_DATASETS asks for nothing that {market.name} has; it has daily and minute")
+    return {market: tables for market, tables in told.items() if tables}
+
+
+def _datasets(text: str | None, routes: list[Route], market: Market) -> list[str]:
     filled = {name for name in {route.dataset for route in routes} & set(TABLES) if market_named_in(name) is market}
     if not filled:
         refuse(f"plan: the source has no route to {market.name}; set ORION_MARKETS={market.name}, or call with --plan")
@@ -236,12 +247,7 @@ def _datasets(text: str | None, routes: list[Route], market: Market, *, is_named
     words = context.names(text)
     if market is EQUITIES:
         return sorted({name for word in words for name in DATASETS[word]})
-    wanted = sorted({f"{name}_{market.name}" for word in words for name in DATASETS[word]} & filled)
-    return (
-        wanted
-        if wanted or not is_named
-        else refuse(f"--datasets {text}: there is none of {market.name}; it has daily and minute")
-    )
+    return sorted({f"{name}_{market.name}" for word in words for name in DATASETS[word]} & filled)
 
 
 def _span(

@@ -13,12 +13,7 @@ from orion_assets.cli.options import AsOf, Columns, From, Json, Tickers, To
 from orion_assets.cli.output import document
 from orion_assets.cli.showing import in_order
 from orion_assets.markets import EQUITIES
-from orion_assets.schemas import (
-    CLEAN_DAILY_BARS,
-    CLEAN_MINUTE_BARS,
-    FEATURE_MATRIX,
-    table_of,
-)
+from orion_assets.schemas import CLEAN_DAILY_BARS, CLEAN_MINUTE_BARS, FEATURE_MATRIX, table_of
 from orion_assets.store.market_bars import market_asked, market_bars
 from orion_assets.store.minutes import LakeMinutes
 

@@ -20,10 +20,11 @@ def say_of_partitions(context: dg.AssetExecutionContext, asset: str, told: Mappi
     """
     if strange := sorted(told.keys() - set(context.partition_keys)):
         raise ValueError(f"metadata of {asset}: this run does not make {', '.join(strange[:10])}")
-    step, key = context.get_step_execution_context(), dg.AssetKey(asset)
-    held = step._metadata_accumulator.per_output_metadata  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - no other way says it once
+    # Dagster has no way of its own to say it once
+    step: Any = context.get_step_execution_context()
+    key, held = dg.AssetKey(asset), step._metadata_accumulator.per_output_metadata  # noqa: SLF001
     said = dict(held)
     for partition, metadata in told.items():
         handle = AssetMetadataHandle(asset_key=key, partition_key=partition)
         said[handle] = {**held.get(handle, {}), **metadata}
-    step._metadata_accumulator = OutputMetadataAccumulator(per_output_metadata=said)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    step._metadata_accumulator = OutputMetadataAccumulator(per_output_metadata=said)  # noqa: SLF001

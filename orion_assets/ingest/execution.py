@@ -61,6 +61,9 @@ LOG: Final = logging.getLogger(__name__)
 _LONG_AGO: Final = timedelta(days=365)
 _OTHERWISE: Final = "It is asked for again by another route that has the session, else tomorrow"
 _GONE: Final = "It is asked for again when ORION_POLYGON_PLAN reaches further back"
+_CUT: Final = (
+    "the vendor answered, and left out all before its first session: outside what the plan of the key includes"
+)
 _STATES: Final[Mapping[type[OrionError], tuple[str, str]]] = {
     NotEntitled: ("not_entitled", "It is asked for again tomorrow; a larger plan is set by ORION_POLYGON_PLAN"),
     NotYet: ("not_yet", "The next run asks again"),
@@ -300,20 +303,22 @@ class _Filling:
         return replace(mine, tickers=self.whole.tickers, is_partial=is_partial)
 
     def _record_doubts(self, ask: Ask, hearing: Hearing) -> None:
+        if not hearing.held_back.is_empty():
+            self._hold_back(ask, hearing.held_back)
+        if not hearing.unreached.is_empty():
+            unreached = hearing.unreached.join(self._open_cells(ask), on=list(HOLES), how="semi")
+            self._record(unreached, f"{_CUT}. {_GONE}", "not_entitled", at_floor(self._floor))
+
+    def _hold_back(self, ask: Ask, held_back: pl.DataFrame) -> None:
         cells = self._planned_cells(ask)
         landed = self.desk.state.cells(self.table.name, start=ask.start, end=ask.end).select(*LEDGER_KEY, "ts_updated")
-        for (detail, evidence), wrong in hearing.held_back.partition_by("problem", "evidence", as_dict=True).items():
+        for (detail, evidence), wrong in held_back.partition_by("problem", "evidence", as_dict=True).items():
             mine = told_cells(
                 wrong.join(cells, on=list(HOLES), how="semi"), self.moment, str(detail), state="quarantined"
             )
             mine = mine.with_columns(evidence=pl.lit(str(evidence)), rows=pl.lit(1, pl.Int64))
             # Of the instant of the landing: one answer is one attempt
             self.desk.state.record(mine.drop("ts_updated").join(landed, on=LEDGER_KEY).select(mine.columns))
-        told = (
-            "the vendor answered, and left out all before its first session: outside what the plan of the key includes"
-        )
-        unreached = hearing.unreached.join(self._open_cells(ask), on=list(HOLES), how="semi")
-        self._record(unreached, f"{told}. {_GONE}", "not_entitled", at_floor(self._floor))
 
     def _give_up(self, calls: Sequence[Call], error: OrionError) -> None:
         """Say of every call that is no longer made that it was in vain: what nobody asks for must not look answered."""

@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from orion_assets.ingest.landing import is_by_ticker
+from orion_assets.ingest.landing import covered_tickers, is_by_ticker
 from orion_assets.ingest.withdrawals import MOST_GONE
 from orion_assets.market_hours import sessions_for
 from orion_assets.markets import market_named_in
@@ -159,7 +159,8 @@ def _around(lake: Lake, session: date, bars: Table) -> tuple[list[str], Mapping[
 
 def _told(lake: Lake, ask: Ask) -> pl.DataFrame:
     """Give what was answered last of the cells of an ask at their close, of its dataset and of the daily bars."""
-    told = lake.read(RAW_COVERAGE, start=ask.start, end=ask.end).filter(pl.col("cutoff") == "close")
+    told = lake.read(RAW_COVERAGE, start=ask.start, end=ask.end, tickers=covered_tickers(ask))
+    told = told.filter(pl.col("cutoff") == "close")
     return told.sort("ts_known").unique(["dataset", *_CELL], keep="last")
 
 

@@ -15,7 +15,7 @@ from orion_assets.errors import KnowledgeAhead
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.withdrawals import refuse_a_lost_file, spoken_of
 from orion_assets.schemas import RAW_COVERAGE, TABLES, WHOLE_MARKET
-from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer
+from orion_assets.sources.protocols import TS_ASSUMED, TS_STATED, Answer, Ask
 from orion_assets.tables import UTC_US, Table
 
 LOG: Final = logging.getLogger(__name__)
@@ -26,6 +26,14 @@ NOT_VALUES: Final = ("ts_known", "ts_ingested", "availability", "source", "sourc
 def is_by_ticker(dataset: str) -> bool:
     """Say whether a raw dataset's cells are kept by ticker; the others have one cell a session, `*`."""
     return TABLES[dataset].key in (("ticker", "session"), ("ticker", "ts_open"))
+
+
+def covered_tickers(ask: Ask) -> list[str] | None:
+    """Name of whom an answer to an ask changes the coverage; None is everybody.
+
+    Of minutes only those of whom was asked are landed; other answers about a market are about all who are in it.
+    """
+    return [*ask.tickers, WHOLE_MARKET] if TABLES[ask.dataset].is_intraday and ask.tickers else None
 
 
 @dataclass(frozen=True)

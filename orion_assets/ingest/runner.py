@@ -13,7 +13,7 @@ import polars as pl
 
 from orion_assets.errors import SettingsError, SourceRejected, SourceUnavailable
 from orion_assets.ingest.freshness import mark_histories, mark_stale, mark_touched
-from orion_assets.ingest.landing import Landing, is_by_ticker
+from orion_assets.ingest.landing import Landing, covered_tickers, is_by_ticker
 from orion_assets.ingest.ledger import covered_cells, failed_cells, ledger_cells, with_news
 from orion_assets.ingest.moment import Moment
 from orion_assets.ingest.pieces import pieces
@@ -259,7 +259,7 @@ def _append(desk: Desk, ask: Ask, table: Table, answer: Answer, moment: Moment) 
     if appended.height:
         # Again, for who began in between: he may have read what was there before
         _mark(desk, table, appended, before, moment)
-    desk.lake.append(RAW_COVERAGE, cells, start=ask.start, end=ask.end)
+    desk.lake.append(RAW_COVERAGE, cells, start=ask.start, end=ask.end, tickers=covered_tickers(ask))
     return appended, before
 
 
@@ -320,4 +320,5 @@ def _twins(lake: Lake, dated: pl.DataFrame) -> pl.DataFrame:
 
 
 def _coverage(lake: Lake, table: Table, ask: Ask) -> pl.DataFrame:
-    return lake.read(RAW_COVERAGE, start=ask.start, end=ask.end).filter(pl.col("dataset") == table.name)
+    told = lake.read(RAW_COVERAGE, start=ask.start, end=ask.end, tickers=covered_tickers(ask))
+    return told.filter(pl.col("dataset") == table.name)

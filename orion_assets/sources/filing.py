@@ -144,10 +144,11 @@ def beyond_any(rows: pl.DataFrame, prices: Sequence[str], counts: Sequence[str])
         counts: Columns of shares and trades.
     """
     bounds = [*((name, _MOST_PRICE, "price") for name in prices), *((name, _MOST_SHARES, "volume") for name in counts)]
+    has_any = rows.select((pl.col(name).abs() > most).any() for name, most, _ in bounds).row(0)
     return [
         pl.when(pl.col(name).abs() > most).then(pl.format(f"{name}: {{}} is beyond any {word}", pl.col(name)))
-        for name, most, word in bounds
-        if (rows[name].abs() > most).any()
+        for (name, most, word), is_any in zip(bounds, has_any, strict=True)
+        if is_any
     ]
 
 

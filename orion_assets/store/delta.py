@@ -137,17 +137,22 @@ class DeltaFolder:
         tickers: Sequence[str] | None = None,
     ) -> pl.DataFrame:
         """Read the rows of a snapshot, of some sessions and tickers, conformed and sorted by identity."""
-        scan = self._scan(snapshot, table, start, end)
+        scan = self._scan(snapshot, table, start, end, tickers)
         if tickers is not None:
             scan = scan.filter(pl.col("ticker").is_in(list(tickers)))
         return table.conform(self._collected(scan.sort(identity(table)), table))
 
     def _scan(
-        self, snapshot: DeltaTable | None, table: Table, start: date | None = None, end: date | None = None
+        self,
+        snapshot: DeltaTable | None,
+        table: Table,
+        start: date | None,
+        end: date | None,
+        tickers: Sequence[str] | None,
     ) -> pl.LazyFrame:
         files = [
             file
-            for month, names in files_by_month(snapshot).items()
+            for month, names in files_by_month(snapshot, tickers).items()
             if (start is None or month >= part_of(table, start))
             and (end is None or month <= part_of(table, date.fromordinal(end.toordinal() - 1)))
             for file in names
@@ -242,13 +247,13 @@ class DeltaFolder:
         fields = [Field(column.name, _DELTA_TYPES[DTYPE_NAMES[column.dtype]]) for column in table.columns]
         if has_sessions(table):
             fields.append(Field(cut_of(table), PrimitiveType("string")))
-        statistics = "session" if has_sessions(table) else table.key[0]
+        statistics = [name for name in ("session", "ticker") if name in table.names] or [table.key[0]]
         try:
             created = DeltaTable.create(
                 self._uri(table),
                 DeltaSchema(fields),
                 partition_by=[cut_of(table)] if has_sessions(table) else None,
-                configuration={**_CONFIGURATION, "delta.dataSkippingStatsColumns": statistics},
+                configuration={**_CONFIGURATION, "delta.dataSkippingStatsColumns": ",".join(statistics)},
                 storage_options=self._options,
                 # With its retries on, a create that lost the race writes the metadata again as version 1
                 commit_properties=CommitProperties(max_commit_retries=0),
@@ -321,15 +326,31 @@ def part_of(table: Table, day: date) -> str:
     return day.isoformat() if table.is_intraday else f"{day.year:04d}-{day.month:02d}"
 
 
-def files_by_month(snapshot: DeltaTable | None) -> dict[str, list[str]]:
-    """Give the paths below the table's folder by month, or day; all under "" where it is not cut."""
+def files_by_month(snapshot: DeltaTable | None, tickers: Sequence[str] | None = None) -> dict[str, list[str]]:
+    """Give the paths below the table's folder by month, or day; all under "" where it is not cut.
+
+    Of `tickers`, those that may hold a row of one of them: a day of minutes may lie in as many files as it has tickers.
+    """
     found: dict[str, list[str]] = {}
-    for uri in [] if snapshot is None else snapshot.file_uris():
+    for uri in [] if snapshot is None else _paths(snapshot, tickers):
         *_, folder, name = uri.split("/")
         column, _, month = folder.partition("=")
         month = month if column in (MONTH, DAY) else ""
         found.setdefault(month, []).append(f"{folder}/{name}" if month else name)
     return found
+
+
+def _paths(snapshot: DeltaTable, tickers: Sequence[str] | None) -> list[str]:
+    if tickers is None:
+        return snapshot.file_uris()
+    files = pl.DataFrame(snapshot.get_add_actions(flatten=True))
+    if not {"min.ticker", "max.ticker"} <= set(files.columns):
+        return snapshot.file_uris()
+    asked, first, last = pl.Series(sorted(tickers), dtype=pl.String), files["min.ticker"], files["max.ticker"]
+    # The next one that is asked for, from the first one of the file on
+    following = asked.extend_constant(None, 1).gather(asked.search_sorted(first))
+    is_unknown = first.is_null() | last.is_null()
+    return [f"/{path}" for path in files["path"].filter(is_unknown | (following <= last).fill_null(value=False))]
 
 
 def _root(url: str) -> str:

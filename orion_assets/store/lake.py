@@ -161,8 +161,10 @@ class Lake:
             ValueError: New rows outside the range, or of other tickers, or a range that does not suit the table.
         """
         fence = _fence(table, start, end)
+        crowded: tuple[str, ...] = ()
 
         def plan(snapshot: DeltaTable | None) -> Change | None:
+            nonlocal crowded
             current = self._folder.rows(snapshot, table, start, end, tickers)
             new = table.conform(decide(current))
             if new.is_empty():
@@ -172,19 +174,18 @@ class Lake:
             if start is not None and end is not None:
                 _check_range(table, new, start, end)
             table.conform(pl.concat([current, new]))
-            return self._appended(snapshot, table, new)
+            change = self._appended(snapshot, table, new)
+            if table.is_intraday:
+                files = files_by_month(snapshot)
+                # With the one that each of them gets now
+                crowded = tuple(day for day in change.months if len(files.get(day, ())) + 1 >= CROWDED)
+            return change
 
         commit = self._folder.commit(Work("append", table, plan, fence, start, end))
-        if table.is_intraday and commit.is_changed:
-            self._join_small_files(table, fence)
-        return commit
-
-    def _join_small_files(self, table: Table, days: tuple[str, ...]) -> None:
-        """Join the small files of crowded days; larger ones stay, so that a row is written twice and not more often."""
-        files = files_by_month(self._folder.open(table))
-        crowded = tuple(day for day in days if len(files.get(day, ())) >= CROWDED)
-        if crowded:
+        if commit.is_changed and crowded:
+            # Larger files stay, so that a row is written twice and not more often
             self._folder.join_files(Work("compact", table, lambda _: None, crowded), SMALL_BYTES)
+        return commit
 
     def overwrite(self, table: Table, frame: pl.DataFrame) -> Commit:
         """Make `frame` all that a table without `session` holds; an unchanged table is not written.

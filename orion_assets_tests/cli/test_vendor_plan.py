@@ -81,12 +81,16 @@ def test_a_market_of_which_the_settings_want_nothing_is_passed_over(made):
     made.env.write_text(made.env.read_text() + 'ORION_DATASETS="news"\n')
     asked = ("plan", "--plan", "starter", "--tickers", "SAAA,X:BTCUSD")
 
-    told = json.loads(made.done(*asked, "--json"))
+    said = made.orion(*asked, "--json")
+    told = json.loads(said.out)
     named = made.orion(*asked, "--datasets", "news")
+    alone = made.orion("plan", "--plan", "starter", "--tickers", "X:BTCUSD")
 
     assert set(told["calls_by_route"]) == {"news"}
     assert "markets" not in told
-    assert named.code == 2
+    assert (said.code, named.code, alone.code) == (0, 2, 2)
+    assert "ORION_DATASETS=news: there is none of crypto" in alone.err
+    assert "plan: ORION_DATASETS asks for nothing that crypto has; it has daily and minute" in said.err
     assert "--datasets news: there is none of crypto" in named.err
 
 

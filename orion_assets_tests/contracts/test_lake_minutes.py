@@ -75,3 +75,44 @@ def test_the_rows_of_an_older_version_stay_readable_after_files_were_joined(lake
 
     assert max(files(lake).values()) == 1
     assert lake.read(RAW_MINUTE_BARS, version=version).equals(before)
+
+
+def test_of_a_ticker_only_the_files_that_may_hold_it_are_opened(lake):
+    for name in ("AAA", "CCC", "EEE"):
+        append(lake, name)
+    wide = pl.concat([minutes("BBB", [MONDAY]), minutes("DDD", [MONDAY])])
+    lake.append(RAW_MINUTE_BARS, lambda _: wide, **SPAN, tickers=["BBB", "DDD"])
+
+    def opened(*tickers: str) -> dict[str, int]:
+        snapshot = lake._folder.open(RAW_MINUTE_BARS)
+        return {day: len(names) for day, names in files_by_month(snapshot, tickers).items()}
+
+    monday, tuesday = str(MONDAY), str(TUESDAY)
+    assert opened("AAA") == {monday: 1, tuesday: 1}
+    assert opened("CCC") == {monday: 2, tuesday: 1}
+    assert opened("DDD") == {monday: 1}
+    assert opened("AAA", "EEE") == {monday: 2, tuesday: 2}
+    assert opened("A", "AAAA", "ZZZ") == {}
+    for asked in (["AAA"], ["CCC"], ["BBB"], ["AAA", "DDD"], ["B", "EEE"], ["ZZZ"], []):
+        whole = lake.read(RAW_MINUTE_BARS).filter(pl.col("ticker").is_in(asked))
+        assert lake.read(RAW_MINUTE_BARS, tickers=asked).equals(whole)
+
+
+def test_files_that_do_not_tell_their_tickers_are_opened_for_all(lake):
+    def tell(columns: str) -> None:
+        snapshot = lake._folder.open(RAW_MINUTE_BARS)
+        snapshot.alter.set_table_properties({"delta.dataSkippingStatsColumns": columns})
+
+    def opened() -> list[int]:
+        snapshot = lake._folder.open(RAW_MINUTE_BARS)
+        return [len(files_by_month(snapshot, [name]).get(str(MONDAY), ())) for name in ("AAA", "BBB", "CCC")]
+
+    append(lake, "AAA")
+    # As tables of before had it
+    tell("session")
+    append(lake, "BBB")
+    of_before = opened()
+    tell("session,ticker")
+
+    assert [lake.read(RAW_MINUTE_BARS, tickers=[name]).height for name in ("AAA", "BBB", "CCC")] == [2, 2, 0]
+    assert (of_before, opened()) == ([2, 2, 2], [2, 1, 1])

@@ -12,6 +12,7 @@ from orion_assets.defs import checks
 from orion_assets.defs.assets.wiring import Reported, reported
 from orion_assets.defs.code_versions import code_of
 from orion_assets.defs.metadata import columns_of
+from orion_assets.defs.partition_metadata import say_of_partitions
 from orion_assets.defs.partitions import TICKERS
 from orion_assets.ingest.freshness import published, stale_span
 from orion_assets.ingest.ledger import PUBLISHED
@@ -178,10 +179,11 @@ def _said(
     is_whole = all(rows.is_empty() for rows in found.values())
     for table, rows in found.items():
         verdict = checks.result(PARITY, rows, dg.AssetCheckSeverity.ERROR)._replace(asset_key=dg.AssetKey(table.name))
-        for ticker, metadata in told.get(table, {}).items():
-            if is_whole:
-                context.add_asset_metadata(metadata, asset_key=table.name, partition_key=ticker)
-            else:
+        written = told.get(table, {})
+        if is_whole:
+            say_of_partitions(context, table.name, written)
+        else:
+            for ticker, metadata in written.items():
                 context.log_event(dg.AssetMaterialization(table.name, partition=ticker, metadata=metadata))
         yield reported({}, [verdict], table.name) if is_whole else verdict
 
