@@ -7,10 +7,12 @@ what is given up is decided here. The key travels in a header and is in no error
 import hashlib
 import logging
 from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -43,6 +45,9 @@ REJECTED: Final = "Asking again is in vain: check tickers and dates, and where t
 _SHOWN: Final = 160
 # Shorter words may stand in any body; no vendor's key is one
 _LEAST_KEY: Final = 8
+# Bytes that take milliseconds to hash
+_LONG: Final = 1 << 20
+_AHEAD: Final = ThreadPoolExecutor(1, "hash")
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,17 @@ class Response:
         status: HTTP status.
         headers: Those that are kept, in lower case.
         body: The bytes, unpacked.
-        sha256: Of the body.
     """
 
     url: str
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
-    sha256: str = ""
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of the body."""
+        return hashlib.sha256(self.body).hexdigest()
 
 
 class Passing(Exception):
@@ -232,8 +240,11 @@ class Transport:
         return httpx.URL(self._base.geturl().rstrip("/") + path, params=dict(params))
 
     def _response(self, target: httpx.URL, reply: Reply) -> Response:
-        sha256 = hashlib.sha256(reply.body).hexdigest()
-        return Response(str(target), reply.status, reply.headers, reply.body, sha256)
+        response = Response(str(target), reply.status, reply.headers, reply.body)
+        if len(response.body) >= _LONG:
+            # While it is read, on another core
+            _AHEAD.submit(getattr, response, "sha256")
+        return response
 
     def _attempt(self, target: httpx.URL, read: Callable[[Response], T]) -> T:
         """Send one request, as often as the vendor says that the budget is spent."""
