@@ -8,8 +8,9 @@ COMPOSE ?= docker compose
 TESTS ?= orion_assets_tests
 # Three for two cores: a worker waits a third of its time, for subprocesses, disks and threads to be woken
 WORKERS ?= -n 3 --dist loadfile --no-loadscope-reorder
-# What an activated environment or a shell's profile sets must not reach into .venv
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+# What an activated environment or a shell's profile sets must not reach into .venv; without bytecode every command would
+# compile its libraries anew, for four seconds
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -254,7 +254,10 @@ class State:
         """Give the sessions that hold a cell in some states, by one look at each: `dataset`, `session`."""
         schema = {"dataset": pl.String(), "session": pl.Date()}
         queries = [tallies.sessions_in(dataset, state) for dataset in self.datasets() for state in states]
-        return pl.concat([pl.DataFrame(schema=schema), *(self._frame(query, schema) for query in queries)]).unique()
+        # In one transaction: each is a connection
+        with self._database.begin() as connection:
+            rows = [tuple(row) for query in queries for row in connection.execute(query)]
+        return pl.DataFrame(rows, schema, orient="row").unique()
 
     def ticker_count(self, dataset: str) -> int:
         """Count the tickers that a dataset has cells of, `*` as one."""
