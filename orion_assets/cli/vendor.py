@@ -25,7 +25,7 @@ from orion_assets.ingest.plan import duration
 from orion_assets.markets import EQUITIES, MARKETS, market_named_in
 from orion_assets.schemas import IN_OTHER_MARKETS, RAW_NEWS
 from orion_assets.sources.protocols import Probing, Question, Source
-from orion_assets.sources.transport import Passing
+from orion_assets.sources.responses import Passing
 
 app = typer.Typer(no_args_is_help=True, help="What a key can do, asked of the vendor itself.")
 _TICKER = "AAPL"

@@ -31,8 +31,9 @@ from orion_assets.sources.bodies import Row, day_of, loaded, object_of, refuse_n
 from orion_assets.sources.gathering import Gathering
 from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.protocols import Answer, Ask
+from orion_assets.sources.responses import Passing, Response
 from orion_assets.sources.routes import Budget, Route
-from orion_assets.sources.transport import Passing, Policy, Response, Transport, Vendor
+from orion_assets.sources.transport import Policy, Transport, Vendor
 
 BASE_URL: Final = "https://alpha-vantage.p.rapidapi.com"
 RATE: Final = Rate(25, 86_400.0)

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import Any, Final, cast
 
-from orion_assets.sources.transport import Passing, Response
+from orion_assets.sources.responses import Passing, Response
 
 Row = Mapping[str, Any]
 # Kept as texts, which no field takes for a number

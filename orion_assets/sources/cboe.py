@@ -26,8 +26,9 @@ from orion_assets.sources import filing
 from orion_assets.sources.gathering import Gathering
 from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.protocols import Answer, Ask
+from orion_assets.sources.responses import Passing, Response
 from orion_assets.sources.routes import Budget, Route
-from orion_assets.sources.transport import Passing, Policy, Response, Transport, Vendor
+from orion_assets.sources.transport import Policy, Transport, Vendor
 
 BASE_URL: Final = "https://cdn.cboe.com"
 PATH: Final = "/api/global/us_indices/daily_prices/VIX_History.csv"

@@ -9,7 +9,8 @@ import polars as pl
 from orion_assets.errors import AnswerDistrusted
 from orion_assets.sources import filing
 from orion_assets.sources.protocols import TS_ASSUMED, Answer, Ask, Document, said_schema, spoken_by
-from orion_assets.sources.transport import DISTRUSTED, Response
+from orion_assets.sources.responses import Response
+from orion_assets.sources.transport import DISTRUSTED
 from orion_assets.tables import Table
 
 _EACH: Final = ("source_file", "source_row", "source_hash")

@@ -4,15 +4,12 @@ Whatever a provider asks goes through here. What an answer means, the provider s
 what is given up is decided here. The key travels in a header and is in no error, log or URL.
 """
 
-import hashlib
 import logging
 from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -34,6 +31,7 @@ from orion_assets.errors import (
 )
 from orion_assets.sources.breaker import Breaker, left_alone
 from orion_assets.sources.limiter import LONGEST_CLOSE_S, Limiter, Pause
+from orion_assets.sources.responses import Passing, Response
 from orion_assets.sources.wire import Reply, Unreachable, Wire
 
 T = TypeVar("T")
@@ -45,43 +43,6 @@ REJECTED: Final = "Asking again is in vain: check tickers and dates, and where t
 _SHOWN: Final = 160
 # Shorter words may stand in any body; no vendor's key is one
 _LEAST_KEY: Final = 8
-# Bytes that take milliseconds to hash
-_LONG: Final = 1 << 20
-_AHEAD: Final = ThreadPoolExecutor(1, "hash")
-
-
-@dataclass(frozen=True)
-class Response:
-    """A whole answer.
-
-    Attributes:
-        url: What was asked, without the key.
-        status: HTTP status.
-        headers: Those that are kept, in lower case.
-        body: The bytes, unpacked.
-    """
-
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-
-    @cached_property
-    def sha256(self) -> str:
-        """The hash of the body."""
-        return hashlib.sha256(self.body).hexdigest()
-
-
-class Passing(Exception):
-    """The answer is no answer, and asking again may bring one: for a judge to raise.
-
-    Attributes:
-        after_s: Seconds before it is worth asking again, as the vendor says.
-    """
-
-    def __init__(self, message: str, *, after_s: float = 0.0) -> None:
-        super().__init__(message)
-        self.after_s = after_s
 
 
 # Reads what an answer of any status says in the vendor's own words, and raises what it deserves
@@ -240,11 +201,7 @@ class Transport:
         return httpx.URL(self._base.geturl().rstrip("/") + path, params=dict(params))
 
     def _response(self, target: httpx.URL, reply: Reply) -> Response:
-        response = Response(str(target), reply.status, reply.headers, reply.body)
-        if len(response.body) >= _LONG:
-            # While it is read, on another core
-            _AHEAD.submit(getattr, response, "sha256")
-        return response
+        return Response(str(target), reply.status, reply.headers, reply.body).hashed_ahead()
 
     def _attempt(self, target: httpx.URL, read: Callable[[Response], T]) -> T:
         """Send one request, as often as the vendor says that the budget is spent."""

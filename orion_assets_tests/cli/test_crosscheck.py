@@ -16,7 +16,7 @@ from orion_assets.cli.context import Call
 from orion_assets.errors import SourceUnavailable
 from orion_assets.quality.crosscheck import Allowed
 from orion_assets.settings import load
-from orion_assets.sources.transport import Response
+from orion_assets.sources.responses import Response
 from orion_assets.sources.yahoo.source import YahooSource
 from orion_assets.store.state import LEDGER_SCHEMA, State
 from orion_assets_tests.own_market import BAD_ROW, END, FOLLOWED, SPLIT, START, OwnMarket

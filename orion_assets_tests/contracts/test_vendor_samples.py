@@ -19,7 +19,7 @@ from orion_assets.sources.polygon.routes import RIGHTS
 from orion_assets.sources.polygon.source import PolygonSource
 from orion_assets.sources.polygon.words import judge as polygon_judge
 from orion_assets.sources.protocols import Ask
-from orion_assets.sources.transport import Passing, Response
+from orion_assets.sources.responses import Passing, Response
 from orion_assets.sources.yahoo.chart import parse
 from orion_assets_tests.accept_runs import DATA, needs_data
 from orion_assets_tests.far_sides import KEY, transport_to

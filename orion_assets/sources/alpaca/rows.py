@@ -14,7 +14,7 @@ from orion_assets.errors import AnswerDistrusted
 from orion_assets.sources import filing
 from orion_assets.sources.alpaca.requests import midnight
 from orion_assets.sources.bodies import Row, day_of, instant_of, number_of, object_of, ratio_of, rows_of, text_of
-from orion_assets.sources.transport import Passing
+from orion_assets.sources.responses import Passing
 from orion_assets.tables import UTC_US
 
 _FIELDS: Final = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume", "vw": "vwap", "n": "trade_count"}

@@ -19,9 +19,10 @@ from orion_assets.sources.bodies import loaded, object_of
 from orion_assets.sources.gathering import Gathering
 from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.protocols import Answer, Ask
+from orion_assets.sources.responses import Response
 from orion_assets.sources.routes import Budget, Route
 from orion_assets.sources.symbology import spelled
-from orion_assets.sources.transport import DISTRUSTED, Policy, Response, Transport, Vendor
+from orion_assets.sources.transport import DISTRUSTED, Policy, Transport, Vendor
 
 BASE_URL: Final = "https://data.alpaca.markets"
 FEEDS: Final = ("sip", "iex", "delayed_sip", "otc", "boats", "overnight")

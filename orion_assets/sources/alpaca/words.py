@@ -2,7 +2,7 @@
 
 from orion_assets.errors import KeyRefused, NotEntitled, NotYet
 from orion_assets.sources.bodies import refusal_of, refuse_no_json
-from orion_assets.sources.transport import Response
+from orion_assets.sources.responses import Response
 
 
 def judge(response: Response) -> None:

@@ -13,8 +13,9 @@ from orion_assets.sources.limiter import Rate
 from orion_assets.sources.polygon import requests
 from orion_assets.sources.polygon.pages import listed
 from orion_assets.sources.polygon.requests import Request
+from orion_assets.sources.responses import Response
 from orion_assets.sources.routes import Budget
-from orion_assets.sources.transport import Response, Transport
+from orion_assets.sources.transport import Transport
 
 _MOST_PAGES: Final = 200
 _OPTIONS: Final = "options"

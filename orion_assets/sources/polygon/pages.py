@@ -11,7 +11,7 @@ import polars as pl
 from orion_assets.sources.bodies import loaded, number_of, object_of, shown
 from orion_assets.sources.number_rows import number_rows
 from orion_assets.sources.polygon.words import refuse_status
-from orion_assets.sources.transport import Passing
+from orion_assets.sources.responses import Passing
 
 _RESULTS: Final = re.compile(rb'"results"\s*:\s*')
 _BETWEEN: Final = re.compile(rb"\}\s*,\s*\{")

@@ -20,7 +20,8 @@ from orion_assets.sources.polygon.probe_beside import Beside, edited, second_rea
 from orion_assets.sources.polygon.probe_budget import BEYOND, LEAST_WINDOW_S, BudgetProbe
 from orion_assets.sources.polygon.routes import ACTIONS_PER_PAGE, FIRST_SESSION
 from orion_assets.sources.protocols import Question
-from orion_assets.sources.transport import Passing, Response, Transport
+from orion_assets.sources.responses import Passing, Response
+from orion_assets.sources.transport import Transport
 
 T = TypeVar("T")
 _BEYOND: Final = f"it takes {BEYOND} calls beyond the budget, which are made with --beyond-budget alone"

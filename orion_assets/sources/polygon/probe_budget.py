@@ -12,7 +12,8 @@ from typing import Final
 
 from orion_assets.sources.limiter import Pause, Rate
 from orion_assets.sources.polygon.requests import Request
-from orion_assets.sources.transport import Passing, Response, Transport
+from orion_assets.sources.responses import Passing, Response
+from orion_assets.sources.transport import Transport
 
 # Of what is never refused nothing can be told; a window of a second is over before a call has ended
 LEAST_WINDOW_S: Final = 10.0

@@ -35,8 +35,9 @@ from orion_assets.sources.polygon.routes import FIRST_SESSION, polygon_routes
 from orion_assets.sources.polygon.seams import Seam, Sizes, seam_after
 from orion_assets.sources.polygon.words import judge, refuse_status
 from orion_assets.sources.protocols import ENDED, EVENTS, Answer, Ask, Document, Question, said_schema, spoken_by
+from orion_assets.sources.responses import Response
 from orion_assets.sources.routes import NO_FLOORS, Floors, Rights, Route, with_floors
-from orion_assets.sources.transport import DISTRUSTED, Policy, Response, Transport, Vendor
+from orion_assets.sources.transport import DISTRUSTED, Policy, Transport, Vendor
 
 _MOST_PAGES: Final = 100
 # Both names answer, and pages name either

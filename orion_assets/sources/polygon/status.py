@@ -13,7 +13,8 @@ from orion_assets.errors import AnswerDistrusted
 from orion_assets.sources.bodies import day_of, instant_of, loaded, object_of, rows_of, shown, text_of
 from orion_assets.sources.polygon import requests
 from orion_assets.sources.protocols import UPCOMING, ExchangeStatus
-from orion_assets.sources.transport import Response, Transport
+from orion_assets.sources.responses import Response
+from orion_assets.sources.transport import Transport
 
 CALLS: Final = 2
 _CLOSED, _EARLY = "closed", "early-close"

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from orion_assets.errors import NotEntitled, NotYet
 from orion_assets.sources.bodies import refusal_of, refuse_no_json
-from orion_assets.sources.transport import Passing, Response
+from orion_assets.sources.responses import Passing, Response
 
 _TOO_EARLY: Final = "before end of day"
 _OUT_OF_DATES: Final = "data timeframe"

@@ -10,7 +10,7 @@ import polars as pl
 from orion_assets.errors import AnswerDistrusted, NotFound
 from orion_assets.sources.bodies import loaded, number_of, object_of, rows_of, text_of
 from orion_assets.sources.filing import joined
-from orion_assets.sources.transport import Passing
+from orion_assets.sources.responses import Passing
 
 VALUES: Final = ("open", "high", "low", "close")
 VOLUME: Final = "volume"

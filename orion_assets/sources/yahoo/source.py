@@ -13,9 +13,10 @@ from orion_assets.sources import filing
 from orion_assets.sources.gathering import Gathering
 from orion_assets.sources.limiter import Limiter, Rate
 from orion_assets.sources.protocols import Answer, Ask
+from orion_assets.sources.responses import Passing, Response
 from orion_assets.sources.routes import Budget, Route
 from orion_assets.sources.symbology import spelled
-from orion_assets.sources.transport import DISTRUSTED, Passing, Response
+from orion_assets.sources.transport import DISTRUSTED
 from orion_assets.sources.yahoo.chart import Chart, parse
 from orion_assets.sources.yahoo.wire import DEADLINE_S, ChartWire, YfinanceWire
 

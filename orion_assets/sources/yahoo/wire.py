@@ -10,7 +10,8 @@ from orion_assets.clock import Uptime, uptime
 from orion_assets.errors import AnswerDistrusted, SettingsError, SourceUnavailable
 from orion_assets.sources.breaker import Breaker, left_alone
 from orion_assets.sources.limiter import LONGEST_CLOSE_S, Limiter
-from orion_assets.sources.transport import DISTRUSTED, Response
+from orion_assets.sources.responses import Response
+from orion_assets.sources.transport import DISTRUSTED
 
 URL: Final = "https://query2.finance.yahoo.com/v8/finance/chart/"
 DEADLINE_S: Final = 30.0

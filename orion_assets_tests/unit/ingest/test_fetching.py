@@ -19,10 +19,10 @@ from orion_assets.sources.polygon import reference
 from orion_assets.sources.polygon.routes import RIGHTS
 from orion_assets.sources.polygon.source import PolygonSource, polygon_transport
 from orion_assets.sources.protocols import Answer, Ask
+from orion_assets.sources.responses import Response
 from orion_assets.sources.synthetic.source import SyntheticSource
 from orion_assets.sources.synthetic.vendor.server import fake_vendor
 from orion_assets.sources.synthetic.vendor.terms import ManualClock
-from orion_assets.sources.transport import Response
 from orion_assets.sources.yahoo.source import YahooSource
 from orion_assets_tests.far_sides import KEY, limited, transport_to
 from orion_assets_tests.raw_http import ask

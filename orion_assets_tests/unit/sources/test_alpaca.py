@@ -25,8 +25,8 @@ from orion_assets.sources.alpaca.words import judge
 from orion_assets.sources.bodies import loaded, object_of
 from orion_assets.sources.limiter import Rate
 from orion_assets.sources.protocols import Ask, listed_by
+from orion_assets.sources.responses import Passing
 from orion_assets.sources.routes import Budget
-from orion_assets.sources.transport import Passing
 from orion_assets_tests.far_sides import CLOCK, KEY, limited, transport_to
 from orion_assets_tests.scripted_server import answer, scripted
 

@@ -12,7 +12,7 @@ from orion_assets.errors import AnswerDistrusted, SourceUnavailable
 from orion_assets.sources import cboe
 from orion_assets.sources.cboe import CboeSource, open_cboe, parse
 from orion_assets.sources.protocols import Ask
-from orion_assets.sources.transport import Passing
+from orion_assets.sources.responses import Passing
 from orion_assets_tests.far_sides import CLOCK, limited, transport_to
 from orion_assets_tests.scripted_server import answer, raw, scripted
 

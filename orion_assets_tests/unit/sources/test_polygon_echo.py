@@ -9,7 +9,7 @@ from orion_assets.errors import AnswerDistrusted
 from orion_assets.sources.polygon.routes import RIGHTS
 from orion_assets.sources.polygon.source import PolygonSource, Reach
 from orion_assets.sources.protocols import Ask
-from orion_assets.sources.transport import Response
+from orion_assets.sources.responses import Response
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DAYS = date(2026, 11, 18), date(2026, 11, 20)

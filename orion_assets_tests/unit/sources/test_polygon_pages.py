@@ -10,7 +10,7 @@ from orion_assets.errors import AnswerDistrusted, NotEntitled, NotYet
 from orion_assets.sources.polygon import reference, rows
 from orion_assets.sources.polygon.pages import flat_page, listed
 from orion_assets.sources.polygon.words import judge
-from orion_assets.sources.transport import Passing, Response
+from orion_assets.sources.responses import Passing, Response
 from orion_assets_tests.accept_runs import DATA
 
 NEW_YORK, CHICAGO = "America/New_York", "America/Chicago"

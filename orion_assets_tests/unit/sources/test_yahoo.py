@@ -12,7 +12,7 @@ import pytest
 
 from orion_assets.errors import AnswerDistrusted, NotFound, SettingsError, SourceUnavailable
 from orion_assets.sources.protocols import Ask, listed_by
-from orion_assets.sources.transport import Passing, Response
+from orion_assets.sources.responses import Passing, Response
 from orion_assets.sources.yahoo.chart import parse
 from orion_assets.sources.yahoo.source import YahooSource, open_yahoo
 from orion_assets_tests.far_sides import limited

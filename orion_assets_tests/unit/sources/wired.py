@@ -7,7 +7,8 @@ import pytest
 
 from orion_assets.clock import FixedClock
 from orion_assets.sources.limiter import Limiter, Rate
-from orion_assets.sources.transport import Passing, Policy, Transport, Vendor
+from orion_assets.sources.responses import Passing
+from orion_assets.sources.transport import Policy, Transport, Vendor
 from orion_assets_tests.scripted_server import scripted
 
 KEY = "sk-very-secret-42"
