@@ -11,7 +11,7 @@ from orion_assets.sources import number_rows as under_test
 from orion_assets.sources.number_rows import number_rows
 
 FIELDS = {"T": pl.String(), "o": pl.Float64(), "vw": pl.Float64(), "t": pl.Int64()}
-TOLD = b'[{"o":10.5,"t":1772773200000,"vw":0.07},{"o":99,"t":0,"vw":100.25},{"o":7,"t":3,"vw":1e5}]'
+TOLD = b'[{"o":10.5,"t":1772773200000,"vw":0.07},{"o":99,"t":0,"vw":100.25},{"o":7,"t":3,"vw":10.05}]'
 NUMBERS = st.floats(0, 1e15) | st.integers(0, 10**9)
 ROWS = st.lists(st.tuples(NUMBERS, NUMBERS, st.integers(0, 2**53)), min_size=1, max_size=30)
 SLIPS = st.lists(st.tuples(st.integers(0, len(TOLD)), st.integers(0, 2), st.binary(max_size=2)), max_size=2)
@@ -39,7 +39,7 @@ def test_numbers_are_read_into_their_fields_and_what_no_row_has_is_null():
     told = read(TOLD)
 
     assert told.schema == FIELDS
-    assert told.rows() == [(None, 10.5, 0.07, 1772773200000), (None, 99.0, 100.25, 0), (None, 7.0, 1e5, 3)]
+    assert told.rows() == [(None, 10.5, 0.07, 1772773200000), (None, 99.0, 100.25, 0), (None, 7.0, 10.05, 3)]
 
 
 @given(ROWS)
@@ -49,7 +49,7 @@ def test_what_is_all_alike_is_read_to_the_last_bit(told):
     found = read(compact(rows))
 
     if found is None:
-        assert any(sign in compact(rows) for sign in (b"e-", b"e+"))
+        assert b"e-" in compact(rows) or b"e+" in compact(rows)
     else:
         assert found.drop("T").rows() == [(float(each["o"]), float(each["vw"]), each["t"]) for each in rows]
 
@@ -71,7 +71,8 @@ def test_no_slip_of_a_byte_makes_another_number_or_passes_for_json(slips):
 
 
 NO_NUMBERS = (
-    """-1 01 -01 00 1. .5 -.5 1..2 +1 - 1e 1e400 1.e5 NaN Infinity inf nan null true "1" [1] {"a":1} 0x1 1_0 1,2 1:2"""
+    "-1 01 -01 00 1. .5 -.5 1..2 1.2.3 +1 - 1e 1e5 1E5 1e+5 1e400 1.e5 0x1 1_0 1,2 1:2"
+    ' NaN Infinity inf nan null true "1" [1] {"a":1}'
 )
 
 
@@ -99,10 +100,22 @@ def test_what_json_does_not_write_so_is_left_to_a_reader_of_json(name, value):
         '[{"o":1,"t":3},{"o":2}]',
         '[{"o":1},{"o":2},]',
         '[{"o":1},{"o":2]',
+        '[{"o":1},{"o":2}',
+        '[{"o":1},{"o":2})',
+        '[{"o":1},{"o":2}}',
+        '[{"o":1,"o":2},{"o":1,"o":2}]',
         '[{"o":1,"o":2}]',
         '[{"o":1},,{"o":2}]',
         '[{"o":1},{"o":2}}]',
         '[{"o":1}, {"o":2}]',
+        '[5{"o":5},{"o":5}]',
+        '[{"o":5},{"o":5}5]',
+        '[{"o":5}5,{"o":5}]',
+        '[{"o":5},{5"o":5}]',
+        '[{"o":5},{"5o":5}]',
+        '[{"o":5},{"o"5:5}]',
+        '[{"o":5},{"o":5.}]',
+        '[{"o":5},{"o":5}.]',
         '[{"o1":5},{"o":5}]',
         '[{"o":5},{"o1":5}]',
         '[{"o":1.5},{"t":1.5}]',
