@@ -163,18 +163,21 @@ class Limiter:
     def whole(self) -> Generator[None]:
         """Hold the whole budget: nobody else calls while the block runs, in the window before it, or in that after it.
 
-        Its calls take no slot, and it must end within a lease and a window: whoever dies in it keeps nobody out longer.
-        Two at one time do not keep each other out. To begin takes a lease and a window, since calls may be under way.
+        Its calls take no slot, and it must end within a lease and a window: whoever dies in it keeps nobody out longer,
+        but who wants the whole budget too. To begin takes a lease and a window, since calls may be under way.
         """
         quiet_s = self._lease_s + self._rate.hold_s
-        # Beyond the pause, so that nobody calls between its end and the next closure
-        self._log.close(self._budget, min(quiet_s + self._rate.hold_s, LONGEST_CLOSE_S))
-        self._pause(quiet_s)
-        self._log.close(self._budget, min(quiet_s, LONGEST_CLOSE_S))
-        try:
-            yield
-        finally:
-            self._log.close(self._budget, self._rate.hold_s)
+        # A closure keeps out who takes slots; two that take none, a budget of one call, theirs alone
+        whole, once = f"{self._budget}:whole", Rate(1, self._rate.window_s)
+        with Limiter(self._log, whole, once, lease_s=2 * quiet_s, pause=self._pause).slot():
+            # Beyond the pause, so that nobody calls between its end and the next closure
+            self._log.close(self._budget, min(quiet_s + self._rate.hold_s, LONGEST_CLOSE_S))
+            self._pause(quiet_s)
+            self._log.close(self._budget, min(quiet_s, LONGEST_CLOSE_S))
+            try:
+                yield
+            finally:
+                self._log.close(self._budget, self._rate.hold_s)
 
     def refused(self, seconds: float | None, times: int = 0) -> None:
         """Stop everybody who shares the budget: the vendor said that it is spent.

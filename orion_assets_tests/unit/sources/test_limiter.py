@@ -269,7 +269,41 @@ def test_who_dies_with_the_whole_budget_keeps_nobody_out_for_longer_than_a_lease
 
     assert waits == Wait(LEASE_S + rate.hold_s)
     clock.now += waits.seconds
-    assert bucket.take("a", rate, LEASE_S) == 1
+    assert not isinstance(bucket.take("a", rate, LEASE_S), Wait)
+
+
+def test_two_that_want_the_whole_budget_have_it_one_after_the_other():
+    clock, rate, ended = Clock(), Rate(5), []
+    bucket = MemoryLog(clock)
+
+    def pause(seconds):
+        clock.now += seconds
+
+    def meanwhile(seconds):
+        until = clock.now + seconds
+        if not ended:
+            clock.now += LEASE_S + rate.hold_s
+            first.__exit__(None, None, None)
+            ended.append(clock.now)
+        clock.now = max(until, clock.now)
+
+    first = Limiter(bucket, "a", rate, lease_s=LEASE_S, pause=pause).whole()
+    first.__enter__()
+    with Limiter(bucket, "a", rate, lease_s=LEASE_S, pause=meanwhile).whole():
+        assert clock.now >= ended[0] + rate.hold_s
+
+
+def test_who_dies_with_the_whole_budget_keeps_out_who_wants_it_for_as_long_as_it_may_take():
+    clock, rate = Clock(), Rate(5)
+    limiter = Limiter(
+        MemoryLog(clock), "a", rate, lease_s=LEASE_S, pause=lambda seconds: setattr(clock, "now", clock.now + seconds)
+    )
+
+    held = limiter.whole()
+    held.__enter__()
+    began = clock.now
+    with limiter.whole():
+        assert clock.now - began <= 3 * (LEASE_S + rate.hold_s)
 
 
 def test_a_budget_tells_keys_apart_and_tells_no_key():
