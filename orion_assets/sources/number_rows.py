@@ -52,9 +52,8 @@ def number_rows(array: memoryview, fields: Mapping[str, pl.DataType]) -> pl.Data
         return None
     if not all(read[name].is_finite().all(ignore_nulls=False) for name in names):
         return None
-    return read.select(
-        pl.col(name) if name in schema else pl.lit(None, dtype).alias(name) for name, dtype in fields.items()
-    )
+    absent = {name: pl.lit(None, dtype) for name, dtype in fields.items() if name not in schema}
+    return read.with_columns(**absent).select(*fields)
 
 
 def _lines(array: memoryview, first: bytes) -> bytes | None:

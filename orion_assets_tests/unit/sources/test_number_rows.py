@@ -42,6 +42,10 @@ def test_numbers_are_read_into_their_fields_and_what_no_row_has_is_null():
     assert told.rows() == [(None, 10.5, 0.07, 1772773200000), (None, 99.0, 100.25, 0), (None, 7.0, 10.05, 3)]
 
 
+def test_objects_that_have_none_of_the_fields_are_rows_too():
+    assert read(b'[{"x":1},{"x":2}]').rows() == [(None, None, None, None)] * 2
+
+
 @given(ROWS)
 @settings(max_examples=200, deadline=None)
 def test_what_is_all_alike_is_read_to_the_last_bit(told):
