@@ -6,7 +6,7 @@ no answer follows the machine's date; XNYS is asked of `pandas_market_calendars`
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache, partial
-from typing import Final, Literal
+from typing import Final, Literal, cast
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -92,10 +92,17 @@ def trading_dates(instants: pl.Expr, hours: Hours = EXTENDED_HOURS) -> pl.Expr:
 def _dates_by_hour(shift: timedelta, instants: pl.Series) -> pl.Series:
     # All instants of an hour have one date where it turns on the hour, as offsets do: thousands of minutes are
     # looked up by their hundreds of hours
-    hours = instants.dt.truncate("1m" if shift % timedelta(hours=1) else "1h")
-    each = hours.unique()
-    dates = (each.dt.convert_time_zone(NEW_YORK.key).dt.replace_time_zone(None) + shift).dt.date()
-    return hours.replace_strict(each, dates, return_dtype=pl.Date) if each.len() else dates
+    step = (timedelta(minutes=1) if shift % timedelta(hours=1) else timedelta(hours=1)) // timedelta(microseconds=1)
+    steps = instants.dt.epoch("us") // step
+    first, last = cast("tuple[int | None, int | None]", (steps.min(), steps.max()))
+    if first is None or last is None or last - first >= len(steps):
+        return _dates(shift, instants)
+    each = pl.int_range(first, last + 1, eager=True) * step
+    return _dates(shift, each.cast(pl.Datetime("us", "UTC"))).gather(steps - first)
+
+
+def _dates(shift: timedelta, instants: pl.Series) -> pl.Series:
+    return (instants.dt.convert_time_zone(NEW_YORK.key).dt.replace_time_zone(None) + shift).dt.date()
 
 
 def traded(sessions: pl.DataFrame, hours: Hours = EXTENDED_HOURS) -> pl.DataFrame:

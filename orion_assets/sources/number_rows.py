@@ -50,7 +50,7 @@ def number_rows(array: memoryview, fields: Mapping[str, pl.DataType]) -> pl.Data
         read = pl.read_csv(lines, has_header=False, schema=schema, quote_char=None)
     except pl.exceptions.PolarsError:
         return None
-    if not all(read[name].is_finite().all(ignore_nulls=False) for name in names):
+    if not all(read.select(pl.col(names).is_finite().all(ignore_nulls=False)).row(0)):
         return None
     absent = {name: pl.lit(None, dtype) for name, dtype in fields.items() if name not in schema}
     return read.with_columns(**absent).select(*fields)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -62,6 +63,19 @@ def test_the_date_rolls_at_the_same_clock_time_on_both_sides(friday, before, mon
         assert dated(market, utc(monday - timedelta(days=1), after)) == monday
         assert dated(market, utc(monday, after - 1, 59)) == monday
         assert dated(market, utc(monday, after)) == monday + timedelta(days=1)
+
+
+@CHANGES
+@pytest.mark.parametrize("rolls", [time(17), time(20, 30)])
+def test_each_of_many_minutes_has_the_date_of_its_clock_time_in_any_order(friday, before, monday, after, rolls):
+    market = replace(FX, hours=Hours(rolls, rolls, rolls))
+    minutes = [utc(friday, 0) + timedelta(minutes=number) for number in range(6 * 24 * 60)]
+    told = [None, *minutes[::-1], minutes[7]]
+    found = pl.DataFrame({"at": told}, {"at": pl.Datetime("us", "UTC")}).select(trading_dates(market, pl.col("at")))
+
+    clock = [at.astimezone(ZoneInfo("America/New_York")) for at in told if at is not None]
+    dates = [at.date() + timedelta(days=at.time() >= rolls) for at in clock]
+    assert found.to_series().to_list() == [None, *dates]
 
 
 @CHANGES
