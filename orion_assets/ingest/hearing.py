@@ -56,7 +56,7 @@ class Hearing:
     """Reads one source for one fill.
 
     Attributes:
-        held_back: HELD_BACK rows: cells of which the last answer has a row that cannot be read.
+        held_back: HELD_BACK rows: cells of which an answer so far has a row that cannot be read.
         unreached: HOLES rows: cells before what the vendor lets the key see, though it did not say so.
         outgrown: Sessions of the market that were told before the last answer, and have so much less that they are to
             be asked for once more.

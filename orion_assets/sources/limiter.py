@@ -163,11 +163,12 @@ class Limiter:
     def whole(self) -> Generator[None]:
         """Hold the whole budget: nobody else calls while the block runs, in the window before it, or in that after it.
 
-        Its calls take no slot, and it must end within a lease and a window: whoever dies in it keeps nobody out longer,
-        but who wants the whole budget too. To begin takes a lease and a window, since calls may be under way.
+        Its calls take no slot, and it must end within a lease and a window: whoever dies in it keeps other calls out no
+        longer. To begin takes a lease and a window, since calls may be under way. Who wants the whole budget too waits
+        until a window after its end, or, if its holder dies, for two leases and three windows from his beginning.
         """
         quiet_s = self._lease_s + self._rate.hold_s
-        # A closure keeps out who takes slots; two that take none, a budget of one call, theirs alone
+        # A closure keeps out whoever takes slots. Two holders take none of them, so that they need one of their own
         whole, once = f"{self._budget}:whole", Rate(1, self._rate.window_s)
         with Limiter(self._log, whole, once, lease_s=2 * quiet_s, pause=self._pause).slot():
             # Beyond the pause, so that nobody calls between its end and the next closure

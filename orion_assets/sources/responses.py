@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final, Self
 
 # Bytes that take milliseconds to hash
@@ -27,17 +27,25 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    # Of this body: what is made of a response by `replace` has none
+    _ahead: Future[str] | None = field(init=False, default=None, repr=False, compare=False)
 
-    @cached_property
+    @property
     def sha256(self) -> str:
         """The hash of the body."""
-        return hashlib.sha256(self.body).hexdigest()
+        return _hash(self.body) if self._ahead is None else self._ahead.result()
 
     def hashed_ahead(self) -> Self:
         """Begin to hash a long body on another core, while it is read here."""
         if len(self.body) >= _LONG:
-            _AHEAD.submit(getattr, self, "sha256")
+            # Where the interpreter is about to end nothing can be begun; it is hashed when it is asked for
+            with suppress(RuntimeError):
+                object.__setattr__(self, "_ahead", _AHEAD.submit(_hash, self.body))
         return self
+
+
+def _hash(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
 
 
 class Passing(Exception):

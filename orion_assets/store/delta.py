@@ -341,14 +341,15 @@ def files_by_month(snapshot: DeltaTable | None, tickers: Sequence[str] | None = 
 
 
 def _paths(snapshot: DeltaTable, tickers: Sequence[str] | None) -> list[str]:
+    """Give URIs, or paths behind a slash: of either the last two parts alone are the table's own."""
     if tickers is None:
         return snapshot.file_uris()
     files = pl.DataFrame(snapshot.get_add_actions(flatten=True))
     if not {"min.ticker", "max.ticker"} <= set(files.columns):
         return snapshot.file_uris()
     asked, first, last = pl.Series(sorted(tickers), dtype=pl.String), files["min.ticker"], files["max.ticker"]
-    # The next one that is asked for, from the first one of the file on
-    following = asked.extend_constant(None, 1).gather(asked.search_sorted(first))
+    # The first one asked for that does not come before the file's first; the file may hold it up to its last
+    following = asked.extend_constant(None, 1).gather(asked.search_sorted(first, side="left"))
     is_unknown = first.is_null() | last.is_null()
     return [f"/{path}" for path in files["path"].filter(is_unknown | (following <= last).fill_null(value=False))]
 

@@ -1,7 +1,7 @@
 """A backfill from a vendor that is killed at any moment and begun again holds the same, for a call more a kill."""
 
 import random
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from subprocess import TimeoutExpired
 from time import perf_counter
 
@@ -45,19 +45,25 @@ def test_what_was_killed_and_begun_again_holds_the_same(whole, market, tmp_path)
     rng = random.Random(1)
     hashes, calls, seconds = whole
     with deployed(tmp_path, market) as (made, vendor, command):
-        killed = 0
-        for _ in range(KILLS):
-            process = made.start(*command)
-            try:
-                # From before its first call until it is at work on what it has; the last ones may have nothing to do
-                process.wait(seconds * rng.uniform(0.2, 0.6))
-            except TimeoutExpired:
+        killed, asked = 0, []
+        for number in range(KILLS):
+            before = len(vendor.journal.entries)
+            # Amid its calls while it has any, and at any time of its work; the last ones may have nothing to do
+            few, after = (rng.randint(1, 4), 0.6) if number % 2 else (calls + 1, rng.uniform(0.2, 0.6))
+            process, end = made.start(*command), perf_counter() + seconds * after
+            while process.poll() is None and perf_counter() < end and len(vendor.journal.entries) < before + few:
+                with suppress(TimeoutExpired):
+                    process.wait(0.01)
+            if process.poll() is None:
                 killed += 1
+                asked.append(len(vendor.journal.entries) - before)
             process.kill()
             process.wait()
         made.done(*command)
 
-        figure(f"{killed} kills, {len(vendor.journal.entries)} calls of {calls}, {seconds:.1f} s whole")
+        made_calls = len(vendor.journal.entries)
+        figure(f"{killed} kills, calls before each {asked}, {made_calls} calls of {calls}, {seconds:.1f} s whole")
         assert killed >= KILLS / 2
-        assert len(vendor.journal.entries) <= calls + killed
+        assert sum(0 < sum(asked[:number]) < calls for number in range(1, killed + 1)) >= 3, "hardly one amid the calls"
+        assert made_calls <= calls + killed
         assert made.hashes() == hashes

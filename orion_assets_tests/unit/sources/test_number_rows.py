@@ -42,6 +42,29 @@ def test_numbers_are_read_into_their_fields_and_what_no_row_has_is_null():
     assert told.rows() == [(None, 10.5, 0.07, 1772773200000), (None, 99.0, 100.25, 0), (None, 7.0, 10.05, 3)]
 
 
+def test_exponents_are_numbers_where_no_name_has_an_e():
+    assert read(b'[{"o":1.029145e+06,"vw":2},{"o":3,"vw":1e+0}]').select("o", "vw").rows() == [(1029145, 2), (3, 1)]
+    assert read(b'[{"o":1e+06,"else":2}]') is None
+    assert read(b'[{"else":2e}]') is None
+    assert read(b'[{"o":1,"t":1e+06}]') is None
+
+
+def test_a_text_that_is_told_as_a_number_is_left_to_a_reader_of_json():
+    assert read(b'[{"T":5,"o":1.5}]') is None
+
+
+def test_a_page_of_many_chunks_is_read_as_a_whole_and_left_alone_as_a_whole(monkeypatch):
+    monkeypatch.undo()
+    rows = [{"o": number / 7, "vw": number * 1000.5, "t": number} for number in range(1, 8000)]
+    text = compact(rows)
+    assert len(text) > 2 * under_test._CHUNK
+
+    assert read(text).select("o", "vw", "t").rows() == [tuple(row.values()) for row in rows]
+    for cut in range(under_test._CHUNK - 3, under_test._CHUNK + 4):
+        assert read(text[:cut] + text[cut + 1 :] + b"x") is None
+        assert read(text[:cut] + b" " + text[cut:]) is None
+
+
 def test_objects_that_have_none_of_the_fields_are_rows_too():
     assert read(b'[{"x":1},{"x":2}]').rows() == [(None, None, None, None)] * 2
 
@@ -75,7 +98,8 @@ def test_no_slip_of_a_byte_makes_another_number_or_passes_for_json(slips):
 
 
 NO_NUMBERS = (
-    "-1 01 -01 00 1. .5 -.5 1..2 1.2.3 +1 - 1e 1e5 1E5 1e+5 1e400 1.e5 0x1 1_0 1,2 1:2"
+    "-1 01 -01 00 1. .5 -.5 1..2 1.2.3 +1 - 1e 1e5 1E5 1e+ 1e++5 e+5 1.e+5 1e+.5"
+    " 1e+5.5 1e+5e+5 1e-5 1e+400 1e400 1.e5 0x1 1_0 1,2 1:2"
     ' NaN Infinity inf nan null true "1" [1] {"a":1}'
 )
 
