@@ -65,8 +65,8 @@ def _lines(array: memoryview, names: Sequence[str]) -> bytes | None:
 
     Returns:
         A line an object, an empty field before its numbers. None where what is not of numbers is no list of such
-        objects, or what is of numbers makes none; but that nothing follows a colon, or that a number has
-        two dots or two exponents, the reader of CSV sees.
+        objects, or what is of numbers makes none; but that nothing follows a colon, and two dots, two
+        exponents or half a one in a number, the reader of CSV sees.
     """
     # Vendors write 1.029145e+06; where a name has an e too, nothing tells the two apart
     has_e = any("e" in name for name in names)
@@ -93,7 +93,7 @@ def _are_numbers(text: np.ndarray, *, has_exponents: bool) -> bool:
 
     Args:
         text: UInt8, shape (N,); the first and the last byte are looked at as neighbours only.
-        has_exponents: Whether an e or a plus is in it, which then have to stand together, between digits.
+        has_exponents: Whether an e or a plus is in it: the one has to stand behind a digit, the other behind an e.
     """
     before, here = text[:-2], text[1:-1]
     # Of bytes below the first one the difference wraps around
@@ -103,7 +103,7 @@ def _are_numbers(text: np.ndarray, *, has_exponents: bool) -> bool:
     wrong |= (here == _ZERO) & (before == _COLON) & is_digit[2:]
     if has_exponents:
         is_inside |= before == _PLUS
-        wrong |= (here == _E) & ~(is_digit[:-2] & (text[2:] == _PLUS))
-        wrong |= (here == _PLUS) & ~((before == _E) & is_digit[2:])
+        wrong |= (here == _E) & ~is_digit[:-2]
+        wrong |= (here == _PLUS) & (before != _E)
     wrong |= is_digit[1:-1] & ~is_inside
     return not wrong.any()

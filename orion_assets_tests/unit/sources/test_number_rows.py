@@ -45,8 +45,16 @@ def test_numbers_are_read_into_their_fields_and_what_no_row_has_is_null():
 def test_exponents_are_numbers_where_no_name_has_an_e():
     assert read(b'[{"o":1.029145e+06,"vw":2},{"o":3,"vw":1e+0}]').select("o", "vw").rows() == [(1029145, 2), (3, 1)]
     assert read(b'[{"o":1e+06,"else":2}]') is None
+    assert read(b'[{"o":1,"else":2}]')["o"].to_list() == [1]
     assert read(b'[{"else":2e}]') is None
     assert read(b'[{"o":1,"t":1e+06}]') is None
+
+
+@pytest.mark.parametrize("digits", range(1, 10))
+def test_an_exponent_is_read_wherever_a_chunk_ends(digits):
+    number = "9" * digits + "e+3"
+
+    assert read(f'[{{"o":{number}}},{{"o":{number}}}]'.encode())["o"].to_list() == [float(number)] * 2
 
 
 def test_a_text_that_is_told_as_a_number_is_left_to_a_reader_of_json():
@@ -99,7 +107,7 @@ def test_no_slip_of_a_byte_makes_another_number_or_passes_for_json(slips):
 
 NO_NUMBERS = (
     "-1 01 -01 00 1. .5 -.5 1..2 1.2.3 +1 - 1e 1e5 1E5 1e+ 1e++5 e+5 1.e+5 1e+.5"
-    " 1e+5.5 1e+5e+5 1e-5 1e+400 1e400 1.e5 0x1 1_0 1,2 1:2"
+    " 1ee+5 1e+5.5 1e+5e+5 1e-5 1e+400 1e400 1.e5 0x1 1_0 1,2 1:2"
     ' NaN Infinity inf nan null true "1" [1] {"a":1}'
 )
 
@@ -137,6 +145,12 @@ def test_what_json_does_not_write_so_is_left_to_a_reader_of_json(name, value):
         '[{"o":1},{"o":2}}]',
         '[{"o":1}, {"o":2}]',
         '[5{"o":5},{"o":5}]',
+        '[{"o":5}e,{"o":5}]',
+        '[{"o":5}e+06,{"o":5}]',
+        '[{"o":5},e{"o":5}]',
+        '[{"o":5},{"o":5}e]',
+        '[{"o"e+3:5},{"o":5}]',
+        '[{"o":5},{e"o":5}]',
         '[{"o":5},{"o":5}5]',
         '[{"o":5}5,{"o":5}]',
         '[{"o":5},{5"o":5}]',
